@@ -1,0 +1,430 @@
+//! Builds the programs that a cluster consists of, and the operator.
+//!
+//! The control plane is built from the Go modules that `e2e/go/control-plane`
+//! pins, and Calico's API server from `e2e/go/calico`, once per version:
+//! `target/e2e/bin/<version>` appears whole or not at all.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    prerequisites::Prerequisites,
+    process::{command_that_dies_with_us, last_lines, spawn},
+    progress::{Progress, Step},
+    workspace,
+};
+
+/// Programs that are built together from the Go module that a folder of `e2e/go` pins.
+struct GoPrograms {
+    /// The folder.
+    folder: &'static str,
+    /// The module whose version tells the programs apart.
+    module: &'static str,
+    /// What they are, for those who wait.
+    what: &'static str,
+    /// Go packages to build, what `go build` calls the program, and what it is called here.
+    programs: &'static [(&'static str, &'static str, &'static str)],
+    /// What the linker is told, by version.
+    linker_flags: fn(&str) -> Result<String>,
+}
+
+const CONTROL_PLANE: GoPrograms = GoPrograms {
+    folder: "control-plane",
+    module: "k8s.io/kubernetes",
+    what: "the control plane",
+    programs: &[
+        ("go.etcd.io/etcd/server/v3", "server", "etcd"),
+        (
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "kube-apiserver",
+            "kube-apiserver",
+        ),
+        (
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            "kube-controller-manager",
+            "kube-controller-manager",
+        ),
+        (
+            "k8s.io/kubernetes/cmd/kube-scheduler",
+            "kube-scheduler",
+            "kube-scheduler",
+        ),
+        ("k8s.io/kubernetes/cmd/kubectl", "kubectl", "kubectl"),
+    ],
+    linker_flags,
+};
+
+const CALICO_API_SERVER: GoPrograms = GoPrograms {
+    folder: "calico",
+    module: "github.com/projectcalico/calico",
+    what: "Calico's API server",
+    programs: &[(
+        "github.com/projectcalico/calico/apiserver/cmd/apiserver",
+        "apiserver",
+        "calico-apiserver",
+    )],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
+/// The programs of a control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlPlaneBinaries {
+    /// The version of Kubernetes, such as `v1.37.0`.
+    pub version: String,
+    /// `etcd`.
+    pub etcd: PathBuf,
+    /// `kube-apiserver`.
+    pub apiserver: PathBuf,
+    /// `kube-controller-manager`.
+    pub controller_manager: PathBuf,
+    /// `kube-scheduler`.
+    pub scheduler: PathBuf,
+    /// `kubectl`.
+    pub kubectl: PathBuf,
+}
+
+impl ControlPlaneBinaries {
+    /// Returns the programs, and builds them first where they are not there.
+    ///
+    /// Blocks for minutes when it builds: call it from a thread that may.
+    pub fn ensure(progress: &Progress) -> Result<Self> {
+        let (version, folder) = CONTROL_PLANE.ensure(progress)?;
+        let program = |name: &str| folder.join(name);
+        Ok(Self {
+            version,
+            etcd: program("etcd"),
+            apiserver: program("kube-apiserver"),
+            controller_manager: program("kube-controller-manager"),
+            scheduler: program("kube-scheduler"),
+            kubectl: program("kubectl"),
+        })
+    }
+}
+
+/// Calico's API server, which serves `projectcalico.org/v3`; built first where it is not there.
+///
+/// Blocks for a minute when it builds: call it from a thread that may.
+pub fn calico_api_server(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = CALICO_API_SERVER.ensure(progress)?;
+    Ok(folder.join("calico-apiserver"))
+}
+
+impl GoPrograms {
+    /// Returns their version and their folder, and builds them first where they are not there.
+    fn ensure(&self, progress: &Progress) -> Result<(String, PathBuf)> {
+        // Also for a start without a build: setpriv is needed to start anything.
+        let prerequisites = Prerequisites::ensure()?;
+        let pins = self.pins()?;
+        let folder = workspace::state().join("bin");
+        fs::create_dir_all(&folder).context("failed to make the folder of built programs")?;
+        let finished = folder.join(pins.key());
+
+        if !finished.is_dir() {
+            let lock = File::create(folder.join(".lock")).context("failed to open a lock file")?;
+            // Another test binary may be at it already.
+            lock.lock().context("failed to wait for another build")?;
+            if !finished.is_dir() {
+                let unfinished = folder.join(".unfinished");
+                remove_if_there(&unfinished)?;
+                self.build(&prerequisites.go, &pins, &unfinished, progress)?;
+                fs::rename(&unfinished, &finished).context("failed to put programs in place")?;
+            }
+        }
+        Ok((pins.version, finished))
+    }
+
+    fn sources(&self) -> PathBuf {
+        workspace::go_modules().join(self.folder)
+    }
+
+    fn pins(&self) -> Result<Pins> {
+        let folder = self.sources();
+        let read = |file: &str| {
+            fs::read_to_string(folder.join(file)).with_context(|| format!("failed to read {file}"))
+        };
+        let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
+        let version = go_mod
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(self.module)?.strip_prefix(' '))
+            .find_map(|rest| rest.split_whitespace().next())
+            .with_context(|| format!("go.mod requires no {}", self.module))?
+            .to_owned();
+        let mut hash = Sha256::new();
+        hash.update(&go_mod);
+        hash.update(&go_sum);
+        hash.update((self.linker_flags)(&version)?);
+        let mut digest = format!("{:x}", hash.finalize());
+        digest.truncate(12);
+        Ok(Pins { version, digest })
+    }
+
+    fn build(&self, go: &Path, pins: &Pins, into: &Path, progress: &Progress) -> Result<()> {
+        fs::create_dir_all(into).context("failed to make a folder for programs")?;
+        let module = self.sources();
+        let flags = format!("-ldflags={}", (self.linker_flags)(&pins.version)?);
+        let packages = || self.programs.iter().map(|(package, _, _)| package);
+        let named = format!("{} {}", self.what, pins.version);
+
+        let mut step = progress.step(format!("fetching the sources of {named}"));
+        let mut list = go_command(go, &module);
+        list.args(["list", "-mod=readonly", "-trimpath", "-deps"])
+            .args(["-f", "{{if .Stale}}{{.ImportPath}}{{end}}", &flags])
+            .args(packages());
+        let stale = run_go(list, &mut step)?;
+        step.finish();
+
+        let mut step = progress.step(format!("building {named}"));
+        step.expect(stale.lines().count());
+        let mut command = go_command(go, &module);
+        // -v names each package as it is compiled.
+        command
+            .args(["build", "-v", "-mod=readonly", "-trimpath", &flags, "-o"])
+            // With a separator at the end it is a folder, for a single program too.
+            .arg(into.join(""));
+        command.args(packages());
+        run_go(command, &mut step)?;
+        for (_, built, name) in self.programs {
+            let (from, to) = (into.join(built), into.join(name));
+            fs::rename(from, to).with_context(|| format!("go build made no {built}"))?;
+        }
+        step.finish();
+        Ok(())
+    }
+}
+
+/// What decides which programs come out.
+struct Pins {
+    version: String,
+    digest: String,
+}
+
+impl Pins {
+    fn key(&self) -> String {
+        format!("{}-{}", self.version, self.digest)
+    }
+}
+
+/// Without a version in it, the API server calls itself v0.0.0 and kubectl fails.
+fn linker_flags(version: &str) -> Result<String> {
+    const PACKAGE: &str = "k8s.io/component-base/version";
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next(), numbers.next());
+    let major = major.context("the version of Kubernetes has no major number")?;
+    let minor = minor.context("the version of Kubernetes has no minor number")?;
+    Ok([
+        ("gitVersion", version),
+        ("gitMajor", major),
+        ("gitMinor", minor),
+        ("gitTreeState", "clean"),
+        ("gitCommit", "release"),
+    ]
+    .iter()
+    .fold("-s -w".to_owned(), |flags, (name, value)| {
+        format!("{flags} -X {PACKAGE}.{name}={value}")
+    }))
+}
+
+fn go_command(go: &Path, module: &Path) -> Command {
+    let mut command = command_that_dies_with_us(go);
+    command
+        .current_dir(module)
+        // Static programs that need no C compiler. Whatever the user's settings
+        // for other projects, these are built from the pinned modules.
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env("GOFLAGS", "-buildvcs=false")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of Go that tells its progress on standard error, and returns
+/// what it wrote on standard output.
+fn run_go(mut command: Command, step: &mut Step) -> Result<String> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(command).context("failed to start go")?;
+    let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        bail!("go has no output");
+    };
+    // Both at once: go would stop while one of the pipes is full.
+    let (said, written) = std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        });
+        let mut said = String::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            step.advance(&line);
+            said.push_str(&line);
+            said.push('\n');
+        }
+        (said, reader.join())
+    });
+    let status = child.wait().context("failed to wait for go")?;
+    ensure!(
+        status.success(),
+        "go failed with {status}:\n{}",
+        last_lines(&said, 30)
+    );
+    match written {
+        Ok(text) => text.context("failed to read what go writes"),
+        Err(_) => bail!("the thread that reads what go writes is gone"),
+    }
+}
+
+fn remove_if_there(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How the operator is compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As `cargo test` compiles it, so that nothing is compiled twice there.
+    #[default]
+    Test,
+    /// As `cargo run` compiles it, for the demo.
+    Dev,
+    /// As it is released.
+    Release,
+}
+
+/// The programs of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorBinaries {
+    /// `landing-zone-operator`.
+    pub operator: PathBuf,
+    /// `kubectl-landingzone`, the plugin of kubectl.
+    pub plugin: PathBuf,
+}
+
+impl OperatorBinaries {
+    /// Builds the operator with Cargo, which does nothing when it is up to date.
+    ///
+    /// Blocks while it builds: call it from a thread that may.
+    pub fn ensure(profile: Profile) -> Result<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = command_that_dies_with_us(cargo);
+        command
+            .current_dir(workspace::root())
+            .args([
+                "build",
+                "--bins",
+                "--message-format=json-render-diagnostics",
+            ])
+            .args(["--package", "landing-zone-operator"]);
+        // Cargo tells the programs that it runs about their package. Build scripts that look at
+        // these variables would run anew each time the package is another one.
+        for (name, _) in std::env::vars_os() {
+            let told = [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_BIN_",
+                "CARGO_CRATE_",
+            ];
+            if told
+                .iter()
+                .any(|start| name.to_string_lossy().starts_with(start))
+            {
+                command.env_remove(name);
+            }
+        }
+        match profile {
+            // Cargo compiles a dependency anew for each set of features. These are
+            // the packages and targets of the command that compiled us, so the
+            // features are the same, and what it compiled is used.
+            Profile::Test => command.args(["--package", "e2e", "--tests"]),
+            Profile::Dev => command.args(["--package", "e2e"]),
+            Profile::Release => command.arg("--release"),
+        };
+        // Standard error stays: Cargo shows its progress there.
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = spawn(command).context("failed to start cargo")?;
+        let mut programs = executables(child)?;
+        let mut program = |name: &str| {
+            programs
+                .remove(name)
+                .with_context(|| format!("cargo built no {name}"))
+        };
+        Ok(Self {
+            operator: program("landing-zone-operator")?,
+            plugin: program("kubectl-landingzone")?,
+        })
+    }
+}
+
+/// Reads Cargo's messages until it ends: the programs that it made, by name.
+fn executables(mut cargo: Child) -> Result<HashMap<String, PathBuf>> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+        target: Option<Target>,
+        profile: Option<BuildProfile>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct BuildProfile {
+        test: bool,
+    }
+
+    let mut programs = HashMap::new();
+    let Some(stdout) = cargo.stdout.take() else {
+        bail!("cargo has no output")
+    };
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("failed to read what cargo says")?;
+        // Build scripts may write lines of their own.
+        let Ok(message) = serde_json::from_str::<Message>(&line) else {
+            continue;
+        };
+        // The unit tests of a program are a program of the same name.
+        let is_test = message.profile.is_some_and(|profile| profile.test);
+        if let (Some(executable), Some(target), false) =
+            (message.executable, message.target, is_test)
+        {
+            programs.insert(target.name, executable);
+        }
+    }
+    let status = cargo.wait().context("failed to wait for cargo")?;
+    ensure!(status.success(), "cargo build failed with {status}");
+    Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pins_are_read() {
+        let pins = CONTROL_PLANE.pins().unwrap();
+        assert_eq!(pins.version, "v1.37.0");
+        assert_eq!(pins.key().len(), "v1.37.0-".len() + 12);
+        let calico = CALICO_API_SERVER.pins().unwrap();
+        assert!(calico.version.starts_with("v1.11.0-cni-plugin."));
+    }
+
+    #[test]
+    fn the_version_is_linked_in() {
+        let flags = linker_flags("v1.37.2").unwrap();
+        assert!(flags.contains("version.gitVersion=v1.37.2 "));
+        assert!(flags.contains("version.gitMajor=1 "));
+        assert!(flags.contains("version.gitMinor=37 "));
+        assert!(linker_flags("v1").is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! A real Kubernetes control plane on one machine, for the demo, the tests and
+//! the benchmark.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`prerequisites`] | finds or installs the programs that are not built here |
+//! | [`binaries`] | builds the control plane from its Go modules, and the operator |
+//! | [`process`] | children that die with their parent |
+//! | [`cluster`] | starts, restarts and stops a cluster; clients and kubeconfigs for it |
+//! | [`audit`] | what the API server was asked to do, and by whom |
+//! | [`calico_api_server`] | Calico's own API server, in front of its storage |
+//! | [`install`] | applies manifests and waits until they are served |
+//! | [`operator`] | the operator as a child process, with its own rights |
+//! | [`refusals`] | declarations that must be refused, with the words of the refusal |
+//! | [`governed`] | a cluster with the operator in it, and what tests do there |
+//! | [`demo`] | shows on a cluster what the operator does, and checks what it shows |
+//! | [`shop`] | one application's landing zone in it, for tests that read like sentences |
+//! | [`owned`] | what a landing zone is made of, beside what the command line renders |
+//! | [`wait`] | conditions with deadlines |
+//! | [`scenario`] | tests that share one cluster |
+//!
+//! Architecture invariant: everything listens on loopback only, on free ports,
+//! and all state is under `target/e2e`.
+
+pub mod audit;
+pub mod binaries;
+pub mod calico_api_server;
+pub mod certificates;
+pub mod cluster;
+pub mod demo;
+pub mod governed;
+pub mod install;
+pub mod operator;
+pub mod owned;
+pub mod ports;
+pub mod prerequisites;
+pub mod process;
+pub mod progress;
+pub mod refusals;
+pub mod scenario;
+pub mod shop;
+pub mod wait;
+pub mod workspace;
+
+pub use calico_api_server::CalicoApiServer;
+pub use cluster::{ClusterOptions, LocalCluster};
+pub use governed::{Calico, Governed};
+pub use operator::{OperatorOptions, OperatorProcess};
+pub use wait::{eventually, holds_for};

@@ -1,0 +1,113 @@
+//! Policies in tiers of our own, and the tiers, which all landing zones share.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use e2e::owned::{self, ensure_stored, rendered, sample_spec};
+use e2e::{Calico, Governed, eventually, governed::CONVERGED};
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+
+use super::Clusters;
+use super::policies::{SAMPLE, ensure_effective, eventually_as_rendered, expected_orders, orders};
+
+const PLATFORM: &str = "landingzones-platform";
+const BASELINE: &str = "landingzones-baseline";
+
+pub async fn tiers_of_the_storage_kinds_are_used_and_kept(clusters: &Clusters) -> Result<()> {
+    clusters
+        .with(Calico::StorageWithTiers, async |governed| {
+            let flags = ["--flavour=crd", "--calico-version=3.30"];
+            used_and_kept(governed, ("crd.projectcalico.org", "v1"), &flags).await
+        })
+        .await
+}
+
+pub async fn tiers_of_native_kinds_are_used_and_kept(clusters: &Clusters) -> Result<()> {
+    clusters
+        .with(Calico::Native, async |governed| {
+            let flags = ["--flavour=v3", "--calico-version=3.32"];
+            used_and_kept(governed, ("projectcalico.org", "v3"), &flags).await
+        })
+        .await
+}
+
+async fn used_and_kept(
+    governed: &Governed,
+    (group, version): (&str, &str),
+    flags: &[&str],
+) -> Result<()> {
+    // Whoever is told about a tier must not leave it to a landing zone that does nothing.
+    for number in 0..6 {
+        let name = format!("suspended-{number}");
+        let spec = json!({
+            "applicationCode": name, "suspend": true,
+            "namespaces": [{"name": name, "zone": "frontend"}],
+        });
+        governed.declare(&name, spec).await?;
+    }
+    let zone = governed.converge(SAMPLE, sample_spec()?).await?;
+    let api_version = format!("{group}/{version}");
+    ensure_effective(&zone, &api_version, true)?;
+    let found = orders(governed, &api_version, SAMPLE).await?;
+    let expected = expected_orders(&format!("{PLATFORM}."), &format!("{BASELINE}."));
+    ensure!(found == expected, "{found:?}");
+    eventually_as_rendered(governed, flags).await?;
+
+    let kind = GroupVersionKind::gvk(group, version, "Tier");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "tiers");
+    let tiers: Api<DynamicObject> = Api::all_with(governed.client(), &resource);
+    eventually_as_declared(&tiers, flags).await?;
+
+    let edit = Patch::Merge(json!({"spec": {"order": 5, "defaultAction": "Deny"}}));
+    tiers
+        .patch(PLATFORM, &PatchParams::default(), &edit)
+        .await?;
+    eventually_as_declared(&tiers, flags)
+        .await
+        .context("after an edit")?;
+    tiers.delete(BASELINE, &DeleteParams::default()).await?;
+    eventually_as_declared(&tiers, flags)
+        .await
+        .context("after a deletion")?;
+    governed.ready(SAMPLE).await?;
+    Ok(())
+}
+
+/// Waits until the tiers are as they must be, and as they are rendered.
+async fn eventually_as_declared(tiers: &Api<DynamicObject>, flags: &[&str]) -> Result<()> {
+    let (_, declared) = rendered(&owned::sample_file(), flags).await?;
+    let orders: BTreeMap<&str, (Option<f64>, Option<&str>)> = declared
+        .values()
+        .map(|tier| {
+            let name = tier["metadata"]["name"].as_str().unwrap_or_default();
+            let spec = &tier["spec"];
+            (
+                name,
+                (spec["order"].as_f64(), spec["defaultAction"].as_str()),
+            )
+        })
+        .collect();
+    let expected = BTreeMap::from([
+        (PLATFORM, (Some(900.0), Some("Pass"))),
+        (BASELINE, (Some(2_000_000.0), Some("Deny"))),
+    ]);
+    ensure!(orders == expected, "{orders:?}");
+
+    eventually(CONVERGED, "the tiers to be as declared", async || {
+        let found = tiers.list(&ListParams::default()).await?;
+        let stored = found.items.iter().map(|tier| {
+            let spec = tier.data.get("spec").cloned().unwrap_or(Value::Null);
+            (tier.metadata.name.clone().unwrap_or_default(), spec)
+        });
+        let declared = declared.values().map(|tier| {
+            let name = tier["metadata"]["name"].as_str().unwrap_or_default();
+            (name.to_owned(), tier["spec"].clone())
+        });
+        ensure_stored(&declared.collect(), &stored.collect())?;
+        Ok(Some(()))
+    })
+    .await
+}

@@ -1,0 +1,49 @@
+//! What people meet: refusals, explanations, columns, and what their roles let them do.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::scenario::{self, Shared};
+use e2e::{Calico, Governed, OperatorOptions, scenarios};
+
+mod kubectl;
+mod refused;
+mod roles;
+
+use kubectl::{kubectl_applies_without_a_warning_and_shows_columns, kubectl_explains_every_field};
+use refused::{
+    an_application_code_stays, each_mistake_is_refused_with_the_way_out,
+    the_flawless_declaration_is_accepted,
+};
+use roles::{subjects_see_their_own_landing_zone, teams_write_their_own_policies_and_no_others};
+
+struct Fixture(Governed);
+
+impl Shared for Fixture {
+    async fn start() -> Result<Self> {
+        let options = OperatorOptions::default();
+        Ok(Self(Governed::start(Calico::Storage, options).await?))
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.0.stop().await
+    }
+
+    fn logs(&self) -> String {
+        self.0.operator.logs().unwrap_or_default()
+    }
+}
+
+fn main() -> ExitCode {
+    let long = Duration::from_mins(2);
+    scenario::run::<Fixture>(scenarios![
+        the_flawless_declaration_is_accepted,
+        each_mistake_is_refused_with_the_way_out within long,
+        an_application_code_stays,
+        kubectl_explains_every_field within long,
+        kubectl_applies_without_a_warning_and_shows_columns within long,
+        teams_write_their_own_policies_and_no_others,
+        subjects_see_their_own_landing_zone,
+    ])
+}

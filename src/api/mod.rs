@@ -1,0 +1,32 @@
+//! The kinds as people write them. No behaviour lives here: what a `LandingZone` means is decided
+//! in [`crate::domain`], and what it becomes in [`crate::build`].
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "the descriptions of fields are read through kubectl explain, which shows backticks"
+)]
+
+mod access;
+pub mod condition;
+mod landing_zone;
+pub mod names;
+mod namespace;
+mod network;
+mod placement;
+mod quantity_text;
+pub mod rule;
+mod schema;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use access::{AccessEntry, SubjectKind};
+pub use landing_zone::{AdoptionPolicy, DeletePolicy, LandingZone, LandingZoneSpec, Stage};
+pub use namespace::{ContainerLimits, NamespaceSpec, PodSecurity, PrivilegedAcknowledgement};
+pub use network::{Flow, FlowEnd, IntraZone, Network, PodSelector, Port, Protocol};
+pub use placement::{Placement, Toleration, TolerationEffect, TolerationOperator};
+pub use quantity_text::QuantityText;
+pub use status::{
+    DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState, NamespaceStatus,
+    ReleasedNamespace,
+};

@@ -1,0 +1,201 @@
+//! What the schema and [`crate::domain`] both refuse, in the same words: the rule, a colon, and the
+//! way out. Admission and the command line must not tell an author different things.
+
+/// A name that is a DNS label.
+pub const DNS_LABEL: &str = "must be lower-case letters, digits and hyphens, and begin and end \
+    with a letter or digit: write it without dots, capitals and underscores, like application2-ns1";
+/// Longest name of a landing zone, a zone or a flow: names derived from it fit into 63 characters.
+pub const LONGEST_NAME: usize = 40;
+/// A name that is longer than [`LONGEST_NAME`].
+pub const TOO_LONG: &str = "must be at most 40 characters long: choose a shorter name";
+/// A label value, or a code that becomes one.
+pub const LABEL_VALUE: &str = "must be at most 63 letters, digits, '-', '_' and '.', and begin and \
+    end with a letter or digit: replace what else is in it, for instance spaces by hyphens";
+/// Key of a label or an annotation, or name of a resource.
+pub const QUALIFIED_NAME: &str = "must be a name of at most 63 letters, digits, '-', '_' and '.', \
+    alone or after a DNS name and a slash: write it like costCenter or example.com/cost-center";
+/// Text that people read.
+pub const ONE_LINE: &str = "must be one line of readable text: remove line breaks and other \
+    control characters, or leave the field out";
+/// The application's code cannot change.
+pub const IMMUTABLE_CODE: &str = "cannot be changed: declare a new landing zone for another \
+    application, or delete this one first (its namespaces stay, with deletePolicy Keep)";
+
+/// A namespace that no landing zone may claim.
+pub const EXEMPT_NAMESPACE: &str = "is reserved for the cluster itself and cannot belong to a \
+    landing zone: choose another name, for instance one that begins with the application's code";
+/// A privileged namespace without acknowledgement.
+pub const PRIVILEGED: &str = "lets pods onto the host's network, outside every network policy: \
+    add acknowledge: HostNetworkEscapesPolicies, or use baseline";
+/// An acknowledgement without a privileged namespace.
+pub const NOT_PRIVILEGED: &str = "belongs to podSecurity: privileged only: remove it";
+
+/// A quantity that does not parse.
+pub const QUANTITY: &str =
+    "is not a quantity: write a number with an optional unit, like 4, 500m or 8Gi";
+/// A quantity below zero.
+pub const NEGATIVE: &str = "is negative: write zero or more";
+/// A fraction of something that is counted.
+pub const FRACTION: &str = "is a fraction, but these are counted: write a whole number";
+/// A resource that no quota can bound.
+pub const QUOTA_RESOURCE: &str = "is no resource that Kubernetes can put a quota on: use one like \
+    requests.cpu, limits.memory or pods, or count/<plural>.<group> for any other kind";
+/// A resource that no container can ask for.
+pub const CONTAINER_RESOURCE: &str = "is no resource of a container: use cpu, memory, \
+    ephemeral-storage, hugepages-<size> or a device like nvidia.com/gpu";
+/// A request that differs from the limit of something that cannot be shared.
+pub const OVERCOMMIT: &str = "must equal the default limit (max, where there is none), since \
+    devices and huge pages cannot be overcommitted: write the same value, or remove it";
+/// A namespace without a quota for something that quotaTotal bounds.
+pub const UNBOUNDED: &str = "must bound every resource that quotaTotal bounds: add it to the \
+    namespace's quota, or remove it from quotaTotal";
+/// Quotas that add up to more than quotaTotal.
+pub const OVER_TOTAL: &str = "is less than the quotas of all namespaces, added up: lower them, or \
+    raise quotaTotal";
+
+/// A service account that is not written as such.
+pub const SERVICE_ACCOUNT: &str =
+    "must be <namespace>:<name> of the service account: write it like build:deployer";
+/// A subject that Kubernetes reserves.
+pub const SYSTEM_SUBJECT: &str = "belongs to Kubernetes itself and may stand for everybody: name \
+    a user or group of the company's directory, or use kind ServiceAccount for a service account";
+
+/// A toleration without key.
+pub const NO_KEY: &str = "must not be empty, since a toleration without key tolerates every \
+    taint: name the key of the taint";
+/// Taint of the system node pool of AKS.
+pub const SYSTEM_POOL: &str = "CriticalAddonsOnly";
+/// A toleration of [`SYSTEM_POOL`].
+pub const TOLERATES_SYSTEM_POOL: &str = "is the taint of the system node pool, which is not for \
+    applications: tolerate the taint of the application's own node pool";
+/// A toleration that has a value and asks for none.
+pub const EXISTS_WITH_VALUE: &str =
+    "has no meaning with operator Exists: remove it, or use operator Equal";
+
+/// A zone that no namespace has.
+pub const UNKNOWN_ZONE: &str = "is not the zone of any namespace: correct it, or add a namespace \
+    with this zone";
+/// Most labels that one end of a flow may ask for.
+pub const SELECTOR_LABELS: usize = 8;
+/// Most characters in the keys and values of those labels, together: Calico takes 1,024 in a
+/// selector, with everything around them.
+pub const SELECTOR_LENGTH: usize = 800;
+/// More labels than [`SELECTOR_LABELS`], or longer ones than [`SELECTOR_LENGTH`].
+pub const LONG_SELECTOR: &str = "must be at most 8 labels, whose keys and values together have at \
+    most 800 characters, or Calico cannot take the selector: give the pods one label for this flow";
+/// A flow that leads from a zone to itself.
+pub const SELF_FLOW: &str = "leads from a zone to itself: add a podSelector to from or to, or \
+    remove the flow and use intraZone: Allow, which lets a zone's pods talk freely";
+/// A selector that selects everything.
+pub const EMPTY_SELECTOR: &str = "must name at least one label: leave podSelector out to mean all \
+    pods of the zone";
+/// A number that is no port.
+pub const PORT: &str = "is not a port: write a number from 1 to 65535";
+/// A range of ports that runs backwards.
+pub const END_PORT: &str = "is below port: swap them, or remove endPort";
+/// An entry that repeats an earlier one.
+pub const TWICE: &str = "stands twice in the list: remove one";
+
+/// Keys of labels and annotations that a declaration must not set.
+#[derive(Clone, Copy, Debug)]
+pub struct ReservedKeys {
+    /// Keys, written out.
+    pub names: &'static [&'static str],
+    /// Domains: every key below one of them or its subdomains.
+    pub domains: &'static [&'static str],
+    /// What to do instead.
+    pub rule: &'static str,
+}
+
+/// Every reserved key, by what to do instead.
+pub const RESERVED_KEYS: &[ReservedKeys] = &[
+    ReservedKeys {
+        names: &[super::names::APPLICATION_CODE],
+        domains: &[],
+        rule: "is a reserved key: set spec.applicationCode instead",
+    },
+    ReservedKeys {
+        names: &[super::names::ZONE],
+        domains: &[],
+        rule: "is a reserved key: set the namespace's zone instead",
+    },
+    ReservedKeys {
+        names: &[],
+        domains: &["pod-security.kubernetes.io"],
+        rule: "is a reserved key: set the namespace's podSecurity instead",
+    },
+    ReservedKeys {
+        names: &[],
+        domains: &["scheduler.alpha.kubernetes.io"],
+        rule: "is a reserved key: use spec.placement instead",
+    },
+    ReservedKeys {
+        names: &["app.kubernetes.io/instance"],
+        domains: &["argocd.argoproj.io", "toolkit.fluxcd.io", "helm.sh"],
+        rule: "is a reserved key: remove it, since a GitOps tool would take the namespace for its \
+               own and prune it",
+    },
+    ReservedKeys {
+        names: &[super::names::MANAGED_BY, "kubernetes.io/metadata.name"],
+        domains: &[
+            super::names::GROUP,
+            "kubectl.kubernetes.io",
+            "kubernetes.azure.com",
+            "projectcalico.org",
+        ],
+        rule: "is a reserved key: remove it, since the operator, Kubernetes, AKS or Calico sets it",
+    },
+];
+
+/// Namespaces that no landing zone may claim and no cluster-wide rule may cut off: those of
+/// Kubernetes, Calico and AKS (facts from AKS's documentation and Calico's operator).
+pub const BUILT_IN_EXEMPT_NAMESPACES: &[&str] = &[
+    "aks-command",
+    "aks-istio-egress",
+    "aks-istio-ingress",
+    "aks-istio-system",
+    "app-routing-system",
+    "azappconfig-system",
+    "azure-arc",
+    "calico-apiserver",
+    "calico-system",
+    "cert-manager",
+    "dapr-system",
+    "dataprotection-microsoft",
+    "default",
+    "flux-system",
+    "gatekeeper-system",
+    "kube-node-lease",
+    "kube-public",
+    "kube-system",
+    "landing-zone-system",
+    "tigera-operator",
+];
+
+/// Resources of a quota that are measured and need no domain in their names.
+pub const MEASURED_RESOURCES: &[&str] = &[
+    "cpu",
+    "ephemeral-storage",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+    "requests.storage",
+];
+/// Resources of a quota that are counted and need no domain in their names.
+pub const COUNTED_RESOURCES: &[&str] = &[
+    "configmaps",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+];
+/// Resources of a container that need no domain in their names.
+pub const CONTAINER_RESOURCES: &[&str] = &["cpu", "ephemeral-storage", "memory"];

@@ -1,0 +1,291 @@
+//! Parts of the schema that several fields share: the rules of the API server (CEL) and the bounds
+//! that keep their estimated cost within its budget.
+//!
+//! A structural bound that is exceeded (`maxLength`, `maxItems`) keeps the API server from looking
+//! at any rule, so bounds are wider than rules wherever a rule has something better to say.
+
+use kube::core::Rule;
+use kube::core::cel::Message;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::rule::{self, ReservedKeys};
+
+/// Most entries of a map.
+const ENTRIES: u32 = 32;
+
+/// Labels for namespaces.
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    let mut rules = vec![keys()];
+    rules.extend(rule::RESERVED_KEYS.iter().map(reserved));
+    map(&label(), &rules)
+}
+
+/// Annotations for namespaces.
+pub(super) fn annotations(_: &mut SchemaGenerator) -> Schema {
+    let mut rules = vec![keys()];
+    rules.extend(rule::RESERVED_KEYS.iter().map(reserved));
+    map(&json!({"type": "string", "maxLength": 4096}), &rules)
+}
+
+/// Labels that a node must have.
+pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
+    map(&label(), &[keys()])
+}
+
+/// Labels that a pod must have, at least one.
+pub(super) fn pod_selector(_: &mut SchemaGenerator) -> Schema {
+    let some = Rule::new("self.size() > 0").message(rule::EMPTY_SELECTOR);
+    let short = Rule::new(format!(
+        "self.size() <= {} && self.map(k, k.size() + self[k].size()).sum() <= {}",
+        rule::SELECTOR_LABELS,
+        rule::SELECTOR_LENGTH
+    ))
+    .message(rule::LONG_SELECTOR);
+    map(&label(), &[keys(), some, short])
+}
+
+/// Hard limits of a quota.
+pub(super) fn quota(generator: &mut SchemaGenerator) -> Schema {
+    let standard = list(&[rule::MEASURED_RESOURCES, rule::COUNTED_RESOURCES].concat());
+    let counted = list(rule::COUNTED_RESOURCES);
+    let known = format!(
+        "{QUALIFIED} && (k.contains('/') || k in {standard} || k.startsWith('hugepages-') || \
+         k.startsWith('requests.hugepages-'))"
+    );
+    let whole = format!(
+        "!(k in {counted}) || !{} || quantity(self[k]).isInteger()",
+        is_quantity("self[k]")
+    );
+    quantities(
+        generator,
+        &[
+            each(&known, rule::QUOTA_RESOURCE),
+            each(&whole, rule::FRACTION),
+        ],
+    )
+}
+
+/// Resources of a container.
+pub(super) fn resources(generator: &mut SchemaGenerator) -> Schema {
+    let standard = list(rule::CONTAINER_RESOURCES);
+    let known = format!(
+        "{QUALIFIED} && (k in {standard} || k.startsWith('hugepages-') || (k.contains('/') && \
+         (k.contains('kubernetes.io/') || !k.startsWith('requests.'))))"
+    );
+    quantities(generator, &[each(&known, rule::CONTAINER_RESOURCE)])
+}
+
+/// A name of at most 40 characters.
+pub(super) fn short_name() -> Rule {
+    Rule::new(format!("self.size() <= {}", rule::LONGEST_NAME)).message(rule::TOO_LONG)
+}
+
+/// A DNS label.
+pub(super) fn dns_label() -> Rule {
+    Rule::new("!format.dns1123Label().validate(self).hasValue()").message(rule::DNS_LABEL)
+}
+
+/// A label value that is not empty.
+pub(super) fn label_value() -> Rule {
+    Rule::new("self != '' && !format.labelValue().validate(self).hasValue()")
+        .message(rule::LABEL_VALUE)
+}
+
+/// Text that people read.
+pub(super) fn one_line() -> Rule {
+    Rule::new(r"self.trim() != '' && !self.matches('\\p{Cc}')").message(rule::ONE_LINE)
+}
+
+/// A number that is a port.
+pub(super) fn port() -> Rule {
+    Rule::new("self >= 1 && self <= 65535").message(rule::PORT)
+}
+
+/// A namespace that is the cluster's own.
+pub(super) fn not_exempt() -> Rule {
+    let exempt = list(rule::BUILT_IN_EXEMPT_NAMESPACES);
+    Rule::new(format!("!(self in {exempt}) && !self.startsWith('kube-')"))
+        .message(after("self", rule::EXEMPT_NAMESPACE))
+}
+
+/// No quantity of the map `lower` is more than that of the map `upper`.
+pub(super) fn ordered(lower: &str, upper: &str) -> Rule {
+    let low = format!("self.{lower}[k]");
+    let high = format!("self.{upper}[k]");
+    let fits = format!(
+        "!(k in self.{upper}) || !{} || !{} || \
+         quantity({low}).compareTo(quantity({high})) <= 0",
+        is_quantity(&low),
+        is_quantity(&high),
+    );
+    Rule::new(format!(
+        "!has(self.{lower}) || !has(self.{upper}) || self.{lower}.all(k, {fits})"
+    ))
+    .message(after(
+        &format!("self.{lower}.filter(k, !({fits}))[0]"),
+        &format!("is more than {upper}: lower it, or raise {upper}"),
+    ))
+    .field_path(format!(".{lower}"))
+}
+
+/// Devices and huge pages are requested as they are limited.
+pub(super) fn no_overcommit() -> Rule {
+    let equal = |upper: &str| {
+        format!(
+            "(!{} || !{} || quantity(self.defaultRequest[k]).compareTo(\
+             quantity(self.{upper}[k])) == 0)",
+            is_quantity("self.defaultRequest[k]"),
+            is_quantity(&format!("self.{upper}[k]")),
+        )
+    };
+    Rule::new(format!(
+        "!has(self.defaultRequest) || self.defaultRequest.all(k, \
+         !(k.startsWith('hugepages-') || (k.contains('/') && !k.contains('kubernetes.io/'))) || \
+         (has(self.default) && k in self.default ? {} : \
+         (!has(self.max) || !(k in self.max) || {})))",
+        equal("default"),
+        equal("max"),
+    ))
+    .message(about("a request", rule::OVERCOMMIT))
+    .field_path(".defaultRequest")
+}
+
+/// Every zone that a flow names is the zone of a namespace.
+pub(super) fn flow_zones(end: &str) -> Rule {
+    let known = format!("self.namespaces.exists(n, n.zone == f.{end}.zone)");
+    let lost =
+        format!("self.network.flows[self.network.flows.transformList(i, f, !{known}, i)[0]]");
+    Rule::new(format!(
+        "!has(self.network) || !has(self.network.flows) || self.network.flows.all(f, {known})"
+    ))
+    .message(after(
+        &format!("'flow ' + {lost}.name + ', {end}.zone: ' + {lost}.{end}.zone"),
+        rule::UNKNOWN_ZONE,
+    ))
+    .field_path(".network.flows")
+}
+
+/// Every zone that an access entry names is the zone of a namespace.
+pub(super) fn access_zones() -> Rule {
+    let known = "!has(a.zones) || sets.contains(self.namespaces.map(n, n.zone), a.zones)";
+    // Naming the zone as well would cost more than the API server allows.
+    let entry = format!("self.access[self.access.transformList(i, a, !({known}), i)[0]]");
+    Rule::new(format!("!has(self.access) || self.access.all(a, {known})"))
+        .message(after(
+            &format!("'a zone in the access of ' + {entry}.name"),
+            rule::UNKNOWN_ZONE,
+        ))
+        .field_path(".access")
+}
+
+/// Every namespace has a quota for each resource that has a total.
+pub(super) fn all_bounded() -> Rule {
+    let bounded = "has(n.quota) && r in n.quota";
+    Rule::new(format!(
+        "!has(self.quotaTotal) || self.quotaTotal.all(r, self.namespaces.all(n, {bounded}))"
+    ))
+    .message(after(
+        &format!(
+            "self.namespaces[self.namespaces.transformList(i, n, \
+         !self.quotaTotal.all(r, {bounded}), i)[0]].name"
+        ),
+        rule::UNBOUNDED,
+    ))
+    .field_path(".namespaces")
+}
+
+/// The quotas add up to no more than the total. Floating point is all that CEL can add up: the
+/// tolerance forgives what it gets wrong, and the exact sum is compared by the operator.
+pub(super) fn within_total() -> Rule {
+    let part = is_quantity("n.quota[r]");
+    let within = format!(
+        "!{} || self.namespaces.map(n, has(n.quota) && r in n.quota && {part} ? \
+         quantity(n.quota[r]).asApproximateFloat() : 0.0).sum() \
+         <= quantity(self.quotaTotal[r]).asApproximateFloat() * 1.000000001",
+        is_quantity("self.quotaTotal[r]"),
+    );
+    Rule::new(format!(
+        "!has(self.quotaTotal) || self.quotaTotal.all(r, {within})"
+    ))
+    .message(after(
+        &format!("self.quotaTotal.filter(r, !({within}))[0]"),
+        rule::OVER_TOTAL,
+    ))
+    .field_path(".quotaTotal")
+}
+
+/// `text` about a named field, where the API server does not show the value.
+pub(super) fn about(field: &str, text: &str) -> Message {
+    Message::Message(format!("{field} {text}"))
+}
+
+/// `text` after what the CEL expression `subject` yields.
+pub(super) fn after(subject: &str, text: &str) -> Message {
+    let text = text.replace('\\', r"\\").replace('\'', r"\'");
+    Message::Expression(format!("{subject} + ' {text}'"))
+}
+
+/// Whether the key `k` is well formed.
+const QUALIFIED: &str = "!format.qualifiedName().validate(k).hasValue()";
+
+fn map(value: &Value, rules: &[Rule]) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": ENTRIES,
+        "additionalProperties": value,
+        "x-kubernetes-validations": rules,
+    })
+}
+
+fn label() -> Value {
+    let rule =
+        Rule::new("!format.labelValue().validate(self).hasValue()").message(rule::LABEL_VALUE);
+    json!({"type": "string", "maxLength": 63, "x-kubernetes-validations": [rule]})
+}
+
+fn quantities(generator: &mut SchemaGenerator, rules: &[Rule]) -> Schema {
+    let quantity = generator.subschema_for::<super::QuantityText>();
+    map(&quantity.to_value(), rules)
+}
+
+/// What every quantity must be.
+pub(super) fn quantity_rules() -> [Rule; 2] {
+    let parses = is_quantity("self");
+    let not_negative = format!("!{parses} || quantity(self).compareTo(quantity('0')) >= 0");
+    [
+        Rule::new(parses).message(rule::QUANTITY),
+        Rule::new(not_negative).message(rule::NEGATIVE),
+    ]
+}
+
+fn keys() -> Rule {
+    each(QUALIFIED, rule::QUALIFIED_NAME)
+}
+
+fn reserved(reserved: &ReservedKeys) -> Rule {
+    let mut parts = Vec::new();
+    if !reserved.names.is_empty() {
+        parts.push(format!("k in {}", list(reserved.names)));
+    }
+    if !reserved.domains.is_empty() {
+        let domains = reserved.domains.join("|").replace('.', "[.]");
+        parts.push(format!("k.matches('^([^/]+[.])?({domains})/')"));
+    }
+    each(&format!("!({})", parts.join(" || ")), reserved.rule)
+}
+
+/// Every key `k` of a map keeps the rule; the message names the first that does not.
+fn each(keeps: &str, text: &str) -> Rule {
+    Rule::new(format!("self.all(k, {keeps})"))
+        .message(after(&format!("self.filter(k, !({keeps}))[0]"), text))
+}
+
+fn is_quantity(value: &str) -> String {
+    format!("isQuantity({value})")
+}
+
+fn list(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!("[{}]", quoted.join(", "))
+}

@@ -1,0 +1,231 @@
+//! Kubernetes policies, for clusters without Calico's kinds: weaker, since they only ever add up,
+//! so that a team's own policy can open the boundary.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::targets::Targets;
+use super::{address_range, calico_rule, metadata};
+use crate::api::{IntraZone, Protocol, names};
+use crate::domain::{Flow, FlowEnd, LandingZone, NamespaceName, Platform, PortRange, Zone};
+
+/// Name of the policy that selects every pod of a namespace.
+const NAME: &str = "landing-zone";
+/// Label that Kubernetes puts on every namespace: its name.
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// The policies of all namespaces, sorted by namespace and name.
+pub(super) fn network_policies(
+    zone: &LandingZone,
+    targets: &Targets,
+    platform: &Platform,
+) -> Vec<NetworkPolicy> {
+    let mut policies = Vec::new();
+    for (namespace, layer) in targets.with_zones() {
+        let mut of_namespace = vec![for_every_pod(zone, namespace, layer, platform)];
+        for flow in &zone.network.flows {
+            of_namespace.extend(for_some_pods(zone, namespace, layer, flow));
+        }
+        of_namespace.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+        policies.extend(of_namespace);
+    }
+    policies
+}
+
+/// What holds for every pod of a namespace: DNS, free traffic, and flows that select all pods.
+fn for_every_pod(
+    zone: &LandingZone,
+    namespace: &NamespaceName,
+    layer: &Zone,
+    platform: &Platform,
+) -> NetworkPolicy {
+    let mut ingress = Vec::new();
+    let mut egress = vec![dns(&platform.dns_addresses)];
+    let free = match (zone.network.flows.is_empty(), zone.network.intra_zone) {
+        (true, _) => Some(pods(zone, None, &BTreeMap::new())),
+        (false, IntraZone::Allow) => Some(pods(zone, Some(layer), &BTreeMap::new())),
+        (false, IntraZone::FlowsOnly) => None,
+    };
+    if let Some(peer) = free {
+        ingress.push(from(peer.clone(), &[]));
+        egress.push(to(peer, &[]));
+    }
+    for flow in sorted(&zone.network.flows) {
+        if whole_zone(&flow.to, layer) {
+            ingress.push(from(end(zone, &flow.from), &flow.ports));
+        }
+        if whole_zone(&flow.from, layer) {
+            egress.push(to(end(zone, &flow.to), &flow.ports));
+        }
+    }
+    policy(
+        zone,
+        namespace,
+        NAME.to_owned(),
+        NetworkPolicySpec {
+            pod_selector: Some(LabelSelector::default()),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: Some(ingress).filter(|rules| !rules.is_empty()),
+            egress: Some(egress),
+        },
+    )
+}
+
+/// What a flow means for the pods of a namespace that it selects by label: a policy for each of its
+/// ends, since a Kubernetes rule cannot say which of the policy's pods it is for.
+fn for_some_pods(
+    zone: &LandingZone,
+    namespace: &NamespaceName,
+    layer: &Zone,
+    flow: &Flow,
+) -> Vec<NetworkPolicy> {
+    let selected = |end: &FlowEnd| {
+        let some = end.zone == *layer && !end.pod_labels.is_empty();
+        some.then(|| labelled(&end.pod_labels))
+    };
+    let mut policies = Vec::new();
+    if let Some(pod_selector) = selected(&flow.from) {
+        policies.push(policy(
+            zone,
+            namespace,
+            format!("{NAME}-from-{}", flow.name),
+            NetworkPolicySpec {
+                pod_selector: Some(pod_selector),
+                policy_types: Some(vec!["Egress".to_owned()]),
+                egress: Some(vec![to(end(zone, &flow.to), &flow.ports)]),
+                ingress: None,
+            },
+        ));
+    }
+    if let Some(pod_selector) = selected(&flow.to) {
+        policies.push(policy(
+            zone,
+            namespace,
+            format!("{NAME}-to-{}", flow.name),
+            NetworkPolicySpec {
+                pod_selector: Some(pod_selector),
+                policy_types: Some(vec!["Ingress".to_owned()]),
+                ingress: Some(vec![from(end(zone, &flow.from), &flow.ports)]),
+                egress: None,
+            },
+        ));
+    }
+    policies
+}
+
+/// `CoreDNS` in `kube-system` only: the pod label alone could be anybody's.
+fn dns(caches: &[IpNet]) -> NetworkPolicyEgressRule {
+    let mut peers = vec![NetworkPolicyPeer {
+        namespace_selector: Some(label(NAMESPACE_NAME, "kube-system")),
+        pod_selector: Some(label("k8s-app", "kube-dns")),
+        ip_block: None,
+    }];
+    let caches = address_range::families(caches);
+    peers.extend(caches.iter().flatten().map(|net| NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: net.to_string(),
+            except: None,
+        }),
+        ..NetworkPolicyPeer::default()
+    }));
+    let port = |protocol| PortRange {
+        protocol,
+        first: 53,
+        last: 53,
+    };
+    NetworkPolicyEgressRule {
+        to: Some(peers),
+        ports: ports(&[port(Protocol::TCP), port(Protocol::UDP)]),
+    }
+}
+
+fn whole_zone(end: &FlowEnd, layer: &Zone) -> bool {
+    end.zone == *layer && end.pod_labels.is_empty()
+}
+
+fn sorted(flows: &[Flow]) -> Vec<&Flow> {
+    let mut sorted: Vec<&Flow> = flows.iter().collect();
+    sorted.sort_by(|one, other| one.name.cmp(&other.name));
+    sorted
+}
+
+fn end(zone: &LandingZone, end: &FlowEnd) -> NetworkPolicyPeer {
+    pods(zone, Some(&end.zone), &end.pod_labels)
+}
+
+/// Pods of the landing zone, of one zone of it, with some labels.
+fn pods(
+    zone: &LandingZone,
+    layer: Option<&Zone>,
+    labels: &BTreeMap<String, String>,
+) -> NetworkPolicyPeer {
+    let mut namespaces = label(names::OWNER, zone.name.as_str());
+    if let (Some(layer), Some(labels)) = (layer, &mut namespaces.match_labels) {
+        labels.insert(names::ZONE.to_owned(), layer.to_string());
+    }
+    NetworkPolicyPeer {
+        namespace_selector: Some(namespaces),
+        pod_selector: (!labels.is_empty()).then(|| labelled(labels)),
+        ip_block: None,
+    }
+}
+
+fn label(key: &str, value: &str) -> LabelSelector {
+    labelled(&BTreeMap::from([(key.to_owned(), value.to_owned())]))
+}
+
+fn labelled(labels: &BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(labels.clone()),
+        match_expressions: None,
+    }
+}
+
+fn from(peer: NetworkPolicyPeer, ranges: &[PortRange]) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule {
+        from: Some(vec![peer]),
+        ports: ports(ranges),
+    }
+}
+
+fn to(peer: NetworkPolicyPeer, ranges: &[PortRange]) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        to: Some(vec![peer]),
+        ports: ports(ranges),
+    }
+}
+
+/// None, for all ports of all protocols, where none are declared.
+fn ports(ranges: &[PortRange]) -> Option<Vec<NetworkPolicyPort>> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let ports: Vec<_> = sorted
+        .iter()
+        .map(|range| NetworkPolicyPort {
+            protocol: Some(calico_rule::protocol_name(range.protocol).to_owned()),
+            port: Some(IntOrString::Int(range.first.into())),
+            end_port: (range.first != range.last).then(|| range.last.into()),
+        })
+        .collect();
+    Some(ports).filter(|ports| !ports.is_empty())
+}
+
+fn policy(
+    zone: &LandingZone,
+    namespace: &NamespaceName,
+    name: String,
+    spec: NetworkPolicySpec,
+) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: metadata::namespaced(&zone.name, namespace, name),
+        spec: Some(spec),
+    }
+}

@@ -1,0 +1,486 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::fixture::{
+    CALICO, CRD_NO_TIERS, V3_NO_TIERS, V3_TIERS, access, any_landing_zone, any_platform, end, flow,
+    landing_zone as empty, namespace, platform, released, sample,
+};
+use super::*;
+use crate::api::{
+    IntraZone, PodSecurity, SubjectKind, TolerationEffect, TolerationOperator, names,
+};
+use crate::domain::{Limits, Placement, Toleration};
+use crate::policy::{Action, MAX_SELECTOR_LENGTH, Selector};
+
+fn render(zone: &LandingZone, flavour: Flavour) -> Desired {
+    landing_zone(zone, &[], &platform(), flavour)
+}
+
+fn names_of(policies: &[GlobalNetworkPolicy]) -> Vec<&str> {
+    policies
+        .iter()
+        .map(|policy| policy.metadata.name.as_deref().unwrap())
+        .collect()
+}
+
+fn policy<'a>(desired: &'a Desired, name: &str) -> &'a GlobalNetworkPolicy {
+    desired
+        .global_network_policies
+        .iter()
+        .find(|policy| policy.metadata.name.as_deref() == Some(name))
+        .unwrap()
+}
+
+#[test]
+fn the_sample_with_tiers() {
+    insta::assert_yaml_snapshot!(render(&sample(), V3_TIERS).global_network_policies);
+}
+
+#[test]
+fn the_sample_without_tiers() {
+    insta::assert_yaml_snapshot!(render(&sample(), V3_NO_TIERS).global_network_policies);
+}
+
+#[test]
+fn the_sample_in_calico_s_storage() {
+    insta::assert_yaml_snapshot!(render(&sample(), CRD_NO_TIERS).global_network_policies);
+}
+
+#[test]
+fn the_sample_with_kubernetes_policies() {
+    let desired = render(&sample(), Flavour::KUBERNETES);
+    assert!(desired.global_network_policies.is_empty());
+    insta::assert_yaml_snapshot!(desired.network_policies);
+}
+
+#[test]
+fn the_tiers() {
+    insta::assert_yaml_snapshot!(tiers(V3_TIERS));
+    assert_eq!(tiers(V3_NO_TIERS), []);
+    assert_eq!(tiers(Flavour::KUBERNETES), []);
+}
+
+#[test]
+fn a_namespace_with_everything() {
+    let mut zone = sample();
+    let layer = &mut zone.namespaces[0];
+    layer.pod_security = PodSecurity::Baseline;
+    layer.labels = BTreeMap::from([
+        ("team".into(), "blue".into()),
+        // Refused by validation; here it must not win.
+        (names::ZONE.into(), "other".into()),
+    ]);
+    layer.annotations = BTreeMap::from([("note".into(), "ours".into())]);
+    layer.quota = BTreeMap::from([("requests.cpu".into(), "4".parse().unwrap())]);
+    layer.limits = Some(Limits {
+        default: BTreeMap::from([("memory".into(), "1Gi".parse().unwrap())]),
+        max: BTreeMap::from([
+            ("cpu".into(), "2".parse().unwrap()),
+            ("memory".into(), "4Gi".parse().unwrap()),
+        ]),
+        min: BTreeMap::from([
+            ("cpu".into(), "10m".parse().unwrap()),
+            ("ephemeral-storage".into(), "1Mi".parse().unwrap()),
+        ]),
+        ..Limits::default()
+    });
+    zone.placement = Some(Placement {
+        node_selector: BTreeMap::from([
+            ("stack".into(), "tenant1".into()),
+            ("disk".into(), "ssd".into()),
+        ]),
+        tolerations: vec![
+            toleration("stack", Some("tenant1"), Some(TolerationEffect::NoSchedule)),
+            toleration("gpu", None, None),
+        ],
+    });
+    zone.access = vec![
+        access(SubjectKind::User, "ann", "edit", &["frontend", "data"]),
+        access(SubjectKind::Group, "7f3a", "edit", &["frontend"]),
+        access(
+            SubjectKind::ServiceAccount,
+            "ci:deployer",
+            "team:deploy",
+            &["frontend"],
+        ),
+    ];
+    let desired = render(&zone, Flavour::KUBERNETES);
+    let in_it = |metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
+        metadata.namespace.as_deref() == Some("application2-ns1")
+    };
+    insta::assert_yaml_snapshot!((
+        &desired.namespaces[0],
+        &desired.resource_quotas,
+        &desired.limit_ranges,
+        desired
+            .role_bindings
+            .iter()
+            .filter(|binding| in_it(&binding.metadata))
+            .collect::<Vec<_>>(),
+        &desired.cluster_roles,
+        &desired.cluster_role_bindings,
+    ));
+}
+
+fn toleration(key: &str, value: Option<&str>, effect: Option<TolerationEffect>) -> Toleration {
+    Toleration {
+        key: key.to_owned(),
+        operator: match value {
+            Some(_) => TolerationOperator::Equal,
+            None => TolerationOperator::Exists,
+        },
+        value: value.map(str::to_owned),
+        effect,
+    }
+}
+
+#[test]
+fn what_is_not_declared_is_not_made() {
+    let desired = render(&sample(), V3_TIERS);
+    assert_eq!(desired.namespaces[0].metadata.annotations, None);
+    assert!(desired.resource_quotas.is_empty());
+    assert!(desired.limit_ranges.is_empty());
+    assert!(desired.role_bindings.is_empty());
+    assert!(desired.cluster_roles.is_empty());
+    assert!(desired.cluster_role_bindings.is_empty());
+
+    let mut zone = sample();
+    zone.placement = Some(Placement::default());
+    zone.namespaces[0].limits = Some(Limits::default());
+    assert_eq!(render(&zone, V3_TIERS), desired);
+}
+
+#[test]
+fn pods_are_free_inside_when_no_flows_are_declared() {
+    let mut zone = sample();
+    zone.network.flows.clear();
+    let desired = render(&zone, V3_NO_TIERS);
+    assert_eq!(
+        names_of(&desired.global_network_policies),
+        [
+            "landing-zone-application2-dns",
+            "landing-zone-application2-boundary",
+            "landing-zone-application2-inside",
+            "landing-zone-application2-deny",
+        ]
+    );
+    let inside = &policy(&desired, "landing-zone-application2-inside").spec;
+    assert_eq!(inside.ingress[0].destination, inside.egress[0].source);
+    assert!(inside.egress[0].source.is_empty());
+    assert_eq!(
+        inside.egress[0].destination.namespace_selector.as_deref(),
+        Some("landingzones.dev/landing-zone == 'application2'")
+    );
+}
+
+#[test]
+fn a_zone_without_flows_is_closed_where_only_flows_count() {
+    let mut zone = sample();
+    zone.network.intra_zone = IntraZone::FlowsOnly;
+    zone.namespaces.push(namespace("application2-ns4", "batch"));
+    let desired = render(&zone, V3_NO_TIERS);
+    let names = names_of(&desired.global_network_policies);
+    assert!(!names.contains(&"landing-zone-application2-batch-flows"));
+    let frontend = &policy(&desired, "landing-zone-application2-frontend-flows").spec;
+    assert_eq!((frontend.ingress.len(), frontend.egress.len()), (0, 1));
+}
+
+#[test]
+fn a_flow_between_some_pods_names_them_at_both_ends() {
+    let mut zone = sample();
+    zone.network.flows = vec![flow(
+        "web-to-cache",
+        end("frontend", &[("app", "web")]),
+        end("backend", &[("app", "cache")]),
+        &[],
+    )];
+    let desired = render(&zone, V3_TIERS);
+    let name = "landingzones-baseline.landing-zone-application2-backend-flows";
+    let rule = &policy(&desired, name).spec.ingress[1];
+    assert_eq!(rule.destination.selector.as_deref(), Some("app == 'cache'"));
+    assert_eq!(
+        rule.source.selector.as_deref(),
+        Some("has(projectcalico.org/orchestrator) && app == 'web'")
+    );
+    assert_eq!(rule.protocol, None);
+
+    let kubernetes = render(&zone, Flavour::KUBERNETES).network_policies;
+    let names: Vec<_> = kubernetes
+        .iter()
+        .map(|policy| policy.metadata.name.clone().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "landing-zone",
+            "landing-zone-from-web-to-cache",
+            "landing-zone",
+            "landing-zone-to-web-to-cache",
+            "landing-zone",
+        ]
+    );
+}
+
+#[test]
+fn a_released_namespace_keeps_its_policies_and_nothing_else() {
+    let mut zone = sample();
+    let full = render(&zone, V3_TIERS);
+    zone.namespaces.pop();
+    let gone = [released("application2-ns3", "data")];
+    let desired = landing_zone(&zone, &gone, &platform(), V3_TIERS);
+    assert_eq!(
+        desired.global_network_policies,
+        full.global_network_policies
+    );
+    assert_eq!(desired.namespaces, full.namespaces[..2]);
+
+    let kubernetes = landing_zone(&zone, &gone, &platform(), Flavour::KUBERNETES);
+    assert_eq!(
+        kubernetes.network_policies,
+        render(&sample(), Flavour::KUBERNETES).network_policies
+    );
+}
+
+#[test]
+fn a_namespace_that_came_back_has_the_zone_that_it_declares() {
+    let gone = [released("application2-ns3", "archive")];
+    let desired = landing_zone(&sample(), &gone, &platform(), V3_TIERS);
+    assert_eq!(desired, render(&sample(), V3_TIERS));
+}
+
+#[test]
+fn a_landing_zone_without_namespaces_has_no_policies() {
+    assert_eq!(render(&empty("empty"), V3_TIERS), Desired::default());
+}
+
+#[test]
+fn many_long_names_take_several_policies_the_last_first() {
+    let mut zone = empty("big");
+    zone.namespaces = (0..50)
+        .map(|number| namespace(&format!("{}{number:02}", "n".repeat(61)), "all"))
+        .collect();
+    let desired = render(&zone, V3_NO_TIERS);
+    let boundaries: Vec<&str> = names_of(&desired.global_network_policies)
+        .into_iter()
+        .filter(|name| name.contains("boundary"))
+        .collect();
+    assert_eq!(
+        boundaries,
+        [
+            "landing-zone-big-boundary-4",
+            "landing-zone-big-boundary-3",
+            "landing-zone-big-boundary-2",
+            "landing-zone-big-boundary",
+        ]
+    );
+}
+
+#[test]
+fn both_address_families_are_told_apart() {
+    let both = Platform {
+        pod_cidrs: ["fd00::1/64", "10.244.3.0/16", "10.244.0.0/16"]
+            .map(|net| net.parse().unwrap())
+            .into(),
+        ..Platform::default()
+    };
+    let desired = landing_zone(&sample(), &[], &both, V3_NO_TIERS);
+    let rules = &policy(&desired, "landing-zone-application2-boundary")
+        .spec
+        .egress;
+    assert_eq!(rules[0].destination.not_nets, ["10.244.0.0/16"]);
+    assert_eq!(rules[1].destination.not_nets, ["fd00::/64"]);
+
+    let desired = render(&sample(), V3_NO_TIERS);
+    let rules = &policy(&desired, "landing-zone-application2-boundary")
+        .spec
+        .ingress;
+    assert_eq!(rules[0].source.not_nets, ["10.244.0.0/16"]);
+    assert_eq!(rules[1].source.nets, ["::/0"]);
+}
+
+#[test]
+fn thousands_of_pod_ranges_still_deny_in_one_rule() {
+    let scattered = Platform {
+        pod_cidrs: (0..3000u32)
+            .map(|number| {
+                ipnet::Ipv4Net::new((number * 512).into(), 24)
+                    .unwrap()
+                    .into()
+            })
+            .collect(),
+        ..Platform::default()
+    };
+    let desired = landing_zone(&sample(), &[], &scattered, CRD_NO_TIERS);
+    let boundary = policy(&desired, "default.landing-zone-application2-boundary");
+    assert_eq!(boundary.validate(CRD_NO_TIERS), []);
+    let covered = &boundary.spec.ingress[0].source.not_nets;
+    for range in &scattered.pod_cidrs {
+        assert!(
+            covered
+                .iter()
+                .any(|net| net.parse::<ipnet::IpNet>().unwrap().contains(range))
+        );
+    }
+}
+
+#[test]
+fn too_many_rules_for_one_policy_are_spread() {
+    let mut zone = sample();
+    zone.network.flows = (0..1100)
+        .map(|port| {
+            let name = format!("flow-{port}");
+            flow(
+                &name,
+                end("frontend", &[]),
+                end("backend", &[]),
+                &[(1 + port, 1 + port)],
+            )
+        })
+        .collect();
+    let desired = render(&zone, V3_TIERS);
+    let allowed: usize = desired
+        .global_network_policies
+        .iter()
+        .inspect(|policy| assert_eq!(policy.validate(V3_TIERS), []))
+        .filter(|policy| {
+            policy
+                .metadata
+                .name
+                .as_deref()
+                .unwrap()
+                .contains("-frontend-")
+        })
+        .map(|policy| policy.spec.egress.len())
+        .sum();
+    assert_eq!(allowed, 1101);
+}
+
+#[rstest]
+#[case(V3_TIERS)]
+#[case(CRD_NO_TIERS)]
+fn dns_is_decided_before_anything_is_denied(#[case] flavour: Flavour) {
+    let desired = render(&sample(), flavour);
+    let dns = &desired.global_network_policies[0].spec;
+    assert_eq!(dns.types, ["Egress"]);
+    let denying = |policy: &&GlobalNetworkPolicy| {
+        let mut rules = policy.spec.ingress.iter().chain(&policy.spec.egress);
+        rules.any(|rule| rule.action == Action::Deny) && policy.spec.tier == dns.tier
+    };
+    for policy in desired.global_network_policies.iter().filter(denying) {
+        assert!(policy.spec.order > dns.order);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn calico_takes_whatever_is_rendered(
+        (zone, gone) in any_landing_zone(),
+        platform in any_platform(),
+    ) {
+        for flavour in CALICO {
+            let desired = landing_zone(&zone, &gone, &platform, flavour);
+            for policy in &desired.global_network_policies {
+                prop_assert_eq!(policy.validate(flavour), []);
+                prop_assert_eq!(policy.spec.tier.is_some(), flavour.tiers);
+            }
+            let names = names_of(&desired.global_network_policies);
+            prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+            prop_assert!(desired.network_policies.is_empty());
+        }
+    }
+
+    #[test]
+    fn each_layer_selects_every_namespace_once(
+        (zone, gone) in any_landing_zone(),
+    ) {
+        let desired = landing_zone(&zone, &gone, &platform(), V3_NO_TIERS);
+        let mut expected: Vec<String> = zone.namespaces.iter().map(|it| it.name.to_string()).collect();
+        expected.extend(gone.iter().map(|it| it.name.to_string()));
+        expected.sort();
+        for order in [10.0, 30.0, 5_000.0] {
+            let mut selected = Vec::new();
+            for policy in &desired.global_network_policies {
+                if policy.spec.order != Some(order) {
+                    continue;
+                }
+                let text = policy.spec.namespace_selector.as_deref().unwrap();
+                prop_assert!(text.len() <= MAX_SELECTOR_LENGTH);
+                let Selector::Compare(_, crate::policy::Comparison::In(names)) = text.parse().unwrap() else {
+                    panic!("{text}");
+                };
+                selected.extend(names);
+            }
+            selected.sort();
+            prop_assert_eq!(&selected, &expected);
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_declaration_means_nothing(
+        (zone, gone) in any_landing_zone(),
+        seed in any::<usize>(),
+    ) {
+        let mut shuffled = zone.clone();
+        let mut gone_shuffled = gone.clone();
+        turn(&mut shuffled.namespaces, seed);
+        turn(&mut shuffled.access, seed);
+        turn(&mut shuffled.network.flows, seed);
+        for flow in &mut shuffled.network.flows {
+            turn(&mut flow.ports, seed);
+        }
+        if let Some(placement) = &mut shuffled.placement {
+            turn(&mut placement.tolerations, seed);
+        }
+        turn(&mut gone_shuffled, seed);
+        for flavour in [V3_TIERS, Flavour::KUBERNETES] {
+            prop_assert_eq!(
+                landing_zone(&zone, &gone, &platform(), flavour),
+                landing_zone(&shuffled, &gone_shuffled, &platform(), flavour)
+            );
+        }
+    }
+
+    #[test]
+    fn every_object_says_whose_it_is_and_has_no_owner_reference(
+        (zone, gone) in any_landing_zone(),
+    ) {
+        for flavour in [V3_TIERS, Flavour::KUBERNETES] {
+            let Desired {
+                global_network_policies,
+                namespaces,
+                network_policies,
+                resource_quotas,
+                limit_ranges,
+                role_bindings,
+                cluster_roles,
+                cluster_role_bindings,
+            } = landing_zone(&zone, &gone, &platform(), flavour);
+            let all = global_network_policies.iter().map(|it| &it.metadata)
+                .chain(namespaces.iter().map(|it| &it.metadata))
+                .chain(network_policies.iter().map(|it| &it.metadata))
+                .chain(resource_quotas.iter().map(|it| &it.metadata))
+                .chain(limit_ranges.iter().map(|it| &it.metadata))
+                .chain(role_bindings.iter().map(|it| &it.metadata))
+                .chain(cluster_roles.iter().map(|it| &it.metadata))
+                .chain(cluster_role_bindings.iter().map(|it| &it.metadata));
+            for metadata in all {
+                let labels = metadata.labels.as_ref().unwrap();
+                prop_assert_eq!(labels.get(names::OWNER).map(String::as_str), Some(zone.name.as_str()));
+                prop_assert_eq!(labels.get(names::MANAGED_BY).map(String::as_str), Some(names::MANAGER));
+                prop_assert_eq!(&metadata.owner_references, &None);
+            }
+        }
+    }
+}
+
+/// Another order: reversed, then turned by some places.
+fn turn<T>(list: &mut [T], by: usize) {
+    list.reverse();
+    if !list.is_empty() {
+        list.rotate_left(by % list.len());
+    }
+}

@@ -1,0 +1,339 @@
+//! From files to landing zones, or to everything that is wrong with them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::document::{self, Content, Document, Flaw, Node, Position};
+use super::finding::Finding;
+use super::schema::{LandingZoneSchema, SchemaError};
+use super::source::{Origin, SourceFile, mentions_landing_zones};
+use super::spelling;
+use crate::api;
+use crate::domain::{FieldPath, LandingZone, Platform, Segment};
+
+/// The group of our kinds.
+const GROUP: &str = "landingzones.dev";
+/// The only version that there is.
+const API_VERSION: &str = "landingzones.dev/v1alpha1";
+/// The kind that is read.
+const KIND: &str = "LandingZone";
+
+/// What files declare.
+#[derive(Debug, Default)]
+pub struct Declarations {
+    /// The landing zones, by name; complete only without findings.
+    pub zones: Vec<LandingZone>,
+    /// Everything that is wrong, in the order of the files and their lines.
+    pub findings: Vec<Finding>,
+    /// Documents of other kinds, by kind.
+    pub skipped: BTreeMap<String, usize>,
+    /// Files in folders that are not YAML and cannot hold a landing zone, for instance templates.
+    pub skipped_files: usize,
+}
+
+/// Reads the landing zones of all files.
+pub fn read(files: &[SourceFile], platform: &Platform) -> Result<Declarations, SchemaError> {
+    let mut reader = Reader {
+        schema: LandingZoneSchema::from_types()?,
+        platform,
+        declarations: Declarations::default(),
+        claims: BTreeMap::new(),
+        documents: 0,
+    };
+    for file in files {
+        reader.file(file);
+    }
+    let mut declarations = reader.declarations;
+    declarations.zones.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(declarations)
+}
+
+/// What only one landing zone may claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Name,
+    ApplicationCode,
+    Namespace,
+}
+
+/// Where something was claimed first.
+struct Claimed {
+    document: usize,
+    place: String,
+}
+
+struct Reader<'a> {
+    schema: LandingZoneSchema,
+    platform: &'a Platform,
+    declarations: Declarations,
+    claims: BTreeMap<(Claim, String), Claimed>,
+    documents: usize,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, file: &SourceFile) {
+        let stream = document::parse(&file.text);
+        if !stream.syntax.is_empty()
+            && file.origin == Origin::Found
+            && !mentions_landing_zones(file.text.as_bytes())
+        {
+            self.declarations.skipped_files += 1;
+            return;
+        }
+        let mut flaws = stream.syntax;
+        for document in &stream.documents {
+            self.document(file, document, &mut flaws);
+        }
+        flaws.sort_by_key(|flaw| flaw.at);
+        self.declarations
+            .findings
+            .extend(flaws.iter().map(|flaw| Finding::of_flaw(&file.name, flaw)));
+    }
+
+    fn document(&mut self, file: &SourceFile, document: &Document, flaws: &mut Vec<Flaw>) {
+        let root = &document.root;
+        let items = root.get("items").map(|items| &items.content);
+        match (kind(root), items) {
+            (Some("List" | "LandingZoneList"), Some(Content::List(items))) => {
+                let list = FieldPath::default().key("items");
+                for (index, item) in items.iter().enumerate() {
+                    let path = list.index(index);
+                    let own = document
+                        .flaws
+                        .iter()
+                        .filter_map(|flaw| below(flaw, &path))
+                        .collect();
+                    self.object(file, item, own, flaws);
+                }
+            }
+            _ => self.object(file, root, document.flaws.clone(), flaws),
+        }
+    }
+
+    /// Reads one object. What is wrong with how it is written counts only when it is ours.
+    fn object(&mut self, file: &SourceFile, root: &Node, own: Vec<Flaw>, flaws: &mut Vec<Flaw>) {
+        let version = root.get("apiVersion").and_then(|version| version.text());
+        let in_group = version.is_some_and(|version| {
+            version.split_once('/').map_or(version, |(group, _)| group) == GROUP
+        });
+        if kind(root) == Some(KIND) {
+            self.documents += 1;
+            flaws.extend(own);
+            self.landing_zone(file, root, version, flaws);
+        } else if in_group {
+            flaws.extend(own);
+            flaws.push(wrong_kind(root));
+        } else {
+            let kind = kind(root).unwrap_or("without kind").to_owned();
+            *self.declarations.skipped.entry(kind).or_default() += 1;
+        }
+    }
+
+    fn landing_zone(
+        &mut self,
+        file: &SourceFile,
+        root: &Node,
+        version: Option<&str>,
+        flaws: &mut Vec<Flaw>,
+    ) {
+        let before = flaws.len();
+        self.claim_all(file, root, flaws);
+        let shape = self.schema.check(root);
+        let path = FieldPath::default().key("apiVersion");
+        let at = root.locate(&path);
+        match root.get("apiVersion") {
+            None => flaws.push(Flaw::new(
+                at,
+                path,
+                "",
+                format!("this field is required and missing: write {API_VERSION}"),
+            )),
+            Some(_) if version.is_some_and(|version| version != API_VERSION) => {
+                let rule = format!("{KIND} is supported as {API_VERSION} only");
+                flaws.push(Flaw::new(at, path, version.unwrap_or_default(), rule));
+            }
+            Some(_) => {}
+        }
+        if !shape.broken.is_empty() {
+            flaws.extend(shape.broken.into_iter().chain(shape.unknown));
+            flaws.extend(shape.bounds);
+            return;
+        }
+        let mut json = root.to_json();
+        if let Some(fields) = json.as_object_mut() {
+            fields.remove("status");
+        }
+        // Without the fields that are unknown, the rest can still be judged.
+        for flaw in &shape.unknown {
+            remove(&mut json, &flaw.problem.path);
+        }
+        flaws.extend(shape.unknown);
+        let rules = match serde_path_to_error::deserialize(json) {
+            Ok(declared) => self.validate(&declared, root),
+            Err(error) => {
+                let path = field_path(error.path());
+                let at = root.locate(&path);
+                Err(vec![Flaw::new(at, path, "", error.inner().to_string())])
+            }
+        };
+        match rules {
+            Ok(zone) if flaws.len() == before && shape.bounds.is_empty() => {
+                self.declarations.zones.push(zone);
+            }
+            Ok(_) => flaws.extend(shape.bounds),
+            Err(rules) => {
+                // The domain names the way out where the schema only counts.
+                flaws.extend(shape.bounds.into_iter().filter(|bound| {
+                    rules
+                        .iter()
+                        .all(|rule| !rule.problem.path.0.starts_with(&bound.problem.path.0))
+                }));
+                flaws.extend(rules);
+            }
+        }
+    }
+
+    fn validate(&self, declared: &api::LandingZone, root: &Node) -> Result<LandingZone, Vec<Flaw>> {
+        LandingZone::validate(declared, self.platform).map_err(|problems| {
+            problems
+                .into_iter()
+                .map(|problem| Flaw {
+                    at: root.locate(&problem.path),
+                    problem,
+                })
+                .collect()
+        })
+    }
+
+    /// Notes what a landing zone claims, as it is written: also a file that is wrong elsewhere
+    /// claims its names.
+    fn claim_all(&mut self, file: &SourceFile, root: &Node, flaws: &mut Vec<Flaw>) {
+        let top = FieldPath::default();
+        let spec = top.key("spec");
+        self.claim(
+            file,
+            root,
+            Claim::Name,
+            top.key("metadata").key("name"),
+            flaws,
+        );
+        let code = spec.key("applicationCode");
+        self.claim(file, root, Claim::ApplicationCode, code, flaws);
+        let namespaces = root.get("spec").and_then(|spec| spec.get("namespaces"));
+        if let Some(Content::List(items)) = namespaces.map(|node| &node.content) {
+            for index in 0..items.len() {
+                let name = spec.key("namespaces").index(index).key("name");
+                self.claim(file, root, Claim::Namespace, name, flaws);
+            }
+        }
+    }
+
+    fn claim(
+        &mut self,
+        file: &SourceFile,
+        root: &Node,
+        claim: Claim,
+        path: FieldPath,
+        flaws: &mut Vec<Flaw>,
+    ) {
+        let Some(value) = text_at(root, &path) else {
+            return;
+        };
+        let at = root.locate(&path);
+        let here = Claimed {
+            document: self.documents,
+            place: format!("{}:{at}", file.name),
+        };
+        match self.claims.get(&(claim, value.to_owned())) {
+            None => {
+                self.claims.insert((claim, value.to_owned()), here);
+            }
+            // A name that is twice in one landing zone is a matter of its own rules.
+            Some(first) if first.document == here.document => {}
+            Some(first) => {
+                let what = match claim {
+                    Claim::Name => "a landing zone of this name is declared twice",
+                    Claim::ApplicationCode => "two landing zones claim this application code",
+                    Claim::Namespace => "two landing zones claim this namespace",
+                };
+                let rule = format!("{what}, first in {}", first.place);
+                flaws.push(Flaw::new(at, path, value, rule));
+            }
+        }
+    }
+}
+
+fn kind(root: &Node) -> Option<&str> {
+    root.get("kind")?.text()
+}
+
+/// The finding about a document of our group that is of none of its kinds.
+fn wrong_kind(root: &Node) -> Flaw {
+    let path = FieldPath::default().key("kind");
+    let at: Position = root.locate(&path);
+    match kind(root) {
+        Some(kind) => {
+            let rule = match spelling::closest(kind, [KIND]) {
+                Some(meant) => format!("{GROUP} has no such kind: did you mean {meant}?"),
+                None => format!("{GROUP} has no such kind, only {KIND}"),
+            };
+            Flaw::new(at, path, kind, rule)
+        }
+        None => Flaw::new(
+            at,
+            path,
+            "",
+            format!("this field is required and missing: write {KIND}"),
+        ),
+    }
+}
+
+/// A flaw of a list's document as one of the item at `path`, if it is below it.
+fn below(flaw: &Flaw, path: &FieldPath) -> Option<Flaw> {
+    let rest = flaw.problem.path.0.strip_prefix(path.0.as_slice())?;
+    let mut flaw = flaw.clone();
+    flaw.problem.path = FieldPath(rest.to_vec());
+    Some(flaw)
+}
+
+fn text_at<'a>(root: &'a Node, path: &FieldPath) -> Option<&'a str> {
+    let mut node = root;
+    for segment in &path.0 {
+        node = match (segment, &node.content) {
+            (Segment::Key(key), _) => node.get(key).map(Rc::as_ref)?,
+            (Segment::Index(index), Content::List(items)) => items.get(*index).map(Rc::as_ref)?,
+            (Segment::Index(_), _) => return None,
+        };
+    }
+    node.text()
+}
+
+fn remove(json: &mut Value, path: &FieldPath) {
+    let Some((Segment::Key(last), ancestors)) = path.0.split_last() else {
+        return;
+    };
+    let parent = ancestors
+        .iter()
+        .try_fold(json, |value, segment| match segment {
+            Segment::Key(key) => value.get_mut(key),
+            Segment::Index(index) => value.get_mut(index),
+        });
+    if let Some(fields) = parent.and_then(Value::as_object_mut) {
+        fields.remove(last);
+    }
+}
+
+fn field_path(path: &serde_path_to_error::Path) -> FieldPath {
+    use serde_path_to_error::Segment as Step;
+    path.iter()
+        .fold(FieldPath::default(), |path, step| match step {
+            Step::Seq { index } => path.index(*index),
+            Step::Map { key } => path.key(key),
+            Step::Enum { .. } | Step::Unknown => path,
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The kubectl plugin: what can be said about landing zones without a cluster, and about those in
+//! one.
+//!
+//! Findings about the input are printed one to a line, as `file:line:column: field: value: rule`,
+//! for editors and for CI; the exit codes are those of [`Outcome`].
+
+mod declaration;
+mod document;
+mod finding;
+mod output;
+mod platform;
+mod render;
+mod schema;
+mod source;
+mod spelling;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use platform::PlatformArgs;
+
+/// Arguments of the kubectl plugin.
+#[derive(Parser, Debug)]
+#[command(
+    name = "kubectl-landingzone",
+    bin_name = "kubectl landingzone",
+    version,
+    about = "Landing zones for applications in shared clusters",
+    after_help = EXIT_CODES
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Print the exact objects that the operator would apply, for review
+    #[command(after_help = EXIT_CODES)]
+    Render(render::RenderArgs),
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it could not be done, for instance a file could not be read
+  2  the input or the command line is wrong";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done: exit code 0.
+    Done,
+    /// It could not be done: exit code 1.
+    Failed,
+    /// The input is wrong: exit code 2, which clap uses for a wrong command line as well.
+    BadInput,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::BadInput => 2,
+        })
+    }
+}
+
+/// Runs the plugin with the arguments of the process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Render(render) => render.run(),
+    }
+    .into()
+}
+
+/// Prints why something could not be done.
+fn complain(error: &dyn Error) {
+    use std::io::Write;
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {}", with_sources(error));
+}
+
+/// An error with all that led to it.
+fn with_sources(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}

@@ -1,0 +1,295 @@
+//! `kubectl landingzone render`: the objects that the operator would apply, without a cluster.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::Outcome;
+use super::declaration::{self, Declarations};
+use super::finding::Finding;
+use super::output::{self, OutputFormat};
+use super::platform::PlatformArgs;
+use super::schema::SchemaError;
+use super::source::{self, SourceFile};
+use crate::api::Stage;
+use crate::build::{self, ManifestError};
+use crate::domain::{CalicoNaming, Flavour, LandingZone, PolicyApi};
+
+/// What to render, and for which cluster.
+#[derive(Args, Clone, Debug)]
+pub struct RenderArgs {
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for
+    /// standard input; repeatable. Documents of other kinds are skipped
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// API that takes the policies in your cluster
+    #[arg(long, value_enum, default_value_t = FlavourName::Crd)]
+    flavour: FlavourName,
+
+    /// Whether Calico's tiers are used [default: true from Calico 3.29 on]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    tiers: Option<bool>,
+
+    /// Version of Calico in your cluster; it decides how policies are named
+    #[arg(long, value_name = "X.Y", default_value = "3.31")]
+    calico_version: CalicoVersion,
+
+    /// Form of output
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    output: OutputFormat,
+
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// An API that takes policies, by its short name.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum FlavourName {
+    /// projectcalico.org/v3: Calico's API server, or its native CRDs
+    V3,
+    /// crd.projectcalico.org/v1: what AKS offers by default
+    Crd,
+    /// networking.k8s.io/v1: no Calico; weaker
+    Kubernetes,
+}
+
+/// A version of Calico, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CalicoVersion {
+    major: u32,
+    minor: u32,
+}
+
+impl CalicoVersion {
+    /// The first version with tiers in open source.
+    const TIERS: Self = Self::new(3, 29);
+    /// The first version whose storage names policies plainly.
+    const PLAIN_NAMES: Self = Self::new(3, 32);
+
+    const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+}
+
+impl std::str::FromStr for CalicoVersion {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const RULE: &str = "not a version like 3.31 or v3.31.2";
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+        let mut number = || parts.next().and_then(|part| part.parse().ok()).ok_or(RULE);
+        let version = Self::new(number()?, number()?);
+        // A patch release may follow, and is of no consequence.
+        match (parts.next().map(str::parse::<u32>), parts.next()) {
+            (None | Some(Ok(_)), None) => Ok(version),
+            _ => Err(RULE),
+        }
+    }
+}
+
+/// The flags contradict each other.
+#[derive(Debug, Error, PartialEq, Eq)]
+enum FlavourError {
+    #[error(
+        "--tiers=true needs Calico 3.29 or later: raise --calico-version, or leave --tiers out"
+    )]
+    NoTiersYet,
+    #[error("--tiers=true needs a flavour of Calico: Kubernetes policies know no tiers")]
+    NoTiersInKubernetes,
+}
+
+/// What could not be done, other than that the input is wrong.
+#[derive(Debug, Error)]
+enum RenderError {
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+}
+
+impl RenderArgs {
+    fn flavour(&self) -> Result<Flavour, FlavourError> {
+        let api = match self.flavour {
+            FlavourName::V3 => PolicyApi::CalicoV3,
+            FlavourName::Crd => PolicyApi::CalicoCrdV1,
+            FlavourName::Kubernetes if self.tiers == Some(true) => {
+                return Err(FlavourError::NoTiersInKubernetes);
+            }
+            FlavourName::Kubernetes => return Ok(Flavour::KUBERNETES),
+        };
+        let tiers_exist = self.calico_version >= CalicoVersion::TIERS;
+        if self.tiers == Some(true) && !tiers_exist {
+            return Err(FlavourError::NoTiersYet);
+        }
+        Ok(Flavour {
+            api,
+            tiers: self.tiers.unwrap_or(tiers_exist),
+            naming: if self.calico_version >= CalicoVersion::PLAIN_NAMES {
+                CalicoNaming::Plain
+            } else {
+                CalicoNaming::TierPrefixed
+            },
+        })
+    }
+
+    /// Renders the files to standard output. What is wrong with them goes to standard error, and
+    /// then nothing to standard output.
+    pub fn run(&self) -> Outcome {
+        match self.render(&mut io::stdin(), &mut io::stdout(), &mut io::stderr()) {
+            Ok(outcome) => outcome,
+            // Whoever reads has seen enough, as `head` has.
+            Err(RenderError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Outcome::Done
+            }
+            Err(error) => {
+                super::complain(&error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    fn render(
+        &self,
+        stdin: &mut dyn Read,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<Outcome, RenderError> {
+        let flavour = match self.flavour() {
+            Ok(flavour) => flavour,
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok(Outcome::BadInput);
+            }
+        };
+        let platform = self.platform.platform();
+        let sources = source::read(&self.paths, stdin);
+        let mut declarations = declaration::read(&sources.files, &platform)?;
+        declarations.skipped_files += sources.skipped_files;
+        declarations.findings.extend(sources.findings);
+        for failure in &sources.failures {
+            writeln!(stderr, "{}", super::with_sources(failure))?;
+        }
+        report(stderr, &declarations.findings, &sources.files)?;
+        if !sources.failures.is_empty() {
+            return Ok(Outcome::Failed);
+        }
+        if !declarations.findings.is_empty() {
+            return Ok(Outcome::BadInput);
+        }
+        note_skipped(stderr, &declarations)?;
+        if declarations.zones.is_empty() {
+            writeln!(stderr, "error: no LandingZone in {}", self.given())?;
+            return Ok(Outcome::BadInput);
+        }
+        let objects = objects(&declarations.zones, &platform, flavour)?;
+        for zone in &declarations.zones {
+            note_unapplied(stderr, zone)?;
+        }
+        stdout.write_all(output::print(&objects, self.output).as_bytes())?;
+        stdout.flush()?;
+        Ok(Outcome::Done)
+    }
+
+    /// The paths, as a person would name them.
+    fn given(&self) -> String {
+        let paths: Vec<String> = self
+            .paths
+            .iter()
+            .map(|path| match path.to_str() {
+                Some("-") => "standard input".to_owned(),
+                _ => path.display().to_string(),
+            })
+            .collect();
+        paths.join(", ")
+    }
+}
+
+/// Everything that the operator would apply, in its order: the tiers, then each landing zone.
+fn objects(
+    zones: &[LandingZone],
+    platform: &crate::domain::Platform,
+    flavour: Flavour,
+) -> Result<Vec<Value>, ManifestError> {
+    let mut objects = build::tier_manifests(&build::tiers(flavour), flavour)?;
+    for zone in zones {
+        let desired = build::landing_zone(zone, &[], platform, flavour);
+        objects.extend(build::manifests(&desired, flavour)?);
+    }
+    Ok(objects)
+}
+
+/// One line for each finding; people at a terminal see the line that is meant below it.
+fn report(stderr: &mut dyn Write, findings: &[Finding], files: &[SourceFile]) -> io::Result<()> {
+    let at_terminal = io::stderr().is_terminal();
+    for finding in findings {
+        writeln!(stderr, "{finding}")?;
+        let file = files.iter().find(|file| file.name == finding.file);
+        if at_terminal && let Some(excerpt) = file.and_then(|file| finding.excerpt(&file.text)) {
+            writeln!(stderr, "{excerpt}")?;
+        }
+    }
+    Ok(())
+}
+
+fn note_skipped(stderr: &mut dyn Write, declarations: &Declarations) -> io::Result<()> {
+    let documents: usize = declarations.skipped.values().sum();
+    let kinds: Vec<&str> = declarations.skipped.keys().map(String::as_str).collect();
+    let mut parts = Vec::new();
+    if documents > 0 {
+        let shown = kinds.iter().take(SHOWN_KINDS).copied().collect::<Vec<_>>();
+        let more = if kinds.len() > SHOWN_KINDS {
+            ", …"
+        } else {
+            ""
+        };
+        parts.push(format!(
+            "{documents} {} of other kinds ({}{more})",
+            plural(documents, "document"),
+            shown.join(", ")
+        ));
+    }
+    if declarations.skipped_files > 0 {
+        let files = declarations.skipped_files;
+        parts.push(format!("{files} {} without YAML", plural(files, "file")));
+    }
+    if !parts.is_empty() {
+        writeln!(stderr, "skipped {}", parts.join(" and "))?;
+    }
+    Ok(())
+}
+
+const SHOWN_KINDS: usize = 5;
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
+}
+
+/// Says of a landing zone that is not in force that the operator applies none of what is shown.
+fn note_unapplied(stderr: &mut dyn Write, zone: &LandingZone) -> io::Result<()> {
+    let why = match (zone.suspend, zone.stage) {
+        (true, _) => "it is suspended",
+        (false, Stage::Plan) => "its stage is Plan",
+        (false, _) => return Ok(()),
+    };
+    writeln!(
+        stderr,
+        "note: the operator applies nothing of landing zone {} as long as {why}",
+        zone.name
+    )
+}

@@ -1,0 +1,154 @@
+//! From the signs that a cluster shows to the flavour of its policies. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{CalicoNaming, Flavour, PolicyApi};
+
+/// Endings of the names of custom resource definitions that say something about policies.
+pub const FLAVOUR_SIGNS: &[&str] = &[".projectcalico.org", ".cilium.io", ".antrea.io"];
+
+/// What the cluster shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// Names of the custom resource definitions that end in one of [`FLAVOUR_SIGNS`].
+    pub definitions: BTreeSet<String>,
+    /// Whether a Service answers for the `APIService` `v3.projectcalico.org`: Calico's own API
+    /// server. While it does not, the storage behind it takes the same policies.
+    pub aggregated_v3: bool,
+    /// `spec.calicoVersion` of the `ClusterInformation` named default.
+    pub calico_version: Option<String>,
+}
+
+/// Who puts network policies into effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// Calico, through its own kinds.
+    Calico,
+    /// A plugin that knows Kubernetes policies only, as far as the operator can tell.
+    KubernetesPolicies,
+    /// Nothing that the operator knows.
+    Unknown,
+}
+
+impl ClusterFacts {
+    /// The flavour in which policies are written.
+    #[must_use]
+    pub fn flavour(&self) -> Flavour {
+        let has = |name: &str| self.definitions.contains(name);
+        let stored = has("globalnetworkpolicies.crd.projectcalico.org");
+        let (api, tiers) = if self.aggregated_v3 && stored {
+            (PolicyApi::CalicoV3, has("tiers.crd.projectcalico.org"))
+        } else if has("globalnetworkpolicies.projectcalico.org") {
+            // They came with 3.32, which stores policies under their own name.
+            return Flavour {
+                api: PolicyApi::CalicoV3,
+                tiers: has("tiers.projectcalico.org"),
+                naming: CalicoNaming::Plain,
+            };
+        } else if stored {
+            (PolicyApi::CalicoCrdV1, has("tiers.crd.projectcalico.org"))
+        } else {
+            return Flavour::KUBERNETES;
+        };
+        Flavour {
+            api,
+            tiers,
+            naming: self.naming(),
+        }
+    }
+
+    /// Who enforces.
+    #[must_use]
+    pub fn enforcement(&self) -> Enforcement {
+        if self.flavour().api != PolicyApi::Kubernetes {
+            return Enforcement::Calico;
+        }
+        let other = |ending: &&str| self.definitions.iter().any(|name| name.ends_with(*ending));
+        if FLAVOUR_SIGNS.iter().any(other) {
+            Enforcement::KubernetesPolicies
+        } else {
+            Enforcement::Unknown
+        }
+    }
+
+    fn naming(&self) -> CalicoNaming {
+        let version = self.calico_version.as_deref().and_then(minor_version);
+        match version {
+            // Calico's 3.32 stores policies under their own name; its kube-controllers rename
+            // older ones.
+            Some(version) if version >= (3, 32) => CalicoNaming::Plain,
+            _ => CalicoNaming::TierPrefixed,
+        }
+    }
+}
+
+fn minor_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim_start_matches('v').split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn facts(definitions: &[&str], aggregated_v3: bool, version: Option<&str>) -> ClusterFacts {
+        ClusterFacts {
+            definitions: definitions.iter().map(|&name| name.to_owned()).collect(),
+            aggregated_v3,
+            calico_version: version.map(str::to_owned),
+        }
+    }
+
+    const GNP_V1: &str = "globalnetworkpolicies.crd.projectcalico.org";
+    const TIERS_V1: &str = "tiers.crd.projectcalico.org";
+    const GNP_V3: &str = "globalnetworkpolicies.projectcalico.org";
+
+    #[rstest]
+    #[case::plain_cluster(&[], false, None, PolicyApi::Kubernetes, false)]
+    #[case::aks_1_32(&[GNP_V1], false, Some("v3.28.5"), PolicyApi::CalicoCrdV1, false)]
+    #[case::aks_1_34(&[GNP_V1, TIERS_V1], false, Some("v3.30.4"), PolicyApi::CalicoCrdV1, true)]
+    #[case::api_server(&[GNP_V1, TIERS_V1], true, Some("v3.30.4"), PolicyApi::CalicoV3, true)]
+    #[case::api_server_leftover(&[], true, None, PolicyApi::Kubernetes, false)]
+    #[case::native(&[GNP_V3], false, Some("v3.32.0"), PolicyApi::CalicoV3, false)]
+    fn flavour_follows_what_is_installed(
+        #[case] definitions: &[&str],
+        #[case] aggregated: bool,
+        #[case] version: Option<&str>,
+        #[case] api: PolicyApi,
+        #[case] tiers: bool,
+    ) {
+        let flavour = facts(definitions, aggregated, version).flavour();
+        assert_eq!((flavour.api, flavour.tiers), (api, tiers));
+    }
+
+    #[rstest]
+    #[case(None, CalicoNaming::TierPrefixed)]
+    #[case(Some("v3.31.2"), CalicoNaming::TierPrefixed)]
+    #[case(Some("v3.32.0"), CalicoNaming::Plain)]
+    #[case(Some("v4.0.0"), CalicoNaming::Plain)]
+    #[case(Some("master"), CalicoNaming::TierPrefixed)]
+    fn names_follow_the_version(#[case] version: Option<&str>, #[case] naming: CalicoNaming) {
+        assert_eq!(facts(&[GNP_V1], false, version).flavour().naming, naming);
+    }
+
+    #[test]
+    fn native_kinds_have_plain_names_whatever_the_version() {
+        let flavour = facts(&[GNP_V3], false, None).flavour();
+        assert_eq!(flavour.naming, CalicoNaming::Plain);
+    }
+
+    #[test]
+    fn nothing_known_enforces_nothing() {
+        assert_eq!(facts(&[], false, None).enforcement(), Enforcement::Unknown);
+        let cilium = facts(&["ciliumnetworkpolicies.cilium.io"], false, None);
+        assert_eq!(cilium.enforcement(), Enforcement::KubernetesPolicies);
+        assert_eq!(
+            facts(&[GNP_V1], false, None).enforcement(),
+            Enforcement::Calico
+        );
+    }
+}

@@ -1,0 +1,480 @@
+//! The only module that changes owned objects. Every change carries the resource version that it
+//! was decided on, so that nothing is overwritten unseen.
+
+mod applied;
+mod requests;
+mod write_error;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use kube::Client;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::params::GetParams;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::cache::{Cache, Observed};
+use super::calico_metadata;
+use super::compare::{Content, differences};
+use super::kind::{Kind, ObjectKey};
+use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
+use super::rendered::Target;
+use crate::api::AdoptionPolicy;
+use crate::api::names::{MANAGED_BY, MANAGER, OWNER};
+use crate::domain::Flavour;
+use crate::telemetry::{Metrics, RequestVerb};
+use requests::{fields_patch, request};
+pub(super) use write_error::TIMEOUT;
+
+pub use applied::{Applied, Failure, Repaired};
+pub use write_error::WriteError;
+
+/// Requests of the whole process that may be under way at once.
+const IN_FLIGHT: usize = 32;
+/// Requests of one landing zone that may be under way at once.
+const IN_FLIGHT_EACH: usize = 8;
+
+/// Writes objects.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    client: ClientDebug,
+    cache: Cache,
+    metrics: Arc<Metrics>,
+    permits: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+struct ClientDebug(Client);
+
+impl std::fmt::Debug for ClientDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+/// On whose behalf something is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Behalf<'a> {
+    /// The landing zone.
+    pub zone: &'a str,
+    /// What it says about objects that exist already.
+    pub adoption: AdoptionPolicy,
+    /// Where the policies go.
+    pub flavour: Flavour,
+}
+
+impl Writer {
+    /// A writer that takes what it wrote into the cache.
+    #[must_use]
+    pub fn new(client: Client, cache: Cache, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client: ClientDebug(client),
+            cache,
+            metrics,
+            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+        }
+    }
+
+    /// Carries out a plan: policies first, so that no namespace is open for a moment; then the
+    /// namespaces; then what is in them; at last what is no longer declared goes.
+    ///
+    /// `blocked` is what the policies depend on and could not be written: they wait for it.
+    pub async fn apply(&self, plan: &Plan, blocked: Vec<Failure>, behalf: Behalf<'_>) -> Applied {
+        let is_blocked = !blocked.is_empty();
+        let mut applied = Applied {
+            done: plan.settled.clone(),
+            failed: blocked,
+            ..Applied::default()
+        };
+        let in_phase = |phase: fn(Kind) -> bool| {
+            plan.writes
+                .iter()
+                .filter(move |write| phase(write.target.key.kind))
+        };
+        let is_global = |kind: Kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy);
+        let policies = in_phase(|kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy));
+        if is_blocked {
+            applied
+                .skipped
+                .extend(policies.map(|write| write.target.key.clone()));
+        } else {
+            // One after the other: parts of one policy come in an order in which no namespace is left
+            // out in between.
+            self.write_all(policies, behalf, 1, &mut applied).await;
+        }
+
+        // A namespace that its policies do not wait for would be open.
+        let held_up = plan
+            .waiting
+            .iter()
+            .chain(plan.postponed.iter().map(|postponed| &postponed.key))
+            .any(|key| is_global(key.kind));
+        let policies_failed = held_up || !applied.failed.is_empty();
+        // The API server looks a role up before it lets anybody bind it, and learns of new ones with a
+        // little delay: so roles come well before their bindings.
+        let roles = in_phase(|kind| kind == Kind::ClusterRole);
+        self.write_all(roles, behalf, IN_FLIGHT_EACH, &mut applied)
+            .await;
+
+        let (now, later): (Vec<_>, Vec<_>) =
+            in_phase(|kind| kind == Kind::Namespace).partition(|write| {
+                let stays = matches!(write.change, Change::Metadata { .. });
+                !policies_failed || (stays && write.cause == Cause::Drift)
+            });
+        applied
+            .skipped
+            .extend(later.iter().map(|write| write.target.key.clone()));
+        self.write_all(now.into_iter(), behalf, IN_FLIGHT_EACH, &mut applied)
+            .await;
+
+        let missing: Vec<String> = applied
+            .failed
+            .iter()
+            .map(|failure| &failure.key)
+            .chain(&applied.skipped)
+            .filter(|key| key.kind == Kind::Namespace)
+            .filter(|key| self.cache.read().get(key).is_none())
+            .map(|key| key.name.clone())
+            .collect();
+        let rest = in_phase(|kind| {
+            !matches!(
+                kind,
+                Kind::Tier | Kind::GlobalNetworkPolicy | Kind::ClusterRole | Kind::Namespace
+            )
+        });
+        let (now, later): (Vec<_>, Vec<_>) = rest.partition(|write| {
+            let namespace = write.target.key.namespace.as_ref();
+            namespace.is_none_or(|namespace| !missing.contains(namespace))
+        });
+        applied
+            .skipped
+            .extend(later.iter().map(|write| write.target.key.clone()));
+        self.write_all(now.into_iter(), behalf, IN_FLIGHT_EACH, &mut applied)
+            .await;
+
+        // Old policies go only after all the new ones are there; what else is no longer declared, such
+        // as somebody's access, goes whatever could not be written.
+        let policies_are_there = !policies_failed
+            && !applied
+                .failed
+                .iter()
+                .map(|failure| &failure.key)
+                .chain(&applied.skipped)
+                .chain(&plan.waiting)
+                .chain(plan.postponed.iter().map(|postponed| &postponed.key))
+                .any(|key| key.kind.is_policy());
+        let prunes = plan
+            .prune
+            .iter()
+            .filter(|prune| policies_are_there || !prune.key.kind.is_policy());
+        self.prune_all(prunes, behalf.flavour, &mut applied).await;
+        applied
+    }
+
+    async fn write_all<'a>(
+        &self,
+        writes: impl Iterator<Item = &'a Write>,
+        behalf: Behalf<'_>,
+        in_flight: usize,
+        applied: &mut Applied,
+    ) {
+        let mut results = stream::iter(writes)
+            .map(|write| async move { (write, self.write(write, behalf).await) })
+            .buffer_unordered(in_flight);
+        while let Some((write, result)) = results.next().await {
+            applied.take(write, result);
+        }
+    }
+
+    async fn prune_all<'a>(
+        &self,
+        prunes: impl Iterator<Item = &'a Prune>,
+        flavour: Flavour,
+        applied: &mut Applied,
+    ) {
+        let mut results = stream::iter(prunes)
+            .map(|prune| async move {
+                let result = self
+                    .delete(
+                        &prune.key,
+                        &prune.uid,
+                        Some(&prune.resource_version),
+                        flavour,
+                    )
+                    .await;
+                (prune, result)
+            })
+            .buffer_unordered(IN_FLIGHT_EACH);
+        while let Some((prune, result)) = results.next().await {
+            match result {
+                Ok(()) => applied.pruned.push(prune.key.clone()),
+                Err(error) => applied.failed.push(Failure {
+                    key: prune.key.clone(),
+                    error,
+                }),
+            }
+        }
+    }
+
+    /// Writes one object. Returns what was different where that was learned only now: an object
+    /// that had merely lost its label.
+    async fn write(&self, write: &Write, behalf: Behalf<'_>) -> Result<Option<Change>, WriteError> {
+        let target = &write.target;
+        match &write.change {
+            Change::Create => match self.create(target, behalf.flavour).await {
+                Err(WriteError::NotOurs(_)) => self.exists(write, behalf).await,
+                created => created.map(|()| None),
+            },
+            Change::Replace {
+                uid,
+                resource_version,
+                ..
+            } => {
+                let key = &target.key;
+                self.delete(key, uid, Some(resource_version), behalf.flavour)
+                    .await?;
+                self.create(target, behalf.flavour).await.map(|()| None)
+            }
+            change => self
+                .change(target, change, behalf.flavour)
+                .await
+                .map(|()| None),
+        }
+    }
+
+    /// A POST found an object of that name. It is ours when it lost no more than its label, lies in
+    /// our namespace under our manager's mark, or took the place of what was ours: otherwise a team
+    /// would get rid of its quota by putting another in its place. In all other cases the adoption
+    /// rule decides.
+    async fn exists(
+        &self,
+        write: &Write,
+        behalf: Behalf<'_>,
+    ) -> Result<Option<Change>, WriteError> {
+        let target = &write.target;
+        let key = &target.key;
+        let object = self
+            .get(key, behalf.flavour)
+            .await?
+            .ok_or(WriteError::Stale)?;
+        let observed = Observed::of(key.kind, object.clone()).ok_or(WriteError::Stale)?;
+        if key.kind == Kind::Namespace {
+            // Decided anew with the namespace in sight: see the adoption rule.
+            self.observe(key, observed, behalf.flavour);
+            return Err(WriteError::Stale);
+        }
+        let labels = object.pointer("/metadata/labels");
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)?.as_str());
+        let ours = write.was_ours
+            || Observed::written_by_us(&object)
+            || label(OWNER) == Some(behalf.zone)
+            || (key.namespace.is_some() && label(MANAGED_BY) == Some(MANAGER));
+        if !ours {
+            let different = differences(key.kind, &target.object, &object);
+            let spec_differs = different
+                .iter()
+                .any(|difference| !difference.path.to_string().starts_with("metadata"));
+            match behalf.adoption {
+                AdoptionPolicy::Always => {}
+                AdoptionPolicy::IfIdentical if !spec_differs => {}
+                AdoptionPolicy::IfIdentical => {
+                    let different: Vec<_> = different.iter().map(ToString::to_string).collect();
+                    return Err(WriteError::NotOurs(format!(
+                        "an object of that name exists and differs: {}; change it, or set \
+                         adoptionPolicy: Always",
+                        different.join("; ")
+                    )));
+                }
+                AdoptionPolicy::Never => {
+                    return Err(WriteError::NotOurs(
+                        "an object of that name exists and is not the landing zone's; delete or \
+                         rename it, or set adoptionPolicy: Always to take it over"
+                            .to_owned(),
+                    ));
+                }
+            }
+        }
+        let change = field_change(target, &observed);
+        match &change {
+            Change::Replace {
+                uid,
+                resource_version,
+                ..
+            } => {
+                self.delete(key, uid, Some(resource_version), behalf.flavour)
+                    .await?;
+                self.create(target, behalf.flavour).await?;
+            }
+            change => self.change(target, change, behalf.flavour).await?,
+        }
+        Ok(ours.then_some(change))
+    }
+
+    async fn create(&self, target: &Target, flavour: Flavour) -> Result<(), WriteError> {
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let body = serde_json::to_vec(&target.object)
+            .map_err(|error| WriteError::Refused(error.to_string()))?;
+        let request = request(&target.key, flavour)?.create(&params, body);
+        match self.send(RequestVerb::Create, &target.key, request).await {
+            Ok(stored) => self.take(target, stored, flavour),
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                Err(WriteError::NotOurs(status.message.clone()))
+            }
+            Err(error) => Err(WriteError::of(&error)),
+        }
+    }
+
+    async fn change(
+        &self,
+        target: &Target,
+        change: &Change,
+        flavour: Flavour,
+    ) -> Result<(), WriteError> {
+        let patch = match change {
+            Change::Metadata { patch, .. } => Patch::Merge(patch.clone()),
+            Change::Fields {
+                found,
+                resource_version,
+                ..
+            } => fields_patch(target, found.as_deref(), resource_version)?,
+            Change::Create | Change::Replace { .. } => return Err(WriteError::Stale),
+        };
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let key = &target.key;
+        let request = request(key, flavour)?.patch(key.name_served(flavour), &params, &patch);
+        match self.send(RequestVerb::Patch, key, request).await {
+            Ok(stored) => self.take(target, stored, flavour),
+            Err(error) => {
+                let error = WriteError::of(&error);
+                if matches!(error, WriteError::Stale) {
+                    self.refresh(key, flavour).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes an object, unless it is another one or changed since.
+    ///
+    /// # Errors
+    /// [`WriteError::Stale`] where it is; others as the API server answers.
+    pub async fn delete(
+        &self,
+        key: &ObjectKey,
+        uid: &str,
+        resource_version: Option<&str>,
+        flavour: Flavour,
+    ) -> Result<(), WriteError> {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: resource_version.map(str::to_owned),
+            }),
+            ..DeleteParams::default()
+        };
+        let request = request(key, flavour)?.delete(key.name_served(flavour), &params);
+        match self.send(RequestVerb::Delete, key, request).await {
+            Ok(_) => {
+                if key.kind != Kind::Namespace {
+                    self.cache.write().forget(key, None);
+                }
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                self.cache.write().forget(key, None);
+                Ok(())
+            }
+            Err(error) => {
+                let error = WriteError::of(&error);
+                if matches!(error, WriteError::Stale) {
+                    self.refresh(key, flavour).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks at an object anew and takes it into the cache.
+    async fn refresh(&self, key: &ObjectKey, flavour: Flavour) -> Result<(), WriteError> {
+        match self.get(key, flavour).await? {
+            Some(object) => {
+                if let Some(observed) = Observed::of(key.kind, object) {
+                    self.observe(key, observed, flavour);
+                }
+            }
+            None => {
+                self.cache.write().forget(key, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get(&self, key: &ObjectKey, flavour: Flavour) -> Result<Option<Value>, WriteError> {
+        let request = request(key, flavour)?
+            .get(key.name_served(flavour), &GetParams::default())
+            .map_err(|error| WriteError::Refused(error.to_string()))?;
+        let answer = tokio::time::timeout(TIMEOUT, self.client.0.request::<Value>(request)).await;
+        match answer.map_err(|_| WriteError::Timeout)? {
+            Ok(object) => Ok(Some(calico_metadata::with_labels(key.kind, object))),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            Err(error) => Err(WriteError::of(&error)),
+        }
+    }
+
+    fn observe(&self, key: &ObjectKey, observed: Observed, flavour: Flavour) {
+        let mut objects = self.cache.write();
+        objects.observe_in(flavour, key.clone(), observed);
+    }
+
+    /// Takes what the API server stored into the cache, and checks that it is what was sent.
+    fn take(&self, target: &Target, stored: Value, flavour: Flavour) -> Result<(), WriteError> {
+        let key = &target.key;
+        let stored = calico_metadata::with_labels(key.kind, stored);
+        let digest = Content::of(key.kind, &stored).digest();
+        let different = match key.kind {
+            Kind::Namespace => Vec::new(),
+            _ if digest == target.digest => Vec::new(),
+            kind => differences(kind, &target.object, &stored),
+        };
+        if let Some(mut observed) = Observed::of(key.kind, stored) {
+            if different.is_empty() && key.kind != Kind::Namespace && !observed.is_kept_by_calico()
+            {
+                observed.object = None;
+            }
+            self.observe(key, observed, flavour);
+        }
+        if different.is_empty() {
+            return Ok(());
+        }
+        let different: Vec<_> = different.iter().map(ToString::to_string).collect();
+        Err(WriteError::Rewritten {
+            different: different.join("; "),
+            stored: digest,
+        })
+    }
+
+    async fn send(
+        &self,
+        verb: RequestVerb,
+        key: &ObjectKey,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Value, kube::Error> {
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        let _permit = self.permits.acquire().await;
+        let labels = crate::telemetry::WriteLabels {
+            verb,
+            kind: key.kind.name().to_owned(),
+        };
+        self.metrics.writes.get_or_create(&labels).inc();
+        tracing::debug!(?verb, %key, "write");
+        let answer = tokio::time::timeout(TIMEOUT, self.client.0.request::<Value>(request)).await;
+        answer.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))
+    }
+}

@@ -1,0 +1,298 @@
+//! What the operator knows of the cluster: for every owned object as much as the comparison needs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde_json::Value;
+
+use super::calico_metadata;
+use super::compare::{Content, Digest, keys_held};
+use super::kind::{Kind, ObjectKey};
+use crate::api::names::{MANAGER, OWNER};
+use crate::domain::Flavour;
+
+/// One object as it was last observed.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Its UID, a precondition of deletion.
+    pub uid: String,
+    /// Its resource version, a precondition of every change.
+    pub resource_version: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The landing zone that its ownership label names.
+    pub owner: Option<String>,
+    /// Whether the operator wrote the ownership label and still holds it.
+    pub labelled_by_us: bool,
+    /// Digest of the part that is ours.
+    pub digest: Digest,
+    /// The object itself, kept only while it is not known to be as declared: what was different,
+    /// and who wrote it, is told from here. Always kept for namespaces (metadata only).
+    pub object: Option<Arc<Value>>,
+}
+
+impl Observed {
+    /// Reads an object as the API server sent it.
+    #[must_use]
+    pub fn of(kind: Kind, object: Value) -> Option<Self> {
+        let object = calico_metadata::with_labels(kind, object);
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let owner = object
+            .pointer("/metadata/labels")
+            .and_then(|labels| labels.get(OWNER))
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        Some(Self {
+            uid: text("/metadata/uid")?.to_owned(),
+            resource_version: text("/metadata/resourceVersion")?.to_owned(),
+            deleting: text("/metadata/deletionTimestamp").is_some(),
+            labelled_by_us: owner.is_some() && keys_held(&object, "labels").contains(OWNER),
+            owner,
+            digest: Content::of(kind, &object).digest(),
+            object: Some(Arc::new(object)),
+        })
+    }
+
+    /// Whether Calico's API server keeps its labels in an annotation, which we see because we look at
+    /// its storage.
+    #[must_use]
+    pub fn is_kept_by_calico(&self) -> bool {
+        let object = self.object.as_deref();
+        object.is_some_and(calico_metadata::is_there)
+    }
+
+    /// Whether our field manager appears among those that wrote the object.
+    #[must_use]
+    pub fn written_by_us(object: &Value) -> bool {
+        let entries = object
+            .pointer("/metadata/managedFields")
+            .and_then(Value::as_array);
+        entries
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.get("manager").and_then(Value::as_str) == Some(MANAGER))
+    }
+}
+
+/// All observed objects, by kind, and which kinds were listed completely.
+#[derive(Debug, Default)]
+pub struct Objects {
+    entries: HashMap<ObjectKey, Entry>,
+    /// Owner label → keys, so that pruning finds what a landing zone holds.
+    by_owner: BTreeMap<String, BTreeSet<ObjectKey>>,
+    synced: BTreeSet<Kind>,
+    /// The flavour whose kinds are watched.
+    watched: Option<Flavour>,
+    /// Counts observations.
+    clock: u64,
+    /// When the list under way began, by kind.
+    listing: HashMap<Kind, u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    observed: Observed,
+    /// The observation that last saw it.
+    seen: u64,
+}
+
+impl Objects {
+    /// The object of that key.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<&Observed> {
+        self.entries.get(key).map(|entry| &entry.observed)
+    }
+
+    /// Everything that carries the ownership label of that landing zone, in order of the keys.
+    pub fn owned_by(&self, owner: &str) -> impl Iterator<Item = (&ObjectKey, &Observed)> {
+        self.by_owner
+            .get(owner)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// Whether a namespace bears that ownership label, or none though the operator wrote it: then it
+    /// may have lost that one.
+    #[must_use]
+    pub fn any_namespace_of(&self, owner: &str) -> bool {
+        let may_be_its = |found: &Observed| match &found.owner {
+            Some(other) => other == owner,
+            None => found.object.as_deref().is_some_and(Observed::written_by_us),
+        };
+        self.entries
+            .iter()
+            .any(|(key, entry)| key.kind == Kind::Namespace && may_be_its(&entry.observed))
+    }
+
+    /// Whether what is held is of this flavour's kinds, and each of them was listed completely.
+    #[must_use]
+    pub fn are_synced(&self, flavour: Flavour) -> bool {
+        self.watched == Some(flavour)
+            && Kind::ALL
+                .into_iter()
+                .filter(|kind| kind.api_resource(flavour).is_some())
+                .all(|kind| self.synced.contains(&kind))
+    }
+
+    /// From now on this flavour's kinds are watched; of those in `changed`, nothing is known yet.
+    pub fn watch(&mut self, flavour: Flavour, changed: &[Kind]) {
+        for kind in changed {
+            self.unwatch(*kind);
+        }
+        self.watched = Some(flavour);
+    }
+
+    /// How many objects are held, by kind.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.entries.keys().filter(|key| key.kind == kind).count()
+    }
+
+    /// Takes in an observation, unless a later one is there already. Returns what was there before,
+    /// or the observation itself where it came too late.
+    pub fn observe(
+        &mut self,
+        key: ObjectKey,
+        observed: Observed,
+    ) -> Result<Option<Observed>, Late> {
+        self.clock += 1;
+        let seen = self.clock;
+        if let Some(known) = self.entries.get_mut(&key)
+            && is_older(&observed.resource_version, &known.observed.resource_version)
+        {
+            known.seen = seen;
+            return Err(Late);
+        }
+        let owner = observed.owner.clone();
+        let before = self.entries.insert(key.clone(), Entry { observed, seen });
+        let before = before.map(|entry| entry.observed);
+        if let Some(old) = before.as_ref().and_then(|old| old.owner.as_ref())
+            && owner.as_ref() != Some(old)
+        {
+            self.disown(old, &key);
+        }
+        if let Some(owner) = owner {
+            self.by_owner.entry(owner).or_default().insert(key);
+        }
+        Ok(before)
+    }
+
+    /// Forgets an object, unless a newer one is known than the one that went.
+    pub fn forget(&mut self, key: &ObjectKey, resource_version: Option<&str>) -> Option<Observed> {
+        let known = self.get(key)?;
+        if let Some(gone) = resource_version
+            && is_older(gone, &known.resource_version)
+        {
+            return None;
+        }
+        let known = self.entries.remove(key)?.observed;
+        if let Some(owner) = &known.owner {
+            self.disown(owner, key);
+        }
+        Some(known)
+    }
+
+    /// Drops the object itself once it is known to be as declared; the digest stays. One that
+    /// Calico's API server wrote is kept: to change it in the storage takes more than the digest.
+    pub fn settle(&mut self, key: &ObjectKey, digest: Digest) {
+        if key.kind != Kind::Namespace
+            && let Some(known) = self.entries.get_mut(key)
+            && known.observed.digest == digest
+            && !known.observed.is_kept_by_calico()
+        {
+            known.observed.object = None;
+        }
+    }
+
+    /// Begins a complete list of one kind.
+    pub fn list_begins(&mut self, kind: Kind) {
+        self.clock += 1;
+        self.listing.insert(kind, self.clock);
+    }
+
+    /// Ends a complete list of one kind: whatever was not seen since it began is gone. What we wrote
+    /// meanwhile was seen, and stays. Returns what vanished.
+    pub fn list_ends(&mut self, kind: Kind) -> Vec<ObjectKey> {
+        let began = self.listing.remove(&kind).unwrap_or(0);
+        let vanished: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| key.kind == kind && entry.seen < began)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &vanished {
+            self.forget(key, None);
+        }
+        self.synced.insert(kind);
+        vanished
+    }
+
+    /// Takes in what was read or written in a flavour. In another than the one that is watched, it says
+    /// nothing about Calico's kinds: they move from one API to another while the operator runs, and a
+    /// policy that only the old one holds must not count as present.
+    pub fn observe_in(&mut self, flavour: Flavour, key: ObjectKey, observed: Observed) {
+        let moves = matches!(key.kind, Kind::Tier | Kind::GlobalNetworkPolicy);
+        if !moves || self.watched == Some(flavour) {
+            // Whatever came later is the better observation.
+            let _late = self.observe(key, observed);
+        }
+    }
+
+    /// Forgets a whole kind: its watch ended.
+    fn unwatch(&mut self, kind: Kind) {
+        let keys: Vec<_> = self
+            .entries
+            .keys()
+            .filter(|key| key.kind == kind)
+            .cloned()
+            .collect();
+        for key in &keys {
+            self.forget(key, None);
+        }
+        self.synced.remove(&kind);
+    }
+
+    fn disown(&mut self, owner: &str, key: &ObjectKey) {
+        if let Some(owned) = self.by_owner.get_mut(owner) {
+            owned.remove(key);
+            if owned.is_empty() {
+                self.by_owner.remove(owner);
+            }
+        }
+    }
+}
+
+/// An observation that came after a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late;
+
+/// Whether one resource version is older than another. They are numbers of one sequence in every
+/// API server since 1.35 by contract, and before it in practice; what does not parse is not older.
+fn is_older(this: &str, that: &str) -> bool {
+    match (this.parse::<u128>(), that.parse::<u128>()) {
+        (Ok(this), Ok(that)) => this < that,
+        _ => false,
+    }
+}
+
+/// The objects, shared by the watches that write and the reconciles that read. Locks are held for
+/// the time of a look-up, never across an await.
+#[derive(Clone, Debug, Default)]
+pub struct Cache(Arc<RwLock<Objects>>);
+
+impl Cache {
+    /// The objects, to read.
+    pub fn read(&self) -> RwLockReadGuard<'_, Objects> {
+        // Nothing panics while it holds the lock; were it so, the map would still be whole.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The objects, to change.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Objects> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

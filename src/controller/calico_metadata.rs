@@ -1,0 +1,73 @@
+//! Where Calico's API server keeps the labels of its objects. Pure.
+//!
+//! It stores them in an annotation and leaves the object itself without them. Whoever looks at the
+//! storage directly has to look there, or would take what is ours for somebody else's.
+
+use serde_json::{Map, Value};
+
+use super::kind::Kind;
+
+/// The annotation that holds the metadata, as JSON. Calico's API server hides it.
+pub const POINTER: &str = "/metadata/annotations/projectcalico.org~1metadata";
+
+/// Whether Calico's API server wrote the object, which was read from the storage.
+#[must_use]
+pub fn is_there(object: &Value) -> bool {
+    object.pointer(POINTER).is_some()
+}
+
+/// An object with the labels that Calico's API server would show: those in the annotation win.
+#[must_use]
+pub fn with_labels(kind: Kind, mut object: Value) -> Value {
+    if !matches!(kind, Kind::GlobalNetworkPolicy | Kind::Tier) {
+        return object;
+    }
+    let kept = object
+        .pointer(POINTER)
+        .and_then(Value::as_str)
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        .and_then(|metadata| metadata.get("labels")?.as_object().cloned());
+    let Some(kept) = kept else {
+        return object;
+    };
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        let labels = metadata
+            .entry("labels")
+            .or_insert_with(|| Value::Object(Map::new()));
+        if let Some(labels) = labels.as_object_mut() {
+            labels.extend(kept);
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ANNOTATION: &str = "projectcalico.org/metadata";
+
+    #[test]
+    fn labels_in_the_annotation_win() {
+        let metadata = json!({"labels": {"a": "1", "b": "2"}, "creationTimestamp": null});
+        let object = json!({"metadata": {
+            "labels": {"b": "3", "c": "4"},
+            "annotations": {ANNOTATION: metadata.to_string()},
+        }});
+        assert!(is_there(&object));
+        let shown = with_labels(Kind::GlobalNetworkPolicy, object.clone());
+        let labels = json!({"a": "1", "b": "2", "c": "4"});
+        assert_eq!(shown["metadata"]["labels"], labels);
+        assert_eq!(with_labels(Kind::ResourceQuota, object.clone()), object);
+    }
+
+    #[test]
+    fn what_is_no_metadata_changes_nothing() {
+        for text in ["", "[]", "{}", "{\"labels\": null}"] {
+            let object = json!({"metadata": {"annotations": {ANNOTATION: text}}});
+            assert_eq!(with_labels(Kind::Tier, object.clone()), object);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The kinds of object that landing zones are made of, and which of their fields are ours.
+
+use std::fmt;
+use std::str::FromStr;
+
+use kube::core::{ApiResource, GroupVersionKind};
+
+use crate::domain::{Flavour, PolicyApi};
+
+/// A kind of object that the operator writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Calico tier, shared by all landing zones.
+    Tier,
+    /// Calico policy.
+    GlobalNetworkPolicy,
+    /// Namespace; only our own labels and annotations of it are ours.
+    Namespace,
+    /// Kubernetes policy.
+    NetworkPolicy,
+    /// Quota of a namespace.
+    ResourceQuota,
+    /// Container defaults of a namespace.
+    LimitRange,
+    /// Access to a namespace.
+    RoleBinding,
+    /// The right to read one landing zone.
+    ClusterRole,
+    /// Its binding.
+    ClusterRoleBinding,
+}
+
+impl Kind {
+    /// Every kind, in the order in which objects are applied.
+    pub const ALL: [Self; 9] = [
+        Self::Tier,
+        Self::GlobalNetworkPolicy,
+        Self::Namespace,
+        Self::NetworkPolicy,
+        Self::ResourceQuota,
+        Self::LimitRange,
+        Self::RoleBinding,
+        Self::ClusterRole,
+        Self::ClusterRoleBinding,
+    ];
+
+    /// The kind's name in manifests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tier => "Tier",
+            Self::GlobalNetworkPolicy => "GlobalNetworkPolicy",
+            Self::Namespace => "Namespace",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::ResourceQuota => "ResourceQuota",
+            Self::LimitRange => "LimitRange",
+            Self::RoleBinding => "RoleBinding",
+            Self::ClusterRole => "ClusterRole",
+            Self::ClusterRoleBinding => "ClusterRoleBinding",
+        }
+    }
+
+    /// The fields that are wholly ours, at the root of the object. None for namespaces, where only
+    /// single labels and annotations are.
+    #[must_use]
+    pub const fn whole_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Namespace => &[],
+            Self::RoleBinding | Self::ClusterRoleBinding => &["roleRef", "subjects"],
+            Self::ClusterRole => &["aggregationRule", "rules"],
+            Self::Tier
+            | Self::GlobalNetworkPolicy
+            | Self::NetworkPolicy
+            | Self::ResourceQuota
+            | Self::LimitRange => &["spec"],
+        }
+    }
+
+    /// Whether repairs of this kind never wait: a team must not buy open minutes by changing it
+    /// often.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        match self {
+            Self::Tier
+            | Self::GlobalNetworkPolicy
+            | Self::Namespace
+            | Self::NetworkPolicy
+            | Self::RoleBinding => true,
+            Self::ResourceQuota
+            | Self::LimitRange
+            | Self::ClusterRole
+            | Self::ClusterRoleBinding => false,
+        }
+    }
+
+    /// Whether objects of this kind hold traffic back.
+    #[must_use]
+    pub const fn is_policy(self) -> bool {
+        matches!(
+            self,
+            Self::Tier | Self::GlobalNetworkPolicy | Self::NetworkPolicy
+        )
+    }
+
+    /// Where the API server serves this kind; None where this flavour has no such kind.
+    #[must_use]
+    pub fn api_resource(self, flavour: Flavour) -> Option<ApiResource> {
+        let (group, version) = match self {
+            Self::Tier | Self::GlobalNetworkPolicy => match flavour.api {
+                PolicyApi::CalicoV3 => ("projectcalico.org", "v3"),
+                PolicyApi::CalicoCrdV1 => ("crd.projectcalico.org", "v1"),
+                PolicyApi::Kubernetes => return None,
+            },
+            Self::Namespace | Self::ResourceQuota | Self::LimitRange => ("", "v1"),
+            Self::NetworkPolicy => ("networking.k8s.io", "v1"),
+            Self::RoleBinding | Self::ClusterRole | Self::ClusterRoleBinding => {
+                ("rbac.authorization.k8s.io", "v1")
+            }
+        };
+        if self == Self::Tier && !flavour.tiers {
+            return None;
+        }
+        let kind = GroupVersionKind::gvk(group, version, self.name());
+        Some(ApiResource::from_gvk_with_plural(&kind, self.plural()))
+    }
+
+    const fn plural(self) -> &'static str {
+        match self {
+            Self::Tier => "tiers",
+            Self::GlobalNetworkPolicy => "globalnetworkpolicies",
+            Self::Namespace => "namespaces",
+            Self::NetworkPolicy => "networkpolicies",
+            Self::ResourceQuota => "resourcequotas",
+            Self::LimitRange => "limitranges",
+            Self::RoleBinding => "rolebindings",
+            Self::ClusterRole => "clusterroles",
+            Self::ClusterRoleBinding => "clusterrolebindings",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One object of the cluster. As text `Kind/name` or `Kind/namespace/name`, as in the inventory.
+///
+/// The API group is left out on purpose, and a Calico policy has the name that Calico stores it
+/// under: it is the same object through `crd.projectcalico.org/v1` and through the aggregated
+/// `projectcalico.org/v3`, which calls it otherwise, and must neither be pruned nor be taken for
+/// somebody else's when the flavour changes from one to the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace, for kinds that live in one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of an object that the API of a flavour calls `served`.
+    #[must_use]
+    pub fn of_served(
+        kind: Kind,
+        namespace: Option<String>,
+        served: &str,
+        flavour: Flavour,
+    ) -> Self {
+        let name = match kind {
+            Kind::GlobalNetworkPolicy => flavour.name_in_storage(served),
+            _ => served.to_owned(),
+        };
+        Self {
+            kind,
+            namespace,
+            name,
+        }
+    }
+
+    /// What the API of a flavour calls the object.
+    #[must_use]
+    pub fn name_served(&self, flavour: Flavour) -> &str {
+        match self.kind {
+            Kind::GlobalNetworkPolicy => flavour.name_served(&self.name),
+            _ => &self.name,
+        }
+    }
+
+    /// The key of a namespace.
+    #[must_use]
+    pub fn namespace(name: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Namespace,
+            namespace: None,
+            name: name.into(),
+        }
+    }
+
+    /// The namespace that the object is or lives in; None for cluster-wide objects.
+    #[must_use]
+    pub fn in_namespace(&self) -> Option<&str> {
+        match self.kind {
+            Kind::Namespace => Some(&self.name),
+            _ => self.namespace.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{}/{namespace}/{}", self.kind, self.name),
+            None => write!(f, "{}/{}", self.kind, self.name),
+        }
+    }
+}
+
+/// An inventory entry that this version of the operator cannot read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no object of a known kind: {0}")]
+pub struct UnknownObject(String);
+
+impl FromStr for ObjectKey {
+    type Err = UnknownObject;
+
+    fn from_str(text: &str) -> Result<Self, UnknownObject> {
+        let unknown = || UnknownObject(text.to_owned());
+        let mut parts = text.split('/');
+        let kind = parts.next().ok_or_else(unknown)?;
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .ok_or_else(unknown)?;
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(name), None, None) => Ok(Self {
+                kind,
+                namespace: None,
+                name: name.to_owned(),
+            }),
+            (Some(namespace), Some(name), None) => Ok(Self {
+                kind,
+                namespace: Some(namespace.to_owned()),
+                name: name.to_owned(),
+            }),
+            _ => Err(unknown()),
+        }
+    }
+}

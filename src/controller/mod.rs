@@ -1,0 +1,30 @@
+//! observe → validate → build → compare → apply → status.
+//!
+//! [`apply`] and [`status`] are the only modules that write; everything that decides is pure and
+//! stands in a module of its own: [`claims`], [`adoption`], [`compare`], [`plan`], [`memory`].
+
+pub mod adoption;
+pub mod apply;
+pub mod cache;
+mod calico_metadata;
+pub mod claims;
+pub mod compare;
+mod context;
+pub mod inheritance;
+mod kind;
+pub mod memory;
+pub mod plan;
+mod reconcile;
+mod released;
+mod removal;
+mod rendered;
+mod report;
+mod run;
+mod standstill;
+pub mod status;
+mod tiers;
+mod watch;
+mod withheld;
+
+pub use kind::{Kind, ObjectKey, UnknownObject};
+pub use run::{Settings, run};

@@ -1,0 +1,371 @@
+//! What happens when a landing zone is deleted. With `deletePolicy: Keep` nothing does, and there is
+//! no finalizer. With Delete its namespaces go, after confirmation where they are in use, and their
+//! policies after them.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kube::runtime::controller::Action;
+use kube::{Api, Client, CustomResourceExt, ResourceExt};
+use serde_json::json;
+
+use super::apply::WriteError;
+use super::cache::Observed;
+use super::context::Context;
+use super::kind::{Kind, ObjectKey};
+use super::memory::Memory;
+use super::reconcile::{Error, Observation, soon};
+use super::standstill::only_conditions;
+use super::status::{Progress, sentence};
+use crate::api::condition::reason;
+use crate::api::names::{CONFIRM_DELETE, FINALIZER, MANAGER};
+use crate::api::{DeletePolicy, LandingZone};
+use crate::domain;
+use crate::telemetry::Severity;
+
+/// How often a namespace in use is looked at again while nobody confirms.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Kinds whose presence means that a namespace is in use.
+const IN_USE: &[(&str, &str, &str, &str)] = &[
+    ("", "v1", "Pod", "pods"),
+    ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    ("apps", "v1", "Deployment", "deployments"),
+    ("apps", "v1", "StatefulSet", "statefulsets"),
+    ("apps", "v1", "DaemonSet", "daemonsets"),
+    ("batch", "v1", "CronJob", "cronjobs"),
+    ("batch", "v1", "Job", "jobs"),
+];
+
+/// Sets the finalizer while `deletePolicy: Delete` stands, and only then.
+pub(super) async fn keep_finalizer(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+) -> Result<(), Error> {
+    let wanted = zone.delete_policy == DeletePolicy::Delete;
+    if observation
+        .zone
+        .finalizers()
+        .iter()
+        .any(|name| name == FINALIZER)
+        == wanted
+    {
+        return Ok(());
+    }
+    set_finalizer(observation, &context.client, wanted).await?;
+    // The next look is at the landing zone with its new version.
+    Err(Error::Finalizer(conflict()))
+}
+
+fn conflict() -> kube::Error {
+    let status = kube::core::Status::failure("the finalizer was changed", "Conflict");
+    kube::Error::Api(Box::new(status.with_code(409)))
+}
+
+async fn set_finalizer(
+    observation: &Observation,
+    client: &Client,
+    wanted: bool,
+) -> Result<(), Error> {
+    let mut finalizers = observation.zone.finalizers().to_vec();
+    finalizers.retain(|name| name != FINALIZER);
+    if wanted {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let patch = json!({"metadata": {
+        "resourceVersion": observation.resource_version,
+        "finalizers": finalizers,
+    }});
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    Api::<LandingZone>::all(client.clone())
+        .patch(&observation.name, &params, &Patch::Merge(patch))
+        .await
+        .map(drop)
+        .map_err(Error::Finalizer)
+}
+
+/// Carries a deletion on: one step each time, driven by the namespaces that go.
+pub(super) async fn remove(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    if !observation
+        .zone
+        .finalizers()
+        .iter()
+        .any(|name| name == FINALIZER)
+    {
+        return Ok(Action::await_change());
+    }
+    let delete = observation.zone.spec.delete_policy == Some(DeletePolicy::Delete);
+    if !delete || definition_is_going(&context.client).await? {
+        if delete {
+            let text = "the LandingZone kind itself is being deleted: the namespaces are kept, with \
+                        all that is in them, whatever deletePolicy says";
+            context.note(
+                &observation.zone,
+                Severity::Warning,
+                "NamespacesKept",
+                text.to_owned(),
+            );
+        }
+        set_finalizer(observation, &context.client, false).await?;
+        return Ok(Action::await_change());
+    }
+    let namespaces = own_namespaces(observation, context);
+    if namespaces.is_empty() {
+        return finish(observation, context, memory).await;
+    }
+    let confirmed = observation.zone.annotations().get(CONFIRM_DELETE) == Some(&observation.name);
+    if !confirmed {
+        match used(&context.client, &namespaces).await {
+            Ok(used) if used.is_empty() => {}
+            Ok(used) => return ask(observation, context, memory, &used).await,
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                let message = format!(
+                    "what is in the namespaces cannot be seen: {}",
+                    status.message
+                );
+                return refused(observation, context, memory, &message).await;
+            }
+            Err(error) => return Err(Error::Deletion(error)),
+        }
+    }
+    for (key, uid) in &namespaces {
+        let flavour = observation.facts.flavour();
+        let deleted = context.writer.delete(key, uid, None, flavour).await;
+        match deleted {
+            Ok(()) | Err(WriteError::Stale) => {}
+            Err(error) => {
+                let message = format!("{key} cannot be deleted: {error}");
+                return refused(observation, context, memory, &message).await;
+            }
+        }
+    }
+    let names = namespaces.keys().map(ToString::to_string);
+    let message = format!(
+        "being deleted, as deletePolicy: Delete asks: {}",
+        sentence(names)
+    );
+    let working = Progress::Working(reason::DELETING);
+    only_conditions(
+        observation,
+        context,
+        memory,
+        "False",
+        working,
+        &message,
+        |_| {},
+    )
+    .await
+}
+
+/// Deleting the kind deletes every landing zone: no namespace must pay for that.
+async fn definition_is_going(client: &Client) -> Result<bool, Error> {
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client.clone());
+    match api.get_opt(LandingZone::crd_name()).await {
+        Ok(Some(definition)) => Ok(definition.metadata.deletion_timestamp.is_some()),
+        Ok(None) => Ok(true),
+        Err(error) => Err(Error::Deletion(error)),
+    }
+}
+
+/// Whether an inventoried namespace is still the landing zone's: by its label, or, where somebody
+/// took that off, by its identity. A lost label must not end with the policies deleted while pods run.
+fn is_own(observation: &Observation, key: &ObjectKey, found: &Observed) -> bool {
+    let recorded = || {
+        let namespaces = observation
+            .status
+            .iter()
+            .flat_map(|status| &status.namespaces);
+        namespaces
+            .filter(|namespace| namespace.name == key.name)
+            .any(|namespace| namespace.uid.as_ref() == Some(&found.uid))
+    };
+    match &found.owner {
+        Some(owner) => *owner == observation.name,
+        None => recorded(),
+    }
+}
+
+/// Declared namespaces that are ours by label and inventory and still there, with their UIDs.
+/// Released ones are not deleted, nor those that another landing zone declares too: then a folder in
+/// Git moved, or one waits to take over.
+fn own_namespaces(observation: &Observation, context: &Context) -> BTreeMap<ObjectKey, String> {
+    let objects = context.cache.read();
+    let claims = context
+        .claims
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    let is_going = |zone: &LandingZone| zone.metadata.deletion_timestamp.is_some();
+    let has_heir = |key: &ObjectKey| {
+        claims
+            .of_namespace(&key.name)
+            .filter(|other| *other != observation.name)
+            .any(|other| context.zone(other).is_some_and(|other| !is_going(&other)))
+    };
+    let declared = &observation.zone.spec.namespaces;
+    declared
+        .iter()
+        .map(|namespace| ObjectKey::namespace(&namespace.name))
+        .filter(|key| observation.inventory.contains(key) && !has_heir(key))
+        .filter_map(|key| {
+            let found = objects.get(&key)?;
+            is_own(observation, &key, found).then(|| (key, found.uid.clone()))
+        })
+        .collect()
+}
+
+/// What the namespaces are used for, a phrase each.
+async fn used(
+    client: &Client,
+    namespaces: &BTreeMap<ObjectKey, String>,
+) -> Result<Vec<String>, kube::Error> {
+    let looks = namespaces
+        .keys()
+        .flat_map(|namespace| IN_USE.iter().map(move |kind| (namespace, kind)));
+    stream::iter(looks)
+        .map(|(namespace, (group, version, kind, plural))| async move {
+            let kind = GroupVersionKind::gvk(group, version, kind);
+            let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+            let api = Api::<PartialObjectMeta<DynamicObject>>::namespaced_with(
+                client.clone(),
+                &namespace.name,
+                &resource,
+            );
+            let found = api.list(&ListParams::default().limit(1)).await?;
+            Ok(found
+                .items
+                .first()
+                .map(|one| format!("{plural} in {} ({})", namespace.name, one.name_any())))
+        })
+        .buffered(8)
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await
+}
+
+async fn refused(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    why: &str,
+) -> Result<Action, Error> {
+    let message = format!(
+        "nothing more is deleted, because {why}; let the operator delete namespaces \
+         (config/namespace-deletion), or set deletePolicy: Keep"
+    );
+    stuck(
+        observation,
+        context,
+        memory,
+        reason::DELETION_REFUSED,
+        &message,
+    )
+    .await
+}
+
+async fn ask(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    used: &[String],
+) -> Result<Action, Error> {
+    let message = format!(
+        "nothing was deleted, because the namespaces are in use: {}; to delete them with all that \
+         is in them: kubectl annotate landingzone {name} {CONFIRM_DELETE}={name}",
+        sentence(used.iter().cloned()),
+        name = observation.name,
+    );
+    stuck(
+        observation,
+        context,
+        memory,
+        reason::CONFIRMATION_NEEDED,
+        &message,
+    )
+    .await
+}
+
+/// Says what somebody has to do, and looks again later: not all that helps can be watched.
+async fn stuck(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    why: &'static str,
+    message: &str,
+) -> Result<Action, Error> {
+    let stuck = Progress::Stuck(why);
+    only_conditions(
+        observation,
+        context,
+        memory,
+        "False",
+        stuck,
+        message,
+        |_| {},
+    )
+    .await?;
+    Ok(Action::requeue(LOOK_AGAIN))
+}
+
+/// The namespaces are gone: their policies follow, and whatever else is ours by label and
+/// inventory. What belongs to released namespaces stays, and so do the policies while there are any.
+async fn finish(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let (released, owned) = {
+        let objects = context.cache.read();
+        let owned: Vec<_> = objects
+            .owned_by(&observation.name)
+            .filter(|(key, _)| observation.inventory.contains(key))
+            .map(|(key, found)| {
+                (
+                    key.clone(),
+                    found.uid.clone(),
+                    found.resource_version.clone(),
+                )
+            })
+            .collect();
+        let recorded = observation.inventory.iter();
+        let released = recorded
+            .filter(|key| key.kind == Kind::Namespace)
+            .filter_map(|key| Some((key, objects.get(key)?)))
+            .any(|(key, found)| is_own(observation, key, found));
+        (released, owned)
+    };
+    for (key, uid, version) in owned {
+        let inside = key.in_namespace().is_some();
+        if inside || (released && key.kind.is_policy()) {
+            continue;
+        }
+        let flavour = observation.facts.flavour();
+        if let Err(error) = context
+            .writer
+            .delete(&key, &uid, Some(&version), flavour)
+            .await
+        {
+            if error.is_transient() {
+                return Ok(soon());
+            }
+            let message = format!("{key} cannot be deleted: {error}");
+            return refused(observation, context, memory, &message).await;
+        }
+    }
+    tracing::info!(zone = observation.name, at = %Timestamp::now(), "all of it is deleted");
+    set_finalizer(observation, &context.client, false).await?;
+    Ok(Action::await_change())
+}

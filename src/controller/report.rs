@@ -1,0 +1,244 @@
+//! What is remembered, counted and told after a plan was carried out, and when the status is
+//! written.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::Instant;
+
+use super::apply::{Applied, Repaired};
+use super::context::Context;
+use super::kind::Kind;
+use super::memory::Memory;
+use super::plan::{Cause, Change, Plan};
+use super::reconcile::{Error, Observation};
+use super::status;
+use crate::api::condition::{self, reason};
+use crate::api::{DriftRepair, LandingZoneStatus};
+use crate::telemetry::Severity;
+
+/// Drift counts are written at most this often.
+const DRIFT_GATHERS: Duration = Duration::from_secs(5);
+
+/// Remembers what is in force now.
+pub(super) fn remember(context: &Context, memory: &mut Memory, applied: &Applied) {
+    let mut objects = context.cache.write();
+    for (key, digest) in &applied.done {
+        objects.settle(key, *digest);
+        memory.in_force.insert(key.clone(), *digest);
+        if key.kind == Kind::Namespace
+            && let Some(found) = objects.get(key)
+        {
+            memory.uids.insert(key.name.clone(), found.uid.clone());
+            memory.lost.remove(&key.name);
+        }
+    }
+    for key in &applied.pruned {
+        memory.in_force.remove(key);
+    }
+    let now = Instant::now();
+    for (key, digest) in &applied.rewritten {
+        memory.rewritten.insert(key.clone(), (*digest, now));
+    }
+    memory.compared = true;
+    let failed = applied
+        .failed
+        .iter()
+        .any(|failure| !failure.error.is_transient());
+    if failed {
+        memory.failures = memory.failures.saturating_add(1);
+    }
+}
+
+/// Counts and tells what was put back, and what people should know besides.
+pub(super) fn report(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    applied: &Applied,
+    lost: &BTreeSet<String>,
+    plan: &Plan,
+) {
+    if memory.drift.is_none() {
+        memory.drift = observation
+            .status
+            .as_ref()
+            .and_then(|status| status.drift.clone());
+    }
+    for Repaired {
+        key,
+        change,
+        manager,
+    } in &applied.repaired
+    {
+        let labels = key.kind.into();
+        context.metrics.drift_repairs.get_or_create(&labels).inc();
+        let who = manager
+            .as_deref()
+            .unwrap_or("somebody (unknown, see the audit log)");
+        let text = format!("{key}: {change}; changed by {who}, put back");
+        tracing::info!(zone = observation.name, object = %key, change, who, "put back");
+        context.note(&observation.zone, Severity::Normal, "DriftRepaired", text);
+        let repair = DriftRepair {
+            object: key.to_string(),
+            change: status::shortened(change.clone()),
+            manager: manager
+                .as_ref()
+                .map(|manager| manager.chars().take(128).collect()),
+            time: Time(whole_seconds(Timestamp::now())),
+        };
+        memory.repaired(repair, key, Instant::now());
+    }
+    for namespace in lost {
+        // Its deletion takes a while, and is looked at more than once.
+        if !memory.lost.insert(namespace.clone()) {
+            continue;
+        }
+        let text = format!(
+            "Namespace/{namespace} was deleted by somebody (unknown, see the audit log), and \
+             everything in it is gone; it comes back empty, with its quotas, access and policies"
+        );
+        context.note(&observation.zone, Severity::Warning, "NamespaceLost", text);
+    }
+    let adopted = plan.writes.iter().filter(|write| {
+        write.target.key.kind == Kind::Namespace
+            && matches!(write.change, Change::Metadata { .. })
+            && write.cause == Cause::Declared
+            && !observation.inventory.contains(&write.target.key)
+            && applied.changed.contains(&write.target.key)
+    });
+    for write in adopted {
+        let text = format!(
+            "{} existed and was adopted; its pods were outside the boundary until now, and their \
+             open connections go on until they close",
+            write.target.key
+        );
+        context.note(
+            &observation.zone,
+            Severity::Normal,
+            "NamespaceAdopted",
+            text,
+        );
+    }
+    for key in &applied.pruned {
+        let text = format!("{key} left the declaration and was deleted");
+        context.note(&observation.zone, Severity::Normal, "Pruned", text);
+    }
+}
+
+fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Writes the status where it says something new. Returns when gathered drift counts are due.
+pub(super) async fn publish(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    mut status: LandingZoneStatus,
+    base: Option<&LandingZoneStatus>,
+    version: &str,
+) -> Result<Option<Instant>, Error> {
+    let find = |status: &LandingZoneStatus, type_: &str| {
+        let condition = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == type_);
+        condition.map(|condition| (condition.status.clone(), condition.reason.clone()))
+    };
+    let is_true = |type_: &str| find(&status, type_).is_some_and(|(state, _)| state == "True");
+    context.stands(
+        &observation.name,
+        is_true(condition::READY),
+        is_true(condition::CONTESTED),
+    );
+
+    if base == Some(&status) {
+        return Ok(None);
+    }
+    let now = Instant::now();
+    if let (Some(base), Some(last)) = (base, memory.drift_written) {
+        let due = last + DRIFT_GATHERS;
+        let drift = std::mem::replace(&mut status.drift, base.drift.clone());
+        if *base == status && now < due {
+            return Ok(Some(due));
+        }
+        status.drift = drift;
+    }
+    if base.and_then(|base| base.drift.as_ref()) != status.drift.as_ref() {
+        memory.drift_written = Some(now);
+    }
+    let version = status::write(&context.client, &observation.zone, version, &status)
+        .await
+        .map_err(Error::Status)?;
+    tell_changes(observation, context, memory, &status);
+    memory.written = Some((status, version));
+    Ok(None)
+}
+
+/// One event for each change of state, told against what was told last: in a fight a landing zone
+/// is not ready once a minute.
+fn tell_changes(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    status: &LandingZoneStatus,
+) {
+    let stood = observation.status.as_ref();
+    let generation = status.observed_generation;
+    for (type_, good) in [
+        (condition::READY, "True"),
+        (condition::CONTESTED, "False"),
+        (condition::NETWORK_ENFORCED, "True"),
+    ] {
+        let of = |status: &LandingZoneStatus| {
+            let found = status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == type_)?;
+            Some((
+                found.status.clone(),
+                found.reason.clone(),
+                found.message.clone(),
+            ))
+        };
+        let Some((state, why, message)) = of(status) else {
+            continue;
+        };
+        if why == reason::PROGRESSING {
+            continue;
+        }
+        let stood = stood.and_then(of).map(|(state, why, _)| (state, why));
+        let first = stood.is_none();
+        let stood = stood.filter(|(_, why)| why != reason::PROGRESSING);
+        let before = match memory.told.get(type_) {
+            // An edit of the declaration is answered.
+            Some((edition, _)) if type_ == condition::READY && *edition != generation => None,
+            Some((_, told)) => Some(told.clone()),
+            None => stood,
+        };
+        let now = (state.clone(), why);
+        let changed = before.as_ref() != Some(&now);
+        memory.told.insert(type_, (generation, now));
+        // Nothing was wrong before the first time, so nothing is told about its being right.
+        if !changed || (type_ != condition::READY && first && state == good) {
+            continue;
+        }
+        let severity = if state == good {
+            Severity::Normal
+        } else {
+            Severity::Warning
+        };
+        let reason = match (type_, state == good) {
+            (condition::READY, true) => "Ready",
+            (condition::READY, false) => "NotReady",
+            (condition::CONTESTED, true) => "NoLongerContested",
+            (condition::CONTESTED, false) => "Contested",
+            (_, true) => "NetworkEnforced",
+            (_, false) => "NetworkNotEnforced",
+        };
+        context.note(&observation.zone, severity, reason, message);
+    }
+}

@@ -1,0 +1,130 @@
+//! Puts the parts together and runs them until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Client;
+use kube::runtime::controller::{Config, applier};
+use kube::runtime::reflector;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::cache::Cache;
+use super::context::{Context, Queue, Stored};
+use super::reconcile::{reconcile, try_again};
+use super::watch::{follow_flavour, follow_zones};
+use crate::cluster::watch_signs;
+use crate::domain::Platform;
+use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
+
+/// Landing zones that are reconciled at once.
+const CONCURRENCY: u16 = 32;
+
+/// How long the writes in hand may take once the operator is told to stop: an API server that does
+/// not answer must not hold it until Kubernetes kills it, after 30 s.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// What the operator is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where metrics and health are served.
+    pub listen: SocketAddr,
+    /// What holds for the whole cluster.
+    pub platform: Platform,
+}
+
+/// Runs the operator until `stop` is cancelled, then finishes the writes in hand.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), std::io::Error> {
+    let health = Health::default();
+    let metrics = Metrics::shared();
+    let listener = TcpListener::bind(settings.listen).await?;
+    tracing::info!(address = %settings.listen, "serving /metrics, /healthz and /readyz");
+    let serving = serve(
+        listener,
+        metrics.clone(),
+        health.clone(),
+        stop.clone().cancelled_owned(),
+    );
+    let serving = tokio::spawn(serving);
+
+    let (facts, signs) = tokio::sync::watch::channel(None);
+    let (queue, requests) = Queue::new();
+    let (store, writer) = reflector::store::<Stored>();
+    let (events, publishing) = Events::start(client.clone());
+    let context = Arc::new(Context::new(
+        client.clone(),
+        store.clone(),
+        Cache::default(),
+        settings.platform,
+        signs,
+        queue,
+        events,
+        metrics,
+    ));
+
+    let watches = async {
+        tokio::join!(
+            watch_signs(client.clone(), health.clone(), facts),
+            follow_flavour(context.clone(), health.clone()),
+            follow_zones(client, writer, context.clone(), health),
+        );
+    };
+    let reconciling = applier(
+        |zone, context| Box::pin(reconcile(zone, context)),
+        |zone, error, context| try_again(&zone, error, &context),
+        context.clone(),
+        store,
+        // The end of the requests ends the applier, once what runs is done.
+        requests
+            .map(Ok::<_, std::convert::Infallible>)
+            .take_until(stop.clone().cancelled_owned()),
+        Config::default().concurrency(CONCURRENCY),
+    )
+    .for_each(|result| {
+        use kube::runtime::controller::Error;
+        let result = match result {
+            Ok(_) => Some(ReconcileResult::Ok),
+            Err(Error::ReconcilerFailed(..)) => Some(ReconcileResult::Error),
+            // Deleted while it waited.
+            Err(Error::ObjectNotFound(_)) => None,
+            Err(error) => {
+                tracing::error!(%error, "the queue failed");
+                None
+            }
+        };
+        if let Some(result) = result {
+            context
+                .metrics
+                .reconciles
+                .get_or_create(&ResultLabels { result })
+                .inc();
+        }
+        std::future::ready(())
+    });
+    let out_of_time = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_WRITES).await;
+    };
+    tokio::select! {
+        () = watches => tracing::error!("the watches ended"),
+        () = reconciling => tracing::info!("stopped"),
+        () = out_of_time => tracing::warn!("stopped without an answer to the writes in hand"),
+    }
+    drop(context);
+    // Events that were gathered are still told.
+    let patience = Duration::from_secs(2);
+    if tokio::time::timeout(patience, publishing).await.is_err() {
+        tracing::debug!("some events were not published in time");
+    }
+    serving.abort();
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! One watch for each kind, whatever the number of landing zones; every event is dispatched here.
+//!
+//! Shared streams of kube-runtime drop deletions (kube-rs/kube#1590), and after a new list nobody
+//! says what vanished meanwhile. So deletions are forwarded, and after each list every landing zone
+//! is compared again, which is local and costs no request.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use futures::StreamExt;
+use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::reflector::store::Writer as StoreWriter;
+use kube::runtime::watcher::{Config, Event};
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::cache::Observed;
+use super::context::{Context, Stored};
+use super::kind::{Kind, ObjectKey};
+use crate::api::names::OWNER;
+use crate::api::{LandingZone, LandingZoneStatus};
+use crate::cluster::follow;
+use crate::domain::Flavour;
+use crate::telemetry::{Health, KindLabels};
+
+/// What is watched, whether its objects have another name in Calico's storage, and the watch.
+type Running = HashMap<Kind, (ApiResource, bool, AbortOnDrop)>;
+
+/// Watches of all kinds in the present flavour; follows the flavour until it is dropped.
+pub async fn follow_flavour(context: Arc<Context>, health: Health) {
+    let mut running = Running::new();
+    let mut signs = context.signs.clone();
+    loop {
+        let flavour = signs
+            .borrow_and_update()
+            .as_ref()
+            .map(crate::cluster::ClusterFacts::flavour);
+        if let Some(flavour) = flavour {
+            restart_changed(&context, &health, flavour, &mut running);
+            context.push_all();
+        }
+        if signs.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn restart_changed(
+    context: &Arc<Context>,
+    health: &Health,
+    flavour: Flavour,
+    running: &mut Running,
+) {
+    let renames = |kind| kind == Kind::GlobalNetworkPolicy && flavour.renames();
+    let changed: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| {
+            let wanted = kind.api_resource(flavour);
+            let current = running.get(kind);
+            wanted.map(|wanted| (wanted, renames(*kind)))
+                != current.map(|(resource, renames, _)| (resource.clone(), *renames))
+        })
+        .collect();
+    let ended: Vec<_> = changed
+        .iter()
+        .filter_map(|kind| Some((*kind, running.remove(kind)?)))
+        .collect();
+    let ended: Vec<Kind> = ended.into_iter().map(|(kind, _watch)| kind).collect();
+    // At once: no reconcile may see one flavour and the objects of another.
+    context.cache.write().watch(flavour, &changed);
+    for kind in changed {
+        if ended.contains(&kind) {
+            context
+                .metrics
+                .watch_synced
+                .get_or_create(&KindLabels::from(kind))
+                .set(0.0);
+            health.not_needed(&part(kind));
+        }
+        if let Some(resource) = kind.api_resource(flavour) {
+            health.waits_for(&part(kind));
+            let watch = watch_kind(
+                (kind, flavour),
+                resource.clone(),
+                context.clone(),
+                health.clone(),
+            );
+            let watch = AbortOnDrop(tokio::spawn(watch));
+            running.insert(kind, (resource, renames(kind), watch));
+        }
+    }
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn part(kind: Kind) -> String {
+    format!("watch of {kind}")
+}
+
+/// A kind, and the flavour in which its objects are named.
+type Named = (Kind, Flavour);
+
+async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, health: Health) {
+    let (kind, _) = named;
+    let client = context.client.clone();
+    match kind {
+        // Whole, since a label-selected watch would call a namespace that lost its label deleted;
+        // metadata only, since nothing else of a namespace is ours.
+        Kind::Namespace => {
+            let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &resource);
+            dispatch_all(named, follow(api, Config::default()), &context, &health).await;
+        }
+        // Tiers belong to no landing zone, and there are few. Policies whole, too: Calico's API
+        // server tells nothing of one that lost its label to whoever watches by label, and in its
+        // storage the labels of what it wrote are not where a selector looks.
+        Kind::Tier | Kind::GlobalNetworkPolicy => {
+            let api = Api::<DynamicObject>::all_with(client, &resource);
+            dispatch_all(named, follow(api, Config::default()), &context, &health).await;
+        }
+        _ => {
+            let api = Api::<DynamicObject>::all_with(client, &resource);
+            let config = Config::default().labels(OWNER);
+            dispatch_all(named, follow(api, config), &context, &health).await;
+        }
+    }
+}
+
+async fn dispatch_all<K>(
+    named: Named,
+    events: impl futures::Stream<Item = Result<Event<K>, String>>,
+    context: &Context,
+    health: &Health,
+) where
+    K: kube::Resource + serde::Serialize,
+{
+    let (kind, _) = named;
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                if !matches!(event, Event::Init | Event::InitApply(_)) {
+                    health.is_well(&part(kind));
+                }
+                dispatch(named, event, context);
+            }
+            Err(error) => health.fails(&part(kind), &error),
+        }
+    }
+}
+
+fn dispatch<K: kube::Resource + serde::Serialize>(
+    named: Named,
+    event: Event<K>,
+    context: &Context,
+) {
+    let (kind, _) = named;
+    match event {
+        Event::Init => context.cache.write().list_begins(kind),
+        Event::InitApply(object) | Event::Apply(object) => seen(named, &object, context),
+        Event::Delete(object) => gone(named, &object, context),
+        Event::InitDone => {
+            let vanished = context.cache.write().list_ends(kind);
+            if !vanished.is_empty() {
+                tracing::info!(%kind, count = vanished.len(), "vanished while the watch was cut");
+            }
+            let labels = KindLabels::from(kind);
+            context.metrics.watch_synced.get_or_create(&labels).set(1.0);
+            context.push_all();
+        }
+    }
+}
+
+fn key_of<K: kube::Resource>((kind, flavour): Named, object: &K) -> ObjectKey {
+    let meta = object.meta();
+    let served = meta.name.as_deref().unwrap_or_default();
+    ObjectKey::of_served(kind, meta.namespace.clone(), served, flavour)
+}
+
+fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context: &Context) {
+    let (kind, _) = named;
+    let key = key_of(named, object);
+    let Some(observed) = serde_json::to_value(object)
+        .ok()
+        .map(without_last_applied)
+        .and_then(|object| Observed::of(kind, object))
+    else {
+        tracing::error!(%key, "an object came without UID or resource version");
+        return;
+    };
+    let owner = observed.owner.clone();
+    if kind == Kind::GlobalNetworkPolicy && owner.is_none() {
+        // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
+        return gone(named, object, context);
+    }
+    let digest = observed.digest;
+    let quiet = kind != Kind::Namespace
+        && !observed.deleting
+        && owner
+            .as_ref()
+            .is_some_and(|owner| context.is_as_declared(&key, owner, digest));
+    let before = {
+        let mut objects = context.cache.write();
+        let before = objects.observe(key.clone(), observed);
+        if quiet {
+            objects.settle(&key, digest);
+        }
+        before
+    };
+    let Ok(before) = before else { return };
+    let settled_before = before
+        .as_ref()
+        .is_some_and(|before| before.digest == digest && !before.deleting);
+    if quiet && settled_before {
+        return;
+    }
+    tell_concerned(
+        &key,
+        context,
+        [owner, before.and_then(|before| before.owner)],
+    );
+}
+
+/// The configuration that kubectl keeps in an annotation is as large as the object; nobody needs it
+/// here.
+fn without_last_applied(mut object: Value) -> Value {
+    if let Some(annotations) = object
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    object
+}
+
+fn gone<K: kube::Resource>(named: Named, object: &K, context: &Context) {
+    let key = key_of(named, object);
+    let version = object.meta().resource_version.as_deref();
+    let known = context.cache.write().forget(&key, version);
+    // An object that merely lost its label looks deleted here; the reconcile's POST tells.
+    if let Some(known) = known {
+        tell_concerned(&key, context, [known.owner, None]);
+    }
+}
+
+fn tell_concerned(key: &ObjectKey, context: &Context, owners: [Option<String>; 2]) {
+    let mut concerned: BTreeSet<String> = owners.into_iter().flatten().collect();
+    match key.kind {
+        Kind::Namespace => {
+            let claims = context
+                .claims
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            concerned.extend(claims.of_namespace(&key.name).map(str::to_owned));
+        }
+        // Tiers concern all landing zones. Whichever comes first puts them right, and it must not be
+        // one that is suspended.
+        Kind::Tier => return context.push_all(),
+        _ => {}
+    }
+    for zone in concerned {
+        context.queue.push(&zone);
+    }
+}
+
+/// Follows the landing zones themselves. Status written by the operator asks for nothing.
+pub async fn follow_zones(
+    client: Client,
+    mut store: StoreWriter<Stored>,
+    context: Arc<Context>,
+    health: Health,
+) {
+    const PART: &str = "watch of LandingZone";
+    let mut known: HashMap<String, Seen> = HashMap::new();
+    let mut listed: BTreeSet<String> = BTreeSet::new();
+    health.waits_for(PART);
+    let events = follow(Api::<Stored>::all(client), Config::default());
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                health.fails(PART, &explain(&error));
+                continue;
+            }
+        };
+        store.apply_watcher_event(&event);
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(zone) => {
+                listed.insert(zone.name_any());
+                declared(&zone, &context, &mut known);
+            }
+            Event::Apply(zone) => {
+                health.is_well(PART);
+                declared(&zone, &context, &mut known);
+            }
+            Event::Delete(zone) => withdrawn(&zone.name_any(), &context, &mut known),
+            Event::InitDone => {
+                health.is_well(PART);
+                let vanished: Vec<_> = known
+                    .keys()
+                    .filter(|name| !listed.contains(*name))
+                    .cloned()
+                    .collect();
+                for name in vanished {
+                    withdrawn(&name, &context, &mut known);
+                }
+                context.push_all();
+            }
+        }
+        let count = i64::try_from(known.len()).unwrap_or(i64::MAX);
+        context.metrics.landing_zones.set(count);
+    }
+}
+
+fn explain(error: &str) -> String {
+    if error.contains("404") || error.contains("NotFound") || error.contains("not found") {
+        return format!(
+            "{error}; is the CustomResourceDefinition landingzones.landingzones.dev installed?"
+        );
+    }
+    error.to_owned()
+}
+
+/// The part of a landing zone that a reconcile depends on.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    uid: Option<String>,
+    generation: Option<i64>,
+    deleting: bool,
+    annotations: std::collections::BTreeMap<String, String>,
+    finalizers: Vec<String>,
+    /// What somebody else wrote into the status is put right.
+    status: Option<LandingZoneStatus>,
+    readable: bool,
+}
+
+fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen>) {
+    let name = stored.name_any();
+    let zone = stored.0.as_ref().ok();
+    let meta = kube::Resource::meta(stored);
+    let seen = Seen {
+        uid: meta.uid.clone(),
+        generation: meta.generation,
+        deleting: meta.deletion_timestamp.is_some(),
+        annotations: meta.annotations.clone().unwrap_or_default(),
+        finalizers: meta.finalizers.clone().unwrap_or_default(),
+        status: zone.and_then(|zone| zone.status.clone()),
+        readable: zone.is_some(),
+    };
+    let before = known.insert(name.clone(), seen.clone());
+    let same_but_status = before.as_ref().is_some_and(|before| {
+        let mut before = before.clone();
+        before.status.clone_from(&seen.status);
+        before == seen
+    });
+    if same_but_status && is_own_status(&name, seen.status.as_ref(), context) {
+        return;
+    }
+    if let Some(zone) = zone {
+        claim(zone, context);
+    }
+    context.queue.push(&name);
+}
+
+/// Whether a status is the one that the operator wrote last. While a reconcile holds the memory,
+/// that reconcile's own write is what comes back; it looks at the end whether anything is left.
+fn is_own_status(name: &str, status: Option<&LandingZoneStatus>, context: &Context) -> bool {
+    let memory = context.memory(name);
+    let Ok(memory) = memory.try_lock() else {
+        // Asking once more costs a local comparison.
+        return false;
+    };
+    memory.written.as_ref().map(|(written, _)| written) == status
+}
+
+fn claim(zone: &LandingZone, context: &Context) {
+    let concerned = {
+        let mut claims = context
+            .claims
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut concerned = claims.update(zone);
+        if zone.metadata.deletion_timestamp.is_some() {
+            concerned.extend(claims.sharing(&zone.name_any()));
+        }
+        concerned
+    };
+    for other in concerned {
+        context.queue.push(&other);
+    }
+}
+
+fn withdrawn(name: &str, context: &Context, known: &mut HashMap<String, Seen>) {
+    known.remove(name);
+    context.forget(name);
+    let concerned = {
+        let mut claims = context
+            .claims
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        claims.remove(name)
+    };
+    for other in concerned {
+        context.queue.push(&other);
+    }
+}

@@ -1,0 +1,229 @@
+//! Declared namespaces to which nothing is done, because they are somebody else's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, PoisonError};
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::adoption::{self, Circumstances, Decision};
+use super::cache::Objects;
+use super::claims::{Claimant, Claims, winner_over};
+use super::context::Context;
+use super::kind::ObjectKey;
+use super::memory::Memory;
+use super::reconcile::Observation;
+use super::rendered::{Rendered, Source};
+use super::status::{self, Holder, Withheld};
+use crate::api::LandingZone;
+use crate::domain;
+
+/// Namespaces that are not to be touched, and why.
+pub(super) fn withheld(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    zone: &domain::LandingZone,
+) -> BTreeMap<String, Withheld> {
+    let objects = context.cache.read();
+    let claims = context
+        .claims
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    let dispute = Contest {
+        observation,
+        context,
+        objects: &objects,
+        claims: &claims,
+    };
+    let withheld: BTreeMap<_, _> = dispute
+        .lost()
+        .chain(dispute.not_adopted(memory, zone))
+        .collect();
+    let conflicts = withheld
+        .values()
+        .any(|withheld| matches!(withheld.holder, Holder::LandingZone { .. }));
+    memory.conflict_since = if conflicts {
+        memory.conflict_since.or_else(|| Some(Instant::now()))
+    } else {
+        None
+    };
+    withheld
+}
+
+/// What one landing zone declares, against what others declare and what is there.
+struct Contest<'a> {
+    observation: &'a Observation,
+    context: &'a Context,
+    objects: &'a Objects,
+    claims: &'a Claims,
+}
+
+impl Contest<'_> {
+    /// Namespaces that another landing zone has, or whose code it has.
+    fn lost(&self) -> impl Iterator<Item = (String, Withheld)> {
+        let spec = &self.observation.zone.spec;
+        let code = &spec.application_code;
+        let code_holder = self.winner(self.claims.of_code(code), None);
+        spec.namespaces.iter().filter_map(move |namespace| {
+            let name = &namespace.name;
+            let (holder, why) = match &code_holder {
+                // What is ours already is kept in order; only what is new is withheld.
+                Some(holder) if !self.is_ours(name) && !self.is_recorded(name) => {
+                    let why = format!(
+                        "the landing zone {} has the application code {code} already; give one of \
+                         the two another code, or delete one",
+                        holder.name
+                    );
+                    (holder.clone(), why)
+                }
+                _ => {
+                    let holder = self.winner(self.claims.of_namespace(name), Some(name))?;
+                    let why = format!(
+                        "the landing zone {} declares the namespace too and comes first; remove it \
+                         from one of the two",
+                        holder.name
+                    );
+                    (holder, why)
+                }
+            };
+            let holder = Holder::LandingZone {
+                leaving: holder.deleting,
+            };
+            Some((name.clone(), Withheld { why, holder }))
+        })
+    }
+
+    /// Namespaces that exist and may not be adopted.
+    fn not_adopted(
+        &self,
+        memory: &Memory,
+        zone: &domain::LandingZone,
+    ) -> impl Iterator<Item = (String, Withheld)> {
+        // What is rendered without regard to others, to compare foreign namespaces with: seldom
+        // needed.
+        let declared = LazyLock::new(|| {
+            let source = Source {
+                declaration: self.observation.declaration(),
+                flavour: self.observation.facts.flavour(),
+                withheld: BTreeSet::new(),
+                released: Vec::new(),
+            };
+            Rendered::of(zone.clone(), source, &self.context.platform).ok()
+        });
+        let lost: BTreeMap<_, _> = self.lost().collect();
+        zone.namespaces.iter().filter_map(move |namespace| {
+            let name = namespace.name.as_str();
+            if lost.contains_key(name) {
+                return None;
+            }
+            let key = ObjectKey::namespace(name);
+            let found = self.objects.get(&key);
+            if found.is_none() || self.is_ours(name) {
+                return None;
+            }
+            let owner = found.and_then(|found| found.owner.as_deref());
+            let circumstances = Circumstances {
+                zone: &self.observation.name,
+                policy: zone.adoption_policy,
+                in_inventory: self.observation.inventory.contains(&key),
+                known_uid: memory
+                    .uids
+                    .get(name)
+                    .map(String::as_str)
+                    .or_else(|| self.recorded_uid(name)),
+                declared_by_owner: owner.is_some_and(|owner| {
+                    self.claims
+                        .of_namespace(name)
+                        .any(|claimant| claimant == owner)
+                }),
+                held_by_owner: owner
+                    .and_then(|owner| self.context.zone(owner))
+                    .is_some_and(|owner| status::inventory(owner.status.as_ref()).contains(&key)),
+            };
+            let target = declared.as_ref()?.get(&key)?;
+            match adoption::decide(&target.object, found, &circumstances) {
+                Decision::Withhold(why) => {
+                    let holder = Holder::Other;
+                    Some((name.to_owned(), Withheld { why, holder }))
+                }
+                Decision::Create | Decision::Ours | Decision::Adopt | Decision::Wait => None,
+            }
+        })
+    }
+
+    fn is_ours(&self, namespace: &str) -> bool {
+        let found = self.objects.get(&ObjectKey::namespace(namespace));
+        found.is_some_and(|found| found.owner.as_ref() == Some(&self.observation.name))
+    }
+
+    fn is_recorded(&self, namespace: &str) -> bool {
+        let key = ObjectKey::namespace(namespace);
+        self.observation.inventory.contains(&key)
+    }
+
+    fn recorded_uid(&self, namespace: &str) -> Option<&str> {
+        let status = self.observation.status.as_ref()?;
+        let recorded = status
+            .namespaces
+            .iter()
+            .find(|recorded| recorded.name == namespace)?;
+        recorded.uid.as_deref()
+    }
+
+    /// The claimant before whom this landing zone has to give way; None: it comes first.
+    fn winner<'n>(
+        &self,
+        claimants: impl Iterator<Item = &'n str>,
+        namespace: Option<&String>,
+    ) -> Option<Claimant> {
+        let others: Vec<_> = claimants
+            .filter(|other| *other != self.observation.name)
+            .filter_map(|other| self.context.zone(other))
+            .map(|other| self.claimant(&other, other.status.as_ref(), namespace))
+            .collect();
+        let this = &self.observation.zone;
+        let this = self.claimant(this, self.observation.status.as_ref(), namespace);
+        winner_over(&this, &others).cloned()
+    }
+
+    fn claimant(
+        &self,
+        zone: &LandingZone,
+        status: Option<&crate::api::LandingZoneStatus>,
+        namespace: Option<&String>,
+    ) -> Claimant {
+        let name = zone.name_any();
+        let inventory = status::inventory(status);
+        let recorded = status.into_iter().flat_map(|status| &status.namespaces);
+        let uids: BTreeMap<_, _> = recorded
+            .filter_map(|recorded| Some((&recorded.name, recorded.uid.as_ref()?)))
+            .collect();
+        let holds = |namespace: &String| {
+            let key = ObjectKey::namespace(namespace);
+            // A label that somebody else changed takes nothing away.
+            let is_its_own = self.objects.get(&key).is_some_and(|found| {
+                found.owner.as_ref() == Some(&name) || uids.get(namespace) == Some(&&found.uid)
+            });
+            is_its_own && inventory.contains(&key)
+        };
+        Claimant {
+            // Who holds a code is who holds any namespace: the code is a label of all of them.
+            incumbent: match namespace {
+                Some(namespace) => holds(namespace),
+                None => zone
+                    .spec
+                    .namespaces
+                    .iter()
+                    .any(|namespace| holds(&namespace.name)),
+            },
+            created: zone
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(i64::MAX, |time| time.0.as_second()),
+            deleting: zone.metadata.deletion_timestamp.is_some(),
+            name,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! From what people wrote to [`LandingZone`], or everything that is wrong with it.
+//!
+//! Each file here speaks of one part of the declaration. All of them report into [`Findings`] and
+//! go on, so that an author learns of every mistake at once.
+
+mod access;
+mod metadata;
+mod namespaces;
+mod network;
+mod placement;
+mod quotas;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::{ApplicationCode, FieldPath, LandingZone, LandingZoneName, Platform, Problem, syntax};
+use crate::api::{self, rule};
+
+impl LandingZone {
+    /// Validates a declaration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the fields; never empty.
+    pub fn validate(
+        declared: &api::LandingZone,
+        platform: &Platform,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut findings = Findings::default();
+        let root = FieldPath::default();
+        let name = findings.parse::<LandingZoneName>(
+            &root.key("metadata").key("name"),
+            declared.metadata.name.as_deref().unwrap_or_default(),
+        );
+
+        let spec = &declared.spec;
+        let path = root.key("spec");
+        let code =
+            findings.parse::<ApplicationCode>(&path.key("applicationCode"), &spec.application_code);
+        if let Some(contact) = &spec.contact {
+            findings.check(
+                &path.key("contact"),
+                contact,
+                syntax::one_line(contact, 256),
+            );
+        }
+        metadata::labels(&spec.labels, &path.key("labels"), &mut findings);
+        let quota_total = quotas::hard(&spec.quota_total, &path.key("quotaTotal"), &mut findings);
+        let namespaces = namespaces::validate(spec, &path.key("namespaces"), &mut findings);
+        quotas::total(&quota_total, spec, &path, &mut findings);
+
+        let zones = Zones(spec.namespaces.iter().map(|n| n.zone.as_str()).collect());
+        let access = access::validate(spec, &zones, platform, &path.key("access"), &mut findings);
+        let placement = spec
+            .placement
+            .as_ref()
+            .map(|declared| placement::validate(declared, &path.key("placement"), &mut findings));
+        let network = network::validate(spec, &zones, &path.key("network"), &mut findings);
+
+        match (name, code) {
+            (Some(name), Some(code)) if findings.0.is_empty() => Ok(Self {
+                name,
+                code,
+                contact: spec.contact.clone(),
+                stage: spec.stage.unwrap_or_default(),
+                suspend: spec.suspend.unwrap_or_default(),
+                adoption_policy: spec.adoption_policy.unwrap_or_default(),
+                delete_policy: spec.delete_policy.unwrap_or_default(),
+                namespaces,
+                access,
+                placement,
+                network,
+            }),
+            _ => Err(findings.0),
+        }
+    }
+}
+
+/// What is wrong so far.
+#[derive(Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    /// Longest value that is shown whole.
+    const SHOWN: usize = 80;
+
+    fn report(&mut self, path: &FieldPath, value: impl Display, rule: impl Into<String>) {
+        let mut value = value.to_string();
+        if value.chars().count() > Self::SHOWN {
+            value = value.chars().take(Self::SHOWN).chain(['…']).collect();
+        }
+        self.0.push(Problem {
+            path: path.clone(),
+            value,
+            rule: rule.into(),
+        });
+    }
+
+    fn check(&mut self, path: &FieldPath, value: impl Display, outcome: Result<(), String>) {
+        if let Err(rule) = outcome {
+            self.report(path, value, rule);
+        }
+    }
+
+    fn parse<T: FromStr<Err = String>>(&mut self, path: &FieldPath, text: &str) -> Option<T> {
+        text.parse()
+            .map_err(|rule: String| self.report(path, text, rule))
+            .ok()
+    }
+}
+
+/// The zones that the namespaces of one declaration name.
+struct Zones<'a>(BTreeSet<&'a str>);
+
+impl Zones<'_> {
+    fn check_known(&self, zone: &str, path: &FieldPath, findings: &mut Findings) {
+        if !self.0.contains(zone) {
+            let known = self.0.iter().copied().collect::<Vec<_>>().join(", ");
+            findings.report(
+                path,
+                zone,
+                format!("{} (there are {known})", rule::UNKNOWN_ZONE),
+            );
+        }
+    }
+}

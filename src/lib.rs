@@ -1,0 +1,25 @@
+//! Landing zones for applications in shared AKS clusters: the operator's library.
+//!
+//! Data goes one way, `api` → `domain` → `build` → `controller`; `policy` serves `build`, the
+//! command line and the status. `domain`, `build` and `policy` know no client, no clock and no
+//! runtime, so that the operator and the command line render with the same function.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`api`] | the kinds as people write them, conditions and reasons; no behaviour |
+//! | [`domain`] | validated values: what cannot be said wrongly |
+//! | [`build`] | validated → desired objects, one kind of object per file; pure |
+//! | [`policy`] | the Calico policy language; pure |
+//! | [`cluster`] | what this cluster can do: flavour, versions |
+//! | [`controller`] | observe → validate → build → compare → apply → status |
+//! | [`cli`] | the kubectl plugin |
+//! | [`telemetry`] | metrics, logs, events |
+
+pub mod api;
+pub mod build;
+pub mod cli;
+pub mod cluster;
+pub mod controller;
+pub mod domain;
+pub mod policy;
+pub mod telemetry;

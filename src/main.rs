@@ -1,0 +1,84 @@
+//! The operator: arguments, then run.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use kube::{Client, Config};
+use landing_zone_operator::cli::PlatformArgs;
+use landing_zone_operator::controller::{Settings, run};
+use landing_zone_operator::telemetry::{LogFormat, start_logs};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Turns LandingZones into governed namespaces and puts back whatever drifts. Runs in a cluster, or
+/// against the current kubeconfig outside of one.
+#[derive(Debug, Parser)]
+#[command(version)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "--help shows these comments as they are"
+)]
+struct Arguments {
+    /// Address of /metrics, /healthz and /readyz.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    listen: SocketAddr,
+    /// Form of the log lines.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    log_format: LogFormat,
+    /// Which log lines are written, for instance info or landing_zone_operator=debug.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    start_logs(arguments.log_format, &arguments.log)?;
+    let mut config = Config::infer().await.context(
+        "failed to find a cluster: neither running in one nor is there a usable kubeconfig",
+    )?;
+    // The queue tries again; kube's own retries could hold one call up for minutes.
+    config.default_retry = false;
+    // Watches end by themselves after 290 s: a connection that is silent for longer is dead.
+    config.read_timeout = Some(Duration::from_mins(5));
+    let client = Client::try_from(config)?;
+    let settings = Settings {
+        listen: arguments.listen,
+        platform: arguments.platform.platform(),
+    };
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; the writes in hand are finished");
+        stopping.cancel();
+    });
+    run(client, settings, stop)
+        .await
+        .context("failed to serve metrics and health")
+}

@@ -1,0 +1,12 @@
+//! The Calico policy language; pure.
+
+mod resource;
+mod selector;
+mod validate;
+
+pub use resource::{
+    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Rule, ServiceMatch, Tier,
+    TierSpec,
+};
+pub use selector::{Comparison, Selector, SelectorError};
+pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};

@@ -1,0 +1,194 @@
+//! Metrics, in the text form of `OpenMetrics`. Every name starts with `landingzone_`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::controller::Kind;
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests that change something, by verb and kind.
+    pub writes: Family<WriteLabels, Counter>,
+    /// Objects put back, by kind.
+    pub drift_repairs: Family<KindLabels, Counter>,
+    /// Reconciles, by result.
+    pub reconciles: Family<ResultLabels, Counter>,
+    /// Time of one reconcile, in seconds.
+    pub reconcile_seconds: Histogram,
+    /// Landing zones in the cluster.
+    pub landing_zones: Gauge,
+    /// Landing zones whose Ready condition is not True.
+    pub landing_zones_not_ready: Gauge,
+    /// Landing zones with an object that somebody else keeps changing back.
+    pub contested: Gauge,
+    /// Whether a kind is watched and was listed completely: 1 or 0.
+    pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
+}
+
+/// Labels of [`Metrics::writes`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WriteLabels {
+    /// What was asked.
+    pub verb: RequestVerb,
+    /// Kind of the object.
+    pub kind: String,
+}
+
+/// Label of metrics by kind.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct KindLabels {
+    /// Kind of the object.
+    pub kind: String,
+}
+
+/// Label of [`Metrics::reconciles`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ResultLabels {
+    /// How it ended.
+    pub result: Result,
+}
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum Result {
+    /// As it should.
+    Ok,
+    /// With an error; it is tried again.
+    Error,
+}
+
+/// Verb of a request that changes something.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum RequestVerb {
+    /// POST.
+    Create,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+}
+
+impl From<Kind> for KindLabels {
+    fn from(kind: Kind) -> Self {
+        Self {
+            kind: kind.name().to_owned(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("landingzone");
+        let metrics = Self {
+            writes: Family::default(),
+            drift_repairs: Family::default(),
+            reconciles: Family::default(),
+            reconcile_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            landing_zones: Gauge::default(),
+            landing_zones_not_ready: Gauge::default(),
+            contested: Gauge::default(),
+            watch_synced: Family::default(),
+            registry: Registry::default(),
+        };
+        // A counter that appears with its first count hides that count from `increase()`.
+        for kind in Kind::ALL {
+            metrics.drift_repairs.get_or_create(&kind.into()).inc_by(0);
+        }
+        for result in [Result::Ok, Result::Error] {
+            metrics
+                .reconciles
+                .get_or_create(&ResultLabels { result })
+                .inc_by(0);
+        }
+        registry.register(
+            "writes",
+            "Requests that change something, by verb and kind",
+            metrics.writes.clone(),
+        );
+        registry.register(
+            "drift_repairs",
+            "Objects put back to what is declared, by kind",
+            metrics.drift_repairs.clone(),
+        );
+        registry.register(
+            "reconciles",
+            "Reconciles, by result",
+            metrics.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile",
+            "Time of one reconcile",
+            Unit::Seconds,
+            metrics.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "landing_zones",
+            "Landing zones in the cluster",
+            metrics.landing_zones.clone(),
+        );
+        registry.register(
+            "landing_zones_not_ready",
+            "Landing zones whose Ready condition is not True",
+            metrics.landing_zones_not_ready.clone(),
+        );
+        registry.register(
+            "contested",
+            "Landing zones with an object that somebody else keeps changing back",
+            metrics.contested.clone(),
+        );
+        registry.register(
+            "watch_synced",
+            "Whether a kind is watched and was listed completely",
+            metrics.watch_synced.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// A new set, shared.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// The metrics as text (`application/openmetrics-text; version=1.0.0`).
+    ///
+    /// # Errors
+    /// When a metric cannot be written as text, which is a defect.
+    pub fn encode(&self) -> std::result::Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_carries_the_prefix_and_ends_as_openmetrics_asks() {
+        let metrics = Metrics::default();
+        metrics.landing_zones.set(3);
+        let labels = KindLabels::from(Kind::ResourceQuota);
+        metrics.drift_repairs.get_or_create(&labels).inc();
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("landingzone_landing_zones 3\n"), "{text}");
+        let repairs = "landingzone_drift_repairs_total{kind=\"ResourceQuota\"} 1\n";
+        assert!(text.contains(repairs), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What the operator tells about itself: metrics, health, logs and events.
+
+mod events;
+mod health;
+mod logs;
+mod metrics;
+mod server;
+
+pub use events::{Events, Note, Severity};
+pub use health::Health;
+pub use logs::{LogFormat, start_logs};
+pub use metrics::{
+    KindLabels, Metrics, RequestVerb, Result as ReconcileResult, ResultLabels, WriteLabels,
+};
+pub use server::serve;
