@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use kube::{Client, Config};
 use landing_zone_operator::cli::PlatformArgs;
-use landing_zone_operator::controller::{Settings, run};
+use landing_zone_operator::controller::{Clients, Settings, run};
 use landing_zone_operator::telemetry::{LogFormat, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -59,9 +59,10 @@ async fn main() -> anyhow::Result<()> {
     )?;
     // The queue tries again; kube's own retries could hold one call up for minutes.
     config.default_retry = false;
-    // Watches end by themselves after 290 s: a connection that is silent for longer is dead.
-    config.read_timeout = Some(Duration::from_mins(5));
-    let client = Client::try_from(config)?;
+    let clients = Clients {
+        watching: client(&config, LONGEST_SILENCE_OF_A_WATCH)?,
+        asking: client(&config, LONGEST_ANSWER)?,
+    };
     let settings = Settings {
         listen: arguments.listen,
         platform: arguments.platform.platform(),
@@ -78,7 +79,18 @@ async fn main() -> anyhow::Result<()> {
         tracing::info!("stopping; the writes in hand are finished");
         stopping.cancel();
     });
-    run(client, settings, stop)
+    run(clients, settings, stop)
         .await
         .context("failed to serve metrics and health")
+}
+
+/// Watches end by themselves after 290 s: a connection that is silent for longer is dead.
+const LONGEST_SILENCE_OF_A_WATCH: Duration = Duration::from_mins(5);
+/// An API server that takes longer for an answer does not answer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+fn client(config: &Config, longest_silence: Duration) -> kube::Result<Client> {
+    let mut config = config.clone();
+    config.read_timeout = Some(longest_silence);
+    Client::try_from(config)
 }

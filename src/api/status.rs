@@ -127,6 +127,10 @@ pub struct ReleasedNamespace {
     /// The zone that it belonged to.
     #[schemars(length(max = 63))]
     pub zone: String,
+    /// UID of the namespace: without its ownership label it is still told from another one of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub uid: Option<String>,
 }
 
 /// Drift that was put back.

@@ -16,6 +16,7 @@
 use std::collections::BTreeSet;
 
 use super::calico_rule::{self, Direction};
+use super::halves::{Part, halves};
 use super::policy_name::{self, Purpose};
 use super::targets::Targets;
 use super::{metadata, tier};
@@ -122,29 +123,23 @@ impl Layer {
     }
 }
 
-/// One policy, or as many as its names and rules need.
-///
-/// Parts may share an order: those with different targets never meet, and rules are many only where
-/// all of them allow. The last part comes first: a new name pushes others into later parts, which
-/// must select them before the earlier part lets go of them.
+/// One policy, or as many as its names and rules need. Parts share an order: those with different
+/// targets never meet, and rules are many only where all of them allow.
 fn parts(
     zone: &LandingZone,
     flavour: Flavour,
     layer: &Layer,
     purpose: Purpose<'_>,
     names: &BTreeSet<&NamespaceName>,
-    (ingress, egress): (Vec<Rule>, Vec<Rule>),
+    rules: (Vec<Rule>, Vec<Rule>),
 ) -> Vec<GlobalNetworkPolicy> {
     let tier = tier::used(flavour).then_some(layer.tier);
-    let rounds = ingress.len().max(egress.len()).div_ceil(MAX_RULES);
-    let part_of = |rules: &[Rule], round: usize| -> Vec<Rule> {
-        let chunk = rules.chunks(MAX_RULES).nth(round);
-        chunk.unwrap_or_default().to_vec()
-    };
+    let rules = spread(rules);
     let mut parts = Vec::new();
-    for selector in selecting(names) {
-        for round in 0..rounds {
-            let name = policy_name::in_tier(&zone.name, purpose, parts.len());
+    for targets in selecting(names) {
+        for rules in &rules {
+            let (ingress, egress) = directions(&rules.items);
+            let name = policy_name::in_tier(&zone.name, purpose, (targets.place, rules.place));
             parts.push(GlobalNetworkPolicy {
                 metadata: metadata::cluster_wide(
                     &zone.name,
@@ -154,36 +149,53 @@ fn parts(
                     tier: tier.map(str::to_owned),
                     order: Some(layer.order),
                     selector: None,
-                    namespace_selector: Some(selector.clone()),
+                    namespace_selector: Some(selector(&targets.items)),
                     types: layer.types.iter().map(|&it| it.to_owned()).collect(),
-                    ingress: part_of(&ingress, round),
-                    egress: part_of(&egress, round),
+                    ingress,
+                    egress,
                 },
             });
         }
     }
-    parts.reverse();
     parts
 }
 
-/// Selectors that together select exactly these namespaces, each short enough for Calico.
-fn selecting(namespaces: &BTreeSet<&NamespaceName>) -> Vec<String> {
-    let text = |names: &[&str]| {
-        Selector::one_of(names::CALICO_NAMESPACE_NAME, names.iter().copied()).to_string()
+/// The rules of both directions, in parts that Calico takes.
+fn spread((ingress, egress): (Vec<Rule>, Vec<Rule>)) -> Vec<Part<(Direction, Rule)>> {
+    let ingress = ingress.into_iter().map(|rule| (Direction::Ingress, rule));
+    let egress = egress.into_iter().map(|rule| (Direction::Egress, rule));
+    halves(
+        ingress.chain(egress).collect(),
+        |(direction, rule)| format!("{direction:?} {rule:?}"),
+        |rules| {
+            let of = |wanted| rules.iter().filter(|rule| rule.0 == wanted).count();
+            of(Direction::Ingress) <= MAX_RULES && of(Direction::Egress) <= MAX_RULES
+        },
+    )
+}
+
+fn directions(rules: &[(Direction, Rule)]) -> (Vec<Rule>, Vec<Rule>) {
+    let of = |wanted| {
+        let rules = rules.iter().filter(|(direction, _)| *direction == wanted);
+        rules.map(|(_, rule)| rule.clone()).collect()
     };
-    let mut selectors = Vec::new();
-    let mut chunk: Vec<&str> = Vec::new();
-    for namespace in namespaces {
-        chunk.push(namespace.as_str());
-        // A single name always fits, so the chunk that is closed here is never empty.
-        if text(&chunk).len() > MAX_SELECTOR_LENGTH {
-            chunk.pop();
-            selectors.push(text(&chunk));
-            chunk = vec![namespace.as_str()];
-        }
-    }
-    if !chunk.is_empty() {
-        selectors.push(text(&chunk));
-    }
-    selectors
+    (of(Direction::Ingress), of(Direction::Egress))
+}
+
+/// Namespaces in parts whose selectors are short enough for Calico.
+fn selecting<'a>(namespaces: &BTreeSet<&'a NamespaceName>) -> Vec<Part<&'a NamespaceName>> {
+    halves(
+        namespaces.iter().copied().collect(),
+        ToString::to_string,
+        |names| {
+            let names: Vec<_> = names.iter().map(|name| **name).collect();
+            selector(&names).len() <= MAX_SELECTOR_LENGTH
+        },
+    )
+}
+
+/// A selector of exactly these namespaces.
+fn selector(names: &[&NamespaceName]) -> String {
+    let names = names.iter().map(|name| name.as_str());
+    Selector::one_of(names::CALICO_NAMESPACE_NAME, names).to_string()
 }

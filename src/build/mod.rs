@@ -7,6 +7,7 @@ mod calico_rule;
 #[cfg(test)]
 mod fixture;
 mod global_network_policy;
+mod halves;
 mod limit_range;
 mod manifest;
 mod metadata;

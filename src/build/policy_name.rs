@@ -18,12 +18,14 @@ pub(super) enum Purpose<'a> {
 }
 
 /// The name of a policy in its tier: `landing-zone-<landing zone>-<purpose>`, with the zone of flows
-/// before the purpose, and from the second part on `-<part>`. `part` counts from 0.
+/// before the purpose, and behind it, where one policy cannot hold all, `-<targets>` or
+/// `-<targets>-<rules>`: the places of the part among the halves of its targets and of its rules, each
+/// left out while it is 1, the whole.
 ///
-/// It can be read back from its end, so no two landing zones share one: the part is a number and no
-/// purpose is, the purpose is one word, and a zone's own dashes are doubled, so that the last single
+/// It can be read back from its end, so no two landing zones share one: places are numbers and no
+/// purpose is one, the purpose is one word, and a zone's own dashes are doubled, so that the last single
 /// dash before it is where it begins. Without dots: Calico takes none in tier `default`.
-pub(super) fn in_tier(owner: &LandingZoneName, purpose: Purpose<'_>, part: usize) -> String {
+pub(super) fn in_tier(owner: &LandingZoneName, purpose: Purpose<'_>, part: (u64, u64)) -> String {
     let purpose = match purpose {
         Purpose::Dns => "dns".to_owned(),
         Purpose::Boundary => "boundary".to_owned(),
@@ -32,8 +34,9 @@ pub(super) fn in_tier(owner: &LandingZoneName, purpose: Purpose<'_>, part: usize
         Purpose::Deny => "deny".to_owned(),
     };
     match part {
-        0 => format!("landing-zone-{owner}-{purpose}"),
-        _ => format!("landing-zone-{owner}-{purpose}-{}", part + 1),
+        (1, 1) => format!("landing-zone-{owner}-{purpose}"),
+        (targets, 1) => format!("landing-zone-{owner}-{purpose}-{targets}"),
+        (targets, rules) => format!("landing-zone-{owner}-{purpose}-{targets}-{rules}"),
     }
 }
 
@@ -57,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    type Made = (String, &'static str, String, usize);
+    type Made = (String, &'static str, String, (u64, u64));
 
     /// Names out of the words that could be mistaken for parts of a policy's name.
     fn tricky() -> impl Strategy<Value = String> {
@@ -76,11 +79,13 @@ mod tests {
 
     fn made() -> impl Strategy<Value = Made> {
         let purpose = select(&["dns", "boundary", "inside", "flows", "deny"]);
-        (tricky(), purpose, tricky(), 0..4usize).prop_map(|(owner, purpose, zone, part)| {
-            // The zone is of no consequence for the others.
-            let zone = if purpose == "flows" { zone } else { "-".into() };
-            (owner, purpose, zone, part)
-        })
+        (tricky(), purpose, tricky(), (1..4u64, 1..4u64)).prop_map(
+            |(owner, purpose, zone, part)| {
+                // The zone is of no consequence for the others.
+                let zone = if purpose == "flows" { zone } else { "-".into() };
+                (owner, purpose, zone, part)
+            },
+        )
     }
 
     fn name((owner, purpose, zone, part): &Made) -> String {
@@ -111,12 +116,17 @@ mod tests {
 
     /// What the name's documentation says, done.
     fn read(name: &str) -> Made {
-        let (rest, part) = match name.rsplit_once('-') {
-            Some((rest, number)) if number.parse::<usize>().is_ok() => {
-                (rest, number.parse::<usize>().unwrap() - 1)
-            }
-            _ => (name, 0),
-        };
+        let (mut rest, mut places) = (name, Vec::new());
+        while let Some((before, place)) = rest.rsplit_once('-')
+            && let Ok(place) = place.parse::<u64>()
+        {
+            rest = before;
+            places.insert(0, place);
+        }
+        let part = (
+            places.first().copied().unwrap_or(1),
+            places.get(1).copied().unwrap_or(1),
+        );
         let (rest, purpose) = rest.rsplit_once('-').unwrap();
         let rest = rest.strip_prefix("landing-zone-").unwrap();
         let purpose = ["dns", "boundary", "inside", "flows", "deny"]
@@ -140,9 +150,12 @@ mod tests {
     fn names_look_like_this() {
         let owner = "shop".parse().unwrap();
         let zone = "web-tier".parse().unwrap();
-        assert_eq!(in_tier(&owner, Purpose::Dns, 0), "landing-zone-shop-dns");
         assert_eq!(
-            in_tier(&owner, Purpose::Flows(&zone), 1),
+            in_tier(&owner, Purpose::Dns, (1, 1)),
+            "landing-zone-shop-dns"
+        );
+        assert_eq!(
+            in_tier(&owner, Purpose::Flows(&zone), (2, 1)),
             "landing-zone-shop-web--tier-flows-2"
         );
     }
@@ -151,7 +164,7 @@ mod tests {
     fn the_longest_name_fits() {
         let owner = "a".repeat(40).parse().unwrap();
         let zone = format!("a{}b", "-".repeat(38)).parse().unwrap();
-        let name = in_tier(&owner, Purpose::Flows(&zone), 999);
+        let name = in_tier(&owner, Purpose::Flows(&zone), (u64::MAX, u64::MAX));
         assert!(super::super::tier::BASELINE.len() + 1 + name.len() <= 253);
     }
 }

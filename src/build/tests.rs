@@ -255,26 +255,56 @@ fn a_landing_zone_without_namespaces_has_no_policies() {
     assert_eq!(render(&empty("empty"), V3_TIERS), Desired::default());
 }
 
-#[test]
-fn many_long_names_take_several_policies_the_last_first() {
+/// A landing zone with that many namespaces whose names are as long as they may be.
+fn with_long_names(numbers: std::ops::Range<usize>) -> LandingZone {
     let mut zone = empty("big");
-    zone.namespaces = (0..50)
+    zone.namespaces = numbers
         .map(|number| namespace(&format!("{}{number:02}", "n".repeat(61)), "all"))
         .collect();
-    let desired = render(&zone, V3_NO_TIERS);
-    let boundaries: Vec<&str> = names_of(&desired.global_network_policies)
-        .into_iter()
-        .filter(|name| name.contains("boundary"))
-        .collect();
+    zone
+}
+
+/// The boundaries of a landing zone: names and what they select.
+fn boundaries(zone: &LandingZone) -> BTreeMap<String, String> {
+    let policies = render(zone, V3_NO_TIERS).global_network_policies;
+    let boundaries = policies.into_iter().filter_map(|policy| {
+        let name = policy.metadata.name?;
+        Some((name, policy.spec.namespace_selector?))
+    });
+    boundaries
+        .filter(|(name, _)| name.contains("boundary"))
+        .collect()
+}
+
+#[test]
+fn many_long_names_take_several_policies() {
     assert_eq!(
-        boundaries,
-        [
-            "landing-zone-big-boundary-4",
-            "landing-zone-big-boundary-3",
-            "landing-zone-big-boundary-2",
-            "landing-zone-big-boundary",
-        ]
+        boundaries(&with_long_names(0..10))
+            .into_keys()
+            .collect::<Vec<_>>(),
+        ["landing-zone-big-boundary"]
     );
+    let many = boundaries(&with_long_names(0..50));
+    assert!(many.len() > 2);
+    for number in 0..50 {
+        let name = format!("{}{number:02}", "n".repeat(61));
+        let selecting = many.values().filter(|selector| selector.contains(&name));
+        assert_eq!(selecting.count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_policy_that_stays_keeps_the_namespaces_that_stay() {
+    let before = boundaries(&with_long_names(0..50));
+    let after = boundaries(&with_long_names(1..49));
+    for (name, selector) in &before {
+        let Some(now) = after.get(name) else { continue };
+        for number in 1..49 {
+            let namespace = format!("{}{number:02}", "n".repeat(61));
+            let was = selector.contains(&namespace);
+            assert!(!was || now.contains(&namespace), "{name}: {namespace}");
+        }
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ mod requests;
 mod write_error;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, stream};
 use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::params::GetParams;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::cache::{Cache, Observed};
@@ -99,8 +100,7 @@ impl Writer {
                 .skipped
                 .extend(policies.map(|write| write.target.key.clone()));
         } else {
-            // One after the other: parts of one policy come in an order in which no namespace is left
-            // out in between.
+            // One after the other, in the order of evaluation: what allows is there before what denies.
             self.write_all(policies, behalf, 1, &mut applied).await;
         }
 
@@ -172,6 +172,8 @@ impl Writer {
         applied
     }
 
+    /// Writes objects; once one has no answer in time, the others are not tried: a landing zone must
+    /// not wait for each of its objects in turn.
     async fn write_all<'a>(
         &self,
         writes: impl Iterator<Item = &'a Write>,
@@ -179,11 +181,25 @@ impl Writer {
         in_flight: usize,
         applied: &mut Applied,
     ) {
+        let silent = AtomicBool::new(applied.is_without_answer());
+        let silent = &silent;
         let mut results = stream::iter(writes)
-            .map(|write| async move { (write, self.write(write, behalf).await) })
+            .map(|write| async move {
+                if silent.load(Ordering::Relaxed) {
+                    return (write, None);
+                }
+                let result = self.write(write, behalf).await;
+                if matches!(result, Err(WriteError::Timeout)) {
+                    silent.store(true, Ordering::Relaxed);
+                }
+                (write, Some(result))
+            })
             .buffer_unordered(in_flight);
         while let Some((write, result)) = results.next().await {
-            applied.take(write, result);
+            match result {
+                Some(result) => applied.take(write, result),
+                None => applied.skipped.push(write.target.key.clone()),
+            }
         }
     }
 
@@ -193,6 +209,9 @@ impl Writer {
         flavour: Flavour,
         applied: &mut Applied,
     ) {
+        if applied.is_without_answer() {
+            return;
+        }
         let mut results = stream::iter(prunes)
             .map(|prune| async move {
                 let result = self
@@ -226,21 +245,39 @@ impl Writer {
                 Err(WriteError::NotOurs(_)) => self.exists(write, behalf).await,
                 created => created.map(|()| None),
             },
-            Change::Replace {
-                uid,
-                resource_version,
-                ..
-            } => {
-                let key = &target.key;
-                self.delete(key, uid, Some(resource_version), behalf.flavour)
-                    .await?;
-                self.create(target, behalf.flavour).await.map(|()| None)
+            // What cannot be patched (the role of a binding) shows only on the object itself.
+            Change::Fields { found: None, .. } if target.key.kind == Kind::RoleBinding => {
+                let object = self.get(&target.key, behalf.flavour).await?;
+                let observed = object.and_then(|object| Observed::of(target.key.kind, object));
+                let change = field_change(target, &observed.ok_or(WriteError::Stale)?);
+                self.put_right(target, &change, behalf.flavour).await?;
+                Ok(Some(change))
             }
             change => self
-                .change(target, change, behalf.flavour)
+                .put_right(target, change, behalf.flavour)
                 .await
                 .map(|()| None),
         }
+    }
+
+    /// Changes an object that is there, or deletes it and creates it anew where it cannot be changed.
+    async fn put_right(
+        &self,
+        target: &Target,
+        change: &Change,
+        flavour: Flavour,
+    ) -> Result<(), WriteError> {
+        let Change::Replace {
+            uid,
+            resource_version,
+            ..
+        } = change
+        else {
+            return self.change(target, change, flavour).await;
+        };
+        self.delete(&target.key, uid, Some(resource_version), flavour)
+            .await?;
+        self.create(target, flavour).await
     }
 
     /// A POST found an object of that name. It is ours when it lost no more than its label, lies in
@@ -296,18 +333,7 @@ impl Writer {
             }
         }
         let change = field_change(target, &observed);
-        match &change {
-            Change::Replace {
-                uid,
-                resource_version,
-                ..
-            } => {
-                self.delete(key, uid, Some(resource_version), behalf.flavour)
-                    .await?;
-                self.create(target, behalf.flavour).await?;
-            }
-            change => self.change(target, change, behalf.flavour).await?,
-        }
+        self.put_right(target, &change, behalf.flavour).await?;
         Ok(ours.then_some(change))
     }
 
@@ -381,7 +407,10 @@ impl Writer {
         };
         let request = request(key, flavour)?.delete(key.name_served(flavour), &params);
         match self.send(RequestVerb::Delete, key, request).await {
-            Ok(_) => {
+            Ok(left) => {
+                if key.is_in_reach_of_teams() && left.pointer("/metadata/finalizers").is_some() {
+                    self.let_go(key, uid, flavour).await?;
+                }
                 if key.kind != Kind::Namespace {
                     self.cache.write().forget(key, None);
                 }
@@ -398,6 +427,23 @@ impl Writer {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Takes the finalizers off an object of ours that was deleted: with one, a team could keep the
+    /// access or the policy that it is no longer meant to have.
+    async fn let_go(&self, key: &ObjectKey, uid: &str, flavour: Flavour) -> Result<(), WriteError> {
+        // The UID makes sure that it is still the same object.
+        let patch = json!({"metadata": {"uid": uid, "finalizers": null}});
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let name = key.name_served(flavour);
+        let request = request(key, flavour)?.patch(name, &params, &Patch::Merge(patch));
+        match self.send(RequestVerb::Patch, key, request).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            sent => sent.map(drop).map_err(|error| WriteError::of(&error)),
         }
     }
 

@@ -53,6 +53,15 @@ impl Observed {
         })
     }
 
+    /// Keeps no more than the digest of what nobody declares, nor of what is larger than anything that
+    /// the operator writes: people with rights in a single namespace must not fill the memory.
+    pub fn bound(&mut self, may_be_declared: bool) {
+        let fits = |object: &Arc<Value>| size(object) <= LARGEST_KEPT;
+        if !may_be_declared || !self.object.as_ref().is_some_and(fits) {
+            self.object = None;
+        }
+    }
+
     /// Whether Calico's API server keeps its labels in an annotation, which we see because we look at
     /// its storage.
     #[must_use]
@@ -72,6 +81,24 @@ impl Observed {
             .flatten()
             .any(|entry| entry.get("manager").and_then(Value::as_str) == Some(MANAGER))
     }
+}
+
+/// The largest object in a namespace that is kept whole, in bytes of its texts: many times what the
+/// operator writes.
+const LARGEST_KEPT: usize = 64 * 1024;
+
+/// Roughly how much memory an object takes, in bytes.
+fn size(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| key.len() + size(value))
+            .sum(),
+        _ => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 /// All observed objects, by kind, and which kinds were listed completely.
@@ -203,6 +230,24 @@ impl Objects {
         {
             known.observed.object = None;
         }
+    }
+
+    /// Drops all but digests of what bears a landing zone's label and is not its own: anybody may write
+    /// such objects into a namespace of his, as many and as large as he likes.
+    pub fn strip(&mut self, owner: &str, is_own: impl Fn(&ObjectKey) -> bool) {
+        for key in self.by_owner.get(owner).into_iter().flatten() {
+            if key.is_in_reach_of_teams()
+                && !is_own(key)
+                && let Some(entry) = self.entries.get_mut(key)
+            {
+                entry.observed.object = None;
+            }
+        }
+    }
+
+    /// All landing zones that some label names.
+    pub fn owners(&self) -> impl Iterator<Item = &String> {
+        self.by_owner.keys()
     }
 
     /// Begins a complete list of one kind.

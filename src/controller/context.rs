@@ -1,6 +1,7 @@
 //! What every reconcile shares.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -16,6 +17,7 @@ use super::claims::Claims;
 use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::rendered::Rendered;
+use super::run::Clients;
 use crate::api::LandingZone;
 use crate::cluster::{ClusterFacts, Signs};
 use crate::domain::Platform;
@@ -26,8 +28,10 @@ pub type Stored = DeserializeGuard<LandingZone>;
 
 /// What every reconcile shares.
 pub struct Context {
-    /// Client of the API server.
+    /// Client for requests that are answered at once.
     pub client: Client,
+    /// Client for watches.
+    pub watching: Client,
     /// All landing zones.
     pub zones: Store<Stored>,
     /// All owned objects, and all namespaces.
@@ -48,6 +52,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// One writer of tiers at a time, since all landing zones share them.
     pub tiers: tokio::sync::Mutex<()>,
+    /// Whether all landing zones are known.
+    zones_listed: AtomicBool,
     memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     rendered: RwLock<HashMap<String, Arc<Rendered>>>,
     standing: Mutex<Standing>,
@@ -88,7 +94,7 @@ impl Context {
         reason = "called once; each part is its own"
     )]
     pub fn new(
-        client: Client,
+        clients: Clients,
         zones: Store<Stored>,
         cache: Cache,
         platform: Platform,
@@ -97,9 +103,10 @@ impl Context {
         events: Events,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let writer = Writer::new(client.clone(), cache.clone(), metrics.clone());
+        let writer = Writer::new(clients.asking.clone(), cache.clone(), metrics.clone());
         Self {
-            client,
+            client: clients.asking,
+            watching: clients.watching,
             zones,
             cache,
             claims: RwLock::default(),
@@ -110,6 +117,7 @@ impl Context {
             events,
             metrics,
             tiers: tokio::sync::Mutex::default(),
+            zones_listed: AtomicBool::new(false),
             memories: Mutex::default(),
             rendered: RwLock::default(),
             standing: Mutex::default(),
@@ -161,6 +169,29 @@ impl Context {
         })
     }
 
+    /// All landing zones are known now: what names others is nobody's.
+    pub fn zones_are_listed(&self) {
+        self.zones_listed.store(true, Ordering::Release);
+        let mut objects = self.cache.write();
+        let gone: Vec<_> = objects
+            .owners()
+            .filter(|owner| !self.exists(owner))
+            .cloned()
+            .collect();
+        for owner in gone {
+            objects.strip(&owner, |_| false);
+        }
+    }
+
+    /// Whether an object that bears a landing zone's label may be one that it declares.
+    #[must_use]
+    pub fn may_be_declared(&self, key: &ObjectKey, owner: &str) -> bool {
+        match self.rendered(owner) {
+            Some(rendered) => rendered.get(key).is_some(),
+            None => !self.zones_listed.load(Ordering::Acquire) || self.exists(owner),
+        }
+    }
+
     /// The landing zone of that name, where it is there and can be read.
     #[must_use]
     pub fn zone(&self, name: &str) -> Option<LandingZone> {
@@ -172,6 +203,13 @@ impl Context {
     #[must_use]
     pub fn exists(&self, name: &str) -> bool {
         self.zones.get(&ObjectRef::<Stored>::new(name)).is_some()
+    }
+
+    /// Whether there is a landing zone of that name, readable or not, that is not being deleted.
+    #[must_use]
+    pub fn stays(&self, name: &str) -> bool {
+        let stored = self.zones.get(&ObjectRef::<Stored>::new(name));
+        stored.is_some_and(|stored| stored.meta().deletion_timestamp.is_none())
     }
 
     /// Asks for a reconcile of every landing zone.
@@ -215,9 +253,9 @@ impl Context {
     /// Tells people about a landing zone.
     pub fn note(&self, zone: &LandingZone, severity: Severity, reason: &'static str, text: String) {
         let contact = zone.spec.contact.as_ref();
-        let text = match (severity, contact) {
-            (Severity::Warning, Some(contact)) => format!("{text} (contact: {contact})"),
-            _ => text,
+        let text = match contact {
+            Some(contact) => format!("{text} (contact: {contact})"),
+            None => text,
         };
         let regarding: ObjectReference = zone.object_ref(&());
         self.events.note(Note {

@@ -208,6 +208,12 @@ impl ObjectKey {
             _ => self.namespace.as_deref(),
         }
     }
+
+    /// Whether it lies in a namespace, where people with rights in that namespace alone may write.
+    #[must_use]
+    pub fn is_in_reach_of_teams(&self) -> bool {
+        self.namespace.is_some()
+    }
 }
 
 impl fmt::Display for ObjectKey {

@@ -19,6 +19,7 @@ mod released;
 mod removal;
 mod rendered;
 mod report;
+mod round;
 mod run;
 mod standstill;
 pub mod status;
@@ -27,4 +28,4 @@ mod watch;
 mod withheld;
 
 pub use kind::{Kind, ObjectKey, UnknownObject};
-pub use run::{Settings, run};
+pub use run::{Clients, Settings, run};

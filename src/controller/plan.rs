@@ -158,8 +158,9 @@ pub fn plan(basis: &Basis<'_>, objects: &Objects) -> Plan {
         .owned_by(name)
         .chain(left_behind)
         .filter(|(key, observed)| {
+            // What a finalizer keeps is still in force; in a namespace teams can set one.
             key.kind != Kind::Namespace
-                && !observed.deleting
+                && (!observed.deleting || key.is_in_reach_of_teams())
                 && basis.inventory.contains(key)
                 && basis.rendered.get(key).is_none()
                 && key

@@ -1,6 +1,6 @@
 //! One landing zone: observe → validate → build → compare → apply → status.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,22 +9,19 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::apply::{Applied, Behalf, Failure};
+use super::apply::{Applied, Failure};
 use super::context::{Context, Stored};
 use super::inheritance;
-use super::kind::{Kind, ObjectKey};
+use super::kind::ObjectKey;
 use super::memory::Memory;
-use super::plan::{Basis, Plan, plan};
-use super::released::released;
-use super::rendered::{RenderError, Rendered, Source};
-use super::report::{publish, remember, report};
+use super::plan::Plan;
+use super::rendered::RenderError;
+use super::report::publish;
+use super::round::{Round, carry_out, prepare};
 use super::standstill::{invalid, planned, suspended, unreadable};
-use super::status::{self, CONFLICT_PATIENCE, Conditions, Outcome, Progress, Withheld};
-use super::withheld::withheld;
-use super::{removal, tiers};
-use crate::api::condition::reason;
+use super::status::{self, CONFLICT_PATIENCE, Outcome};
+use super::{released, removal};
 use crate::api::{LandingZone, LandingZoneStatus, Stage};
-use crate::build::Released;
 use crate::cluster::{ClusterFacts, failure};
 use crate::domain;
 
@@ -174,92 +171,17 @@ async fn govern(
         return suspended(observation, context, memory, &zone).await;
     }
     removal::keep_finalizer(observation, context, &zone).await?;
-    let flavour = observation.facts.flavour();
-
-    let withheld = withheld(observation, context, memory, &zone);
-    let released = released(observation, context, &zone);
-    let rendered = render(observation, context, &zone, &withheld, released.clone())?;
-
-    let now = Instant::now();
-    memory.tidy(now);
-    let applied_before = !memory.compared && applied_before(observation, &rendered);
-    let lost = lost_namespaces(context, memory, &rendered, applied_before);
-    let left_alone = left_alone(&withheld, &released);
-    let recorded_keys = recorded_keys(observation);
-    let exists = |zone: &str| context.exists(zone);
-    let inherited = inheritance::due(
-        &observation.name,
-        &observation.inventory,
-        &context.cache.read(),
-        exists,
-    );
-    let basis = Basis {
-        rendered: &rendered,
-        recorded_keys: &recorded_keys,
-        inventory: &observation.inventory,
-        inherited: &inherited,
-        left_alone: &left_alone,
-        applied_before,
-        lost: &lost,
-        memory,
-        now,
-    };
-    let plan = {
-        let objects = context.cache.read();
-        if !objects.are_synced(flavour) {
-            // The flavour changed just now. Not one object of it is known yet, which says nothing
-            // about what is there.
-            return Ok(Action::await_change());
-        }
-        plan(&basis, &objects)
+    let Some(prepared) = prepare(observation, context, memory, &zone)? else {
+        return Ok(Action::await_change());
     };
     if zone.stage == Stage::Plan {
-        return planned(observation, context, memory, &zone, &plan, &withheld).await;
+        return planned(observation, context, memory, &zone, &prepared).await;
     }
-
-    let owned = owned_objects(observation, context, &rendered);
-    let (base, version) = record_inventory(observation, context, memory, &owned, &plan).await?;
-    let blocked = tiers::ensure(context, flavour).await?;
-    let behalf = Behalf {
-        zone: &observation.name,
-        adoption: zone.adoption_policy,
-        flavour,
-    };
-    let applied = context.writer.apply(&plan, blocked, behalf).await;
-
-    report(observation, context, memory, &applied, &lost, &plan);
-    remember(context, memory, &applied);
-    if is_unsettled(memory, &applied, now) {
+    let round = carry_out(observation, context, memory, &zone, prepared).await?;
+    if is_unsettled(memory, &round) {
         return Ok(Action::requeue(LOOK_AGAIN));
     }
-    let round = Round {
-        zone: &zone,
-        rendered: &rendered,
-        plan: &plan,
-        applied: &applied,
-        withheld: &withheld,
-        released: &released,
-        owned: &owned,
-        base: base.as_ref(),
-        version: &version,
-        now,
-    };
-    tell(observation, context, memory, &round).await
-}
-
-/// One round of a landing zone: what was declared, planned and applied.
-struct Round<'a> {
-    zone: &'a domain::LandingZone,
-    rendered: &'a Rendered,
-    plan: &'a Plan,
-    applied: &'a Applied,
-    withheld: &'a BTreeMap<String, Withheld>,
-    released: &'a [Released],
-    owned: &'a BTreeSet<ObjectKey>,
-    /// The status as it stands, and the resource version that goes with it.
-    base: Option<&'a LandingZoneStatus>,
-    version: &'a str,
-    now: Instant,
+    tell(observation, context, memory, &zone, &round).await
 }
 
 /// Tells what came of a round, and when to look again.
@@ -267,33 +189,33 @@ async fn tell(
     observation: &Observation,
     context: &Context,
     memory: &mut Memory,
-    round: &Round<'_>,
+    zone: &domain::LandingZone,
+    round: &Round,
 ) -> Result<Action, Error> {
-    let &Round {
-        applied, base, now, ..
-    } = round;
+    let applied = &round.applied;
+    let base = round.base.as_ref();
     let outcome = Outcome {
-        zone: round.zone,
-        rendered: round.rendered,
-        plan: round.plan,
+        zone,
+        rendered: &round.rendered,
+        plan: &round.plan,
         applied,
-        withheld: round.withheld,
+        withheld: &round.withheld,
         uids: &memory.uids,
         conflict_is_old: memory
             .conflict_since
-            .is_some_and(|since| now - since >= CONFLICT_PATIENCE),
+            .is_some_and(|since| round.now - since >= CONFLICT_PATIENCE),
         fights: &memory.fights(Instant::now()),
         facts: &observation.facts,
     };
     let generation = observation.zone.metadata.generation;
     let mut status = status::after_apply(&outcome, base, generation, Timestamp::now());
-    status.released = round.released.iter().map(Into::into).collect();
-    status.inventory = inventory_after(observation, context, round.owned, applied);
+    status.released = released::in_status(&round.released, context);
+    status.inventory = inventory_after(observation, context, round);
     status.drift = memory.drift.clone().or_else(|| base?.drift.clone());
     let complete =
         applied.failed.is_empty() && applied.skipped.is_empty() && round.withheld.is_empty();
     status.applied_digest = complete.then(|| round.rendered.digest.to_string());
-    let flush = publish(observation, context, memory, status, base, round.version).await?;
+    let flush = publish(observation, context, memory, status, base, &round.version).await?;
     if applied
         .failed
         .iter()
@@ -302,156 +224,25 @@ async fn tell(
         // Only now: a status that is refused again and again needs its pauses too.
         memory.failures = 0;
     }
-    Ok(next(memory, round.plan, applied, flush))
-}
-
-fn render(
-    observation: &Observation,
-    context: &Context,
-    zone: &domain::LandingZone,
-    withheld: &BTreeMap<String, Withheld>,
-    released: Vec<Released>,
-) -> Result<Arc<Rendered>, Error> {
-    let source = Source {
-        declaration: observation.declaration(),
-        flavour: observation.facts.flavour(),
-        withheld: withheld.keys().cloned().collect(),
-        released,
-    };
-    if let Some(known) = context.rendered(&observation.name)
-        && known.source == source
-    {
-        return Ok(known);
-    }
-    let rendered = Arc::new(Rendered::of(zone.clone(), source, &context.platform)?);
-    context.set_rendered(&observation.name, rendered.clone());
-    Ok(rendered)
+    Ok(next(memory, &round.plan, applied, flush))
 }
 
 /// Whether nothing but transient failures happened, and not for long: then looking again tells
 /// more than a status would.
-fn is_unsettled(memory: &mut Memory, applied: &Applied, now: Instant) -> bool {
+fn is_unsettled(memory: &mut Memory, round: &Round) -> bool {
+    let applied = &round.applied;
     let transient = |failure: &Failure| failure.error.is_transient();
     if applied.failed.is_empty() || !applied.failed.iter().all(transient) {
         memory.unsettled_since = None;
         return false;
     }
-    let since = *memory.unsettled_since.get_or_insert(now);
-    now.duration_since(since) < SETTLES_WITHIN
-}
-
-/// Namespaces that were in force and are gone, with all that was in them.
-fn lost_namespaces(
-    context: &Context,
-    memory: &mut Memory,
-    rendered: &Rendered,
-    applied_before: bool,
-) -> BTreeSet<String> {
-    let objects = context.cache.read();
-    let lost: BTreeSet<_> = rendered
-        .targets
-        .iter()
-        .filter(|target| target.key.kind == Kind::Namespace)
-        .filter(|target| applied_before || memory.in_force.contains_key(&target.key))
-        .filter(|target| objects.get(&target.key).is_none_or(|found| found.deleting))
-        .map(|target| target.key.name.clone())
-        .collect();
-    for namespace in &lost {
-        memory.namespace_gone(namespace);
-    }
-    lost
-}
-
-fn left_alone(withheld: &BTreeMap<String, Withheld>, released: &[Released]) -> BTreeSet<String> {
-    let released = released.iter().map(|released| released.name.to_string());
-    withheld.keys().cloned().chain(released).collect()
-}
-
-fn recorded_keys(observation: &Observation) -> BTreeMap<String, BTreeSet<String>> {
-    let namespaces = observation
-        .status
-        .iter()
-        .flat_map(|status| &status.namespaces);
-    namespaces
-        .map(|namespace| {
-            (
-                namespace.name.clone(),
-                namespace.keys.iter().cloned().collect(),
-            )
-        })
-        .collect()
-}
-
-/// Whether exactly this was in force when the operator started.
-fn applied_before(observation: &Observation, rendered: &Rendered) -> bool {
-    let status = observation.status.as_ref();
-    let digest = status.and_then(|status| status.applied_digest.as_ref());
-    digest == Some(&rendered.digest.to_string())
-}
-
-/// What is the landing zone's own after this reconcile: what was rendered, and what it takes over
-/// from landing zones that are gone.
-fn owned_objects(
-    observation: &Observation,
-    context: &Context,
-    rendered: &Rendered,
-) -> BTreeSet<ObjectKey> {
-    let exists = |zone: &str| zone == observation.name || context.exists(zone);
-    let namespaces = rendered.targets.iter().map(|target| &target.key);
-    let namespaces = namespaces.filter(|key| key.kind == Kind::Namespace);
-    let taken_over = inheritance::taken_over(namespaces, &context.cache.read(), exists);
-    rendered.keys().into_iter().chain(taken_over).collect()
-}
-
-/// Records the names of what will be created, before it is: a crash in between orphans nothing.
-/// Returns the status as it stands then, and the resource version that goes with it.
-async fn record_inventory(
-    observation: &Observation,
-    context: &Context,
-    memory: &mut Memory,
-    owned: &BTreeSet<ObjectKey>,
-    plan: &Plan,
-) -> Result<(Option<LandingZoneStatus>, String), Error> {
-    let is_new = |write: &&super::plan::Write| !observation.inventory.contains(&write.target.key);
-    if !plan.writes.iter().any(|write| is_new(&write)) {
-        return Ok((
-            observation.status.clone(),
-            observation.resource_version.clone(),
-        ));
-    }
-    let generation = observation.zone.metadata.generation;
-    let mut status = observation.status.clone().unwrap_or_default();
-    let mut names: BTreeSet<String> = status.inventory.into_iter().collect();
-    names.extend(owned.iter().map(ToString::to_string));
-    status.inventory = names.into_iter().collect();
-    let mut conditions = Conditions::of(observation.status.as_ref(), generation, Timestamp::now());
-    let message = format!("{} objects are being written", plan.writes.len());
-    let working = Progress::Working(reason::PROGRESSING);
-    status::progress(&mut conditions, "Unknown", working, &message);
-    status.conditions = conditions.finish();
-    status.observed_generation = generation;
-    status.applied_digest = None;
-    let zone = &observation.zone;
-    let version = status::write(
-        &context.client,
-        zone,
-        &observation.resource_version,
-        &status,
-    )
-    .await
-    .map_err(Error::Status)?;
-    memory.written = Some((status.clone(), version.clone()));
-    Ok((Some(status), version))
+    let since = *memory.unsettled_since.get_or_insert(round.now);
+    round.now.duration_since(since) < SETTLES_WITHIN
 }
 
 /// What is in the inventory after all was applied: what is the landing zone's own, and what is still
 /// there of what was before. Entries of kinds that this version does not know stay.
-fn inventory_after(
-    observation: &Observation,
-    context: &Context,
-    owned: &BTreeSet<ObjectKey>,
-    applied: &Applied,
-) -> Vec<String> {
+fn inventory_after(observation: &Observation, context: &Context, round: &Round) -> Vec<String> {
     let objects = context.cache.read();
     // When the flavour changed meanwhile, nobody knows what is still there.
     let known = objects.are_synced(observation.facts.flavour());
@@ -461,10 +252,12 @@ fn inventory_after(
             found.owner.as_ref() == Some(&observation.name)
                 || inheritance::is_left_behind(found, |zone| context.exists(zone))
         });
-        !applied.pruned.contains(key) && (ours || !known)
+        !round.applied.pruned.contains(key) && (ours || !known)
     });
     let mut names: BTreeSet<String> = still_there.map(ToString::to_string).collect();
-    names.extend(owned.iter().map(ToString::to_string));
+    names.extend(round.owned.iter().map(ToString::to_string));
+    let released = round.released.iter();
+    names.extend(released.map(|released| ObjectKey::namespace(released.name.as_str()).to_string()));
     let recorded = observation
         .status
         .iter()

@@ -15,17 +15,19 @@ use kube::runtime::controller::Action;
 use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::json;
 
-use super::apply::WriteError;
+use super::apply::{Failure, WriteError};
 use super::cache::Observed;
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::reconcile::{Error, Observation, soon};
+use super::released;
+use super::round::{carry_out, prepare};
 use super::standstill::only_conditions;
 use super::status::{Progress, sentence};
 use crate::api::condition::reason;
 use crate::api::names::{CONFIRM_DELETE, FINALIZER, MANAGER};
-use crate::api::{DeletePolicy, LandingZone};
+use crate::api::{DeletePolicy, LandingZone, LandingZoneStatus, Stage};
 use crate::domain;
 use crate::telemetry::Severity;
 
@@ -137,7 +139,14 @@ pub(super) async fn remove(
                     "what is in the namespaces cannot be seen: {}",
                     status.message
                 );
-                return refused(observation, context, memory, &message).await;
+                return held(
+                    observation,
+                    context,
+                    memory,
+                    reason::DELETION_REFUSED,
+                    refused(&message),
+                )
+                .await;
             }
             Err(error) => return Err(Error::Deletion(error)),
         }
@@ -148,8 +157,9 @@ pub(super) async fn remove(
         match deleted {
             Ok(()) | Err(WriteError::Stale) => {}
             Err(error) => {
-                let message = format!("{key} cannot be deleted: {error}");
-                return refused(observation, context, memory, &message).await;
+                let message = refused(&format!("{key} cannot be deleted: {error}"));
+                let why = reason::DELETION_REFUSED;
+                return held(observation, context, memory, why, message).await;
             }
         }
     }
@@ -184,18 +194,10 @@ async fn definition_is_going(client: &Client) -> Result<bool, Error> {
 /// Whether an inventoried namespace is still the landing zone's: by its label, or, where somebody
 /// took that off, by its identity. A lost label must not end with the policies deleted while pods run.
 fn is_own(observation: &Observation, key: &ObjectKey, found: &Observed) -> bool {
-    let recorded = || {
-        let namespaces = observation
-            .status
-            .iter()
-            .flat_map(|status| &status.namespaces);
-        namespaces
-            .filter(|namespace| namespace.name == key.name)
-            .any(|namespace| namespace.uid.as_ref() == Some(&found.uid))
-    };
+    let recorded = || released::recorded_uid(observation.status.as_ref(), &key.name);
     match &found.owner {
         Some(owner) => *owner == observation.name,
-        None => recorded(),
+        None => recorded() == Some(&found.uid),
     }
 }
 
@@ -208,12 +210,11 @@ fn own_namespaces(observation: &Observation, context: &Context) -> BTreeMap<Obje
         .claims
         .read()
         .unwrap_or_else(PoisonError::into_inner);
-    let is_going = |zone: &LandingZone| zone.metadata.deletion_timestamp.is_some();
     let has_heir = |key: &ObjectKey| {
         claims
             .of_namespace(&key.name)
             .filter(|other| *other != observation.name)
-            .any(|other| context.zone(other).is_some_and(|other| !is_going(&other)))
+            .any(|other| context.stays(other))
     };
     let declared = &observation.zone.spec.namespaces;
     declared
@@ -256,24 +257,11 @@ async fn used(
         .await
 }
 
-async fn refused(
-    observation: &Observation,
-    context: &Context,
-    memory: &mut Memory,
-    why: &str,
-) -> Result<Action, Error> {
-    let message = format!(
+fn refused(why: &str) -> String {
+    format!(
         "nothing more is deleted, because {why}; let the operator delete namespaces \
          (config/namespace-deletion), or set deletePolicy: Keep"
-    );
-    stuck(
-        observation,
-        context,
-        memory,
-        reason::DELETION_REFUSED,
-        &message,
     )
-    .await
 }
 
 async fn ask(
@@ -288,14 +276,44 @@ async fn ask(
         sentence(used.iter().cloned()),
         name = observation.name,
     );
-    stuck(
-        observation,
-        context,
-        memory,
-        reason::CONFIRMATION_NEEDED,
-        &message,
-    )
-    .await
+    let why = reason::CONFIRMATION_NEEDED;
+    held(observation, context, memory, why, message).await
+}
+
+/// The deletion waits for somebody, and that may take days: what is there is kept in order meanwhile,
+/// and its boundary closed.
+async fn held(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    why: &'static str,
+    mut message: String,
+) -> Result<Action, Error> {
+    for failure in keep_in_order(observation, context, memory).await? {
+        let Failure { key, error } = failure;
+        message = format!("{message}; meanwhile {key} cannot be put right: {error}");
+    }
+    stuck(observation, context, memory, why, &message).await
+}
+
+/// Puts right what is there. What is gone stays gone: somebody may be clearing up by hand.
+async fn keep_in_order(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Vec<Failure>, Error> {
+    let Ok(zone) = domain::LandingZone::validate(&observation.zone, &context.platform) else {
+        return Ok(Vec::new());
+    };
+    if zone.suspend || zone.stage == Stage::Plan {
+        return Ok(Vec::new());
+    }
+    let Some(mut prepared) = prepare(observation, context, memory, &zone)? else {
+        return Ok(Vec::new());
+    };
+    prepared.keep_to_what_is_there(&context.cache.read());
+    let round = carry_out(observation, context, memory, &zone, prepared).await?;
+    Ok(round.applied.failed)
 }
 
 /// Says what somebody has to do, and looks again later: not all that helps can be watched.
@@ -307,16 +325,9 @@ async fn stuck(
     message: &str,
 ) -> Result<Action, Error> {
     let stuck = Progress::Stuck(why);
-    only_conditions(
-        observation,
-        context,
-        memory,
-        "False",
-        stuck,
-        message,
-        |_| {},
-    )
-    .await?;
+    let drift = memory.drift.clone();
+    let amend = |status: &mut LandingZoneStatus| status.drift = drift.or(status.drift.take());
+    only_conditions(observation, context, memory, "False", stuck, message, amend).await?;
     Ok(Action::requeue(LOOK_AGAIN))
 }
 
@@ -361,8 +372,9 @@ async fn finish(
             if error.is_transient() {
                 return Ok(soon());
             }
-            let message = format!("{key} cannot be deleted: {error}");
-            return refused(observation, context, memory, &message).await;
+            let message = refused(&format!("{key} cannot be deleted: {error}"));
+            let why = reason::DELETION_REFUSED;
+            return stuck(observation, context, memory, why, &message).await;
         }
     }
     tracing::info!(zone = observation.name, at = %Timestamp::now(), "all of it is deleted");

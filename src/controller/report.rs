@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Repaired};
@@ -17,6 +18,7 @@ use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
 use crate::api::{DriftRepair, LandingZoneStatus};
+use crate::cluster::failure;
 use crate::telemetry::Severity;
 
 /// Drift counts are written at most this often.
@@ -73,6 +75,7 @@ pub(super) fn report(
         manager,
     } in &applied.repaired
     {
+        let change = status::shortened(change.clone());
         let labels = key.kind.into();
         context.metrics.drift_repairs.get_or_create(&labels).inc();
         let who = manager
@@ -83,7 +86,7 @@ pub(super) fn report(
         context.note(&observation.zone, Severity::Normal, "DriftRepaired", text);
         let repair = DriftRepair {
             object: key.to_string(),
-            change: status::shortened(change.clone()),
+            change,
             manager: manager
                 .as_ref()
                 .map(|manager| manager.chars().take(128).collect()),
@@ -176,6 +179,31 @@ pub(super) async fn publish(
     tell_changes(observation, context, memory, &status);
     memory.written = Some((status, version));
     Ok(None)
+}
+
+/// Writes the drift counts that were still being gathered when the operator was told to stop.
+pub(super) async fn flush(context: &Context) {
+    for stored in context.zones.state() {
+        let Ok(zone) = &stored.0 else { continue };
+        let memory = context.memory(&zone.name_any());
+        let mut memory = memory.lock().await;
+        let Memory { written, drift, .. } = &mut *memory;
+        let Some((status, version)) = written else {
+            continue;
+        };
+        if drift.is_none() || status.drift == *drift {
+            continue;
+        }
+        status.drift.clone_from(drift);
+        if let Err(error) = status::write(&context.client, zone, version, status).await {
+            let error = failure(&error);
+            tracing::warn!(
+                zone = zone.name_any(),
+                error,
+                "the last drift was not counted"
+            );
+        }
+    }
 }
 
 /// One event for each change of state, told against what was told last: in a fight a landing zone

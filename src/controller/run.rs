@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache::Cache;
 use super::context::{Context, Queue, Stored};
 use super::reconcile::{reconcile, try_again};
+use super::report::flush;
 use super::watch::{follow_flavour, follow_zones};
 use crate::cluster::watch_signs;
 use crate::domain::Platform;
@@ -35,12 +36,21 @@ pub struct Settings {
     pub platform: Platform,
 }
 
+/// Connections to the API server.
+#[derive(Clone)]
+pub struct Clients {
+    /// For watches: silence is nothing unusual.
+    pub watching: Client,
+    /// For everything else: an answer has to come soon.
+    pub asking: Client,
+}
+
 /// Runs the operator until `stop` is cancelled, then finishes the writes in hand.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn run(
-    client: Client,
+    clients: Clients,
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), std::io::Error> {
@@ -59,9 +69,9 @@ pub async fn run(
     let (facts, signs) = tokio::sync::watch::channel(None);
     let (queue, requests) = Queue::new();
     let (store, writer) = reflector::store::<Stored>();
-    let (events, publishing) = Events::start(client.clone());
+    let (events, publishing) = Events::start(clients.asking.clone());
     let context = Arc::new(Context::new(
-        client.clone(),
+        clients.clone(),
         store.clone(),
         Cache::default(),
         settings.platform,
@@ -73,9 +83,9 @@ pub async fn run(
 
     let watches = async {
         tokio::join!(
-            watch_signs(client.clone(), health.clone(), facts),
+            watch_signs(clients.watching.clone(), health.clone(), facts),
             follow_flavour(context.clone(), health.clone()),
-            follow_zones(client, writer, context.clone(), health),
+            follow_zones(clients.watching, writer, context.clone(), health),
         );
     };
     let reconciling = applier(
@@ -110,6 +120,10 @@ pub async fn run(
         }
         std::future::ready(())
     });
+    let reconciling = async {
+        reconciling.await;
+        flush(&context).await;
+    };
     let out_of_time = async {
         stop.cancelled().await;
         tokio::time::sleep(LAST_WRITES).await;

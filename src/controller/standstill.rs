@@ -9,10 +9,10 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::memory::Memory;
-use super::plan::Plan;
 use super::reconcile::{Error, Observation};
 use super::report::publish;
-use super::status::{self, Conditions, Progress, Withheld};
+use super::round::Prepared;
+use super::status::{self, Conditions, Progress};
 use crate::api::LandingZoneStatus;
 use crate::api::condition::reason;
 use crate::api::names::{GROUP, VERSION};
@@ -122,10 +122,11 @@ pub(super) async fn planned(
     context: &Context,
     memory: &mut Memory,
     zone: &domain::LandingZone,
-    plan: &Plan,
-    withheld: &BTreeMap<String, Withheld>,
+    prepared: &Prepared,
 ) -> Result<Action, Error> {
-    let why: BTreeMap<_, _> = withheld
+    let plan = &prepared.plan;
+    let why: BTreeMap<_, _> = prepared
+        .withheld
         .iter()
         .map(|(name, withheld)| (name.clone(), withheld.why.clone()))
         .collect();

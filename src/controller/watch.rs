@@ -109,7 +109,7 @@ type Named = (Kind, Flavour);
 
 async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, health: Health) {
     let (kind, _) = named;
-    let client = context.client.clone();
+    let client = context.watching.clone();
     match kind {
         // Whole, since a label-selected watch would call a namespace that lost its label deleted;
         // metadata only, since nothing else of a namespace is ours.
@@ -186,7 +186,7 @@ fn key_of<K: kube::Resource>((kind, flavour): Named, object: &K) -> ObjectKey {
 fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context: &Context) {
     let (kind, _) = named;
     let key = key_of(named, object);
-    let Some(observed) = serde_json::to_value(object)
+    let Some(mut observed) = serde_json::to_value(object)
         .ok()
         .map(without_last_applied)
         .and_then(|object| Observed::of(kind, object))
@@ -198,6 +198,12 @@ fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context:
     if kind == Kind::GlobalNetworkPolicy && owner.is_none() {
         // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
         return gone(named, object, context);
+    }
+    if key.is_in_reach_of_teams() {
+        let declared = owner
+            .as_ref()
+            .is_some_and(|owner| context.may_be_declared(&key, owner));
+        observed.bound(declared);
     }
     let digest = observed.digest;
     let quiet = kind != Kind::Namespace
@@ -312,6 +318,7 @@ pub async fn follow_zones(
                 for name in vanished {
                     withdrawn(&name, &context, &mut known);
                 }
+                context.zones_are_listed();
                 context.push_all();
             }
         }

@@ -13,6 +13,7 @@ use super::context::Context;
 use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::reconcile::Observation;
+use super::released;
 use super::rendered::{Rendered, Source};
 use super::status::{self, Holder, Withheld};
 use crate::api::LandingZone;
@@ -163,12 +164,7 @@ impl Contest<'_> {
     }
 
     fn recorded_uid(&self, namespace: &str) -> Option<&str> {
-        let status = self.observation.status.as_ref()?;
-        let recorded = status
-            .namespaces
-            .iter()
-            .find(|recorded| recorded.name == namespace)?;
-        recorded.uid.as_deref()
+        released::recorded_uid(self.observation.status.as_ref(), namespace)
     }
 
     /// The claimant before whom this landing zone has to give way; None: it comes first.

@@ -63,6 +63,29 @@ pub async fn what_leaves_the_declaration_leaves_the_cluster(fixture: &Fixture) -
     shop.counts_repairs(0).await
 }
 
+/// An object with a finalizer is in force until that is gone, and a team can set one.
+pub async fn a_finalizer_keeps_no_access(fixture: &Fixture) -> Result<()> {
+    let shop = fixture.shop("clinging").await?;
+    let binding = shop.binding();
+    let finalizers = |names: Value| json!({"metadata": {"finalizers": names}});
+    binding
+        .merge(finalizers(json!(["example.com/cling"])))
+        .await?;
+    shop.edit(json!({"access": Value::Null})).await?;
+    binding.vanishes().await?;
+    shop.edit(e2e::shop::spec_with("clinging", json!({})))
+        .await?;
+    binding.appears().await?;
+    // Nor does one that was deleted before it left the declaration.
+    binding
+        .merge(finalizers(json!(["example.com/cling"])))
+        .await?;
+    binding.delete().await?;
+    shop.edit_and_converge(json!({"access": Value::Null}))
+        .await?;
+    binding.vanishes().await
+}
+
 /// Somebody else declares the same label too.
 pub async fn a_label_that_somebody_else_holds_stays(fixture: &Fixture) -> Result<()> {
     let shop = fixture.shop("label-shared").await?;
@@ -132,6 +155,18 @@ pub async fn a_namespace_that_leaves_is_released(fixture: &Fixture) -> Result<()
         selected.to_string().contains("'releasing-web'"),
         "{selected}"
     );
+    // ... which losing the label does not end,
+    web.strip_label(OWNER).await?;
+    shop.policy("deny").delete().await?;
+    shop.policy("deny").appears().await?;
+    for policy in [&boundary, &shop.policy("deny")] {
+        let selected = policy.at("/spec/namespaceSelector").await?;
+        ensure!(
+            selected.to_string().contains("'releasing-web'"),
+            "{selected}"
+        );
+    }
+    ensure!(shop.status().await?.released.len() == 1);
     // ... and nobody puts back what changes in it,
     web.label("zone", "elsewhere").await?;
     kept[0]

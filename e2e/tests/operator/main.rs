@@ -103,6 +103,7 @@ fn main() -> ExitCode {
         a_fight_over_a_binding_never_slows_down,
         what_leaves_the_declaration_leaves_the_cluster,
         a_label_that_somebody_else_holds_stays,
+        a_finalizer_keeps_no_access,
         a_namespace_that_leaves_is_released,
         a_released_namespace_may_be_claimed,
         a_suspended_landing_zone_is_left_alone,
@@ -124,6 +125,7 @@ fn main() -> ExitCode {
         unused_namespaces_are_deleted,
         namespaces_in_use_need_confirmation,
         a_released_namespace_outlives_deletion,
+        what_waits_for_a_confirmation_is_kept_in_order,
         a_role_that_is_not_allowed_stalls_only_its_landing_zone,
         what_is_in_force_stays_when_an_edit_is_invalid,
     ])

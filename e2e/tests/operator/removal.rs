@@ -156,6 +156,53 @@ pub async fn namespaces_in_use_need_confirmation(fixture: &Fixture) -> Result<()
     Ok(())
 }
 
+/// A confirmation may take days. Nothing opens meanwhile; and who clears up by hand is let do so.
+pub async fn what_waits_for_a_confirmation_is_kept_in_order(fixture: &Fixture) -> Result<()> {
+    let shop = Shop::open_with(&fixture.0, "waiting", delete()).await?;
+    shop.somebody_creates(json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "goods", "namespace": shop.named("web")},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }))
+    .await?;
+    fixture.0.withdraw("waiting").await?;
+    shop.says(
+        "Stalled",
+        "True",
+        "ConfirmationNeeded",
+        &["persistentvolumeclaims in waiting-web (goods)"],
+    )
+    .await?;
+    shop.policy("boundary").delete().await?;
+    shop.puts_back(&shop.policy("boundary"), "deleted", None)
+        .await?;
+    shop.namespace("web")
+        .strip_label("pod-security.kubernetes.io/enforce")
+        .await?;
+    shop.is_back(&shop.namespace("web")).await?;
+    let data = shop.namespace("data");
+    data.delete().await?;
+    data.vanishes().await?;
+    e2e::holds_for(
+        std::time::Duration::from_secs(2),
+        "the namespace stays gone",
+        async || {
+            ensure!(data.look().await?.is_none());
+            shop.policy("boundary").read().await.map(drop)
+        },
+    )
+    .await?;
+    shop.says("Stalled", "True", "ConfirmationNeeded", &["(goods)"])
+        .await?;
+    ensure!(shop.events("NamespaceLost").await?.is_empty());
+    let confirm = json!({"metadata": {"annotations": {CONFIRM_DELETE: "waiting"}}});
+    shop.amend(confirm).await?;
+    shop.is_closed().await
+}
+
 /// It is no longer declared, so it is not deleted, and what holds its boundary stays.
 pub async fn a_released_namespace_outlives_deletion(fixture: &Fixture) -> Result<()> {
     let shop = Shop::open_with(&fixture.0, "outliving", delete()).await?;

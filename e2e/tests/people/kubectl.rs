@@ -5,12 +5,17 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use e2e::owned::sample_file;
 use e2e::process::{command_that_dies_with_us, spawn};
-use e2e::workspace;
+use e2e::{eventually, governed::CONVERGED, workspace};
 
 use super::Fixture;
 
 pub async fn kubectl_explains_every_field(fixture: &Fixture) -> Result<()> {
     let cluster = &fixture.0.cluster;
+    // The API server describes a new kind a few seconds after it serves it.
+    eventually(CONVERGED, "the kind to be described", async || {
+        Ok(Some(cluster.kubectl(["explain", "lz"]).await?))
+    })
+    .await?;
     for (path, words) in [
         ("lz", "network boundary around them"),
         ("lz.spec", "The namespaces of the application, 1 to"),

@@ -8,8 +8,9 @@ use e2e::governed::{CONVERGED, condition, install_calico};
 use e2e::install::install_operator_manifests;
 use e2e::operator::OPERATOR_USER;
 use e2e::{Calico, LocalCluster, OperatorOptions, OperatorProcess, eventually};
+use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use landing_zone_operator::api::LandingZone;
 use serde_json::json;
 
@@ -39,6 +40,51 @@ pub async fn a_signal_ends_it_once_the_writes_in_hand_are_done(fixture: &Fixture
             cluster.resume_apiserver().await?;
             let ended = ended?;
             ensure!(ended.code() == Some(0), "without an answer: {ended}");
+            Ok(())
+        })
+        .await
+}
+
+/// Drift counts are gathered for five seconds; those of the last ones must not be lost.
+pub async fn the_last_repairs_are_counted(fixture: &Fixture) -> Result<()> {
+    fixture
+        .alone(async |cluster| {
+            install_calico(&cluster.client(), Calico::Storage).await?;
+            install_operator_manifests(&cluster.client()).await?;
+            let operator = OperatorProcess::start(cluster, OperatorOptions::default()).await?;
+            let zones: Api<LandingZone> = Api::all(cluster.client());
+            zones.create(&PostParams::default(), &zone(1)?).await?;
+            let drift = async || {
+                let status = zones.get("zone-1").await?.status;
+                anyhow::Ok(status.and_then(|status| status.drift).map(|it| it.repaired))
+            };
+            for (part, counted) in [("web", Some(1)), ("data", None)] {
+                let quotas =
+                    Api::<ResourceQuota>::namespaced(cluster.client(), &format!("zone-1-{part}"));
+                let declared = async || {
+                    let quota = quotas.get("landing-zone").await?;
+                    let hard = quota.spec.and_then(|spec| spec.hard).unwrap_or_default();
+                    let pods = hard.get("pods").map(|pods| pods.0.as_str());
+                    anyhow::Ok((pods == Some("5")).then_some(()))
+                };
+                eventually(CONVERGED, "the quota", declared).await?;
+                let raise = Patch::Merge(json!({"spec": {"hard": {"pods": "500"}}}));
+                quotas
+                    .patch("landing-zone", &PatchParams::default(), &raise)
+                    .await?;
+                eventually(CONVERGED, "the repair", declared).await?;
+                if counted.is_some() {
+                    let what = "the first repair to be counted";
+                    eventually(CONVERGED, what, async || {
+                        Ok((drift().await? == counted).then_some(()))
+                    })
+                    .await?;
+                }
+            }
+            ensure!(drift().await? == Some(1), "the second was counted at once");
+            let ended = operator.terminate().await?;
+            ensure!(ended.code() == Some(0), "{ended}");
+            ensure!(drift().await? == Some(2), "{:?}", drift().await?);
             Ok(())
         })
         .await

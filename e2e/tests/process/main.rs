@@ -15,7 +15,7 @@ mod ending;
 mod surface;
 mod waiting;
 
-use ending::a_signal_ends_it_once_the_writes_in_hand_are_done;
+use ending::{a_signal_ends_it_once_the_writes_in_hand_are_done, the_last_repairs_are_counted};
 use surface::{
     health_is_served, help_names_a_variable_for_each_flag, logs_are_json_or_text,
     metrics_are_open_metrics, no_log_tells_a_token,
@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         what_is_missing_is_said_once_and_waited_for within LONG,
         an_api_server_that_is_gone_is_waited_for within LONG,
         a_signal_ends_it_once_the_writes_in_hand_are_done within LONG,
+        the_last_repairs_are_counted within LONG,
         metrics_are_open_metrics,
         health_is_served,
         logs_are_json_or_text,

@@ -45,6 +45,13 @@ pub struct Failure {
 }
 
 impl Applied {
+    /// Whether the API server left a write without an answer.
+    pub(super) fn is_without_answer(&self) -> bool {
+        self.failed
+            .iter()
+            .any(|failure| matches!(failure.error, WriteError::Timeout))
+    }
+
     pub(super) fn take(&mut self, write: &Write, result: Result<Option<Change>, WriteError>) {
         let key = write.target.key.clone();
         let digest = write.target.digest;

@@ -81,3 +81,35 @@ fn what_another_api_holds_does_not_count() {
     objects.observe_in(v1, namespace.clone(), seen("2", None));
     assert!(objects.get(&namespace).is_some());
 }
+
+#[test]
+fn what_a_team_labels_as_ours_takes_no_memory() {
+    let policy =
+        |name: &str| -> ObjectKey { format!("NetworkPolicy/shop-web/{name}").parse().unwrap() };
+    let with = |rule: &str| {
+        let object = json!({
+            "metadata": {"uid": "1", "resourceVersion": "1", "labels": {OWNER: "shop"}},
+            "spec": {"ingress": [rule]},
+        });
+        Observed::of(Kind::NetworkPolicy, object).unwrap()
+    };
+    let kept = |rule: &str, declared: bool| {
+        let mut observed = with(rule);
+        observed.bound(declared);
+        observed.object.is_some()
+    };
+    assert!(kept("a", true));
+    assert!(!kept("a", false));
+    assert!(!kept(&"a".repeat(LARGEST_KEPT), true));
+
+    let mut objects = Objects::default();
+    for name in ["declared", "forged"] {
+        objects.observe(policy(name), with("a")).unwrap();
+    }
+    objects.observe(key(), seen("1", Some("shop"))).unwrap();
+    objects.strip("shop", |key| key.name == "declared");
+    let kept = |key: &ObjectKey| objects.get(key).unwrap().object.is_some();
+    assert!(kept(&policy("declared")) && !kept(&policy("forged")));
+    // Nobody but the platform writes these.
+    assert!(kept(&key()));
+}

@@ -1,0 +1,291 @@
+//! One round of a landing zone: what is declared, built and compared, then applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::apply::{Applied, Behalf};
+use super::cache::Objects;
+use super::context::Context;
+use super::inheritance;
+use super::kind::{Kind, ObjectKey};
+use super::memory::Memory;
+use super::plan::{Basis, Change, Plan, plan};
+use super::reconcile::{Error, Observation};
+use super::released::released;
+use super::rendered::{Rendered, Source};
+use super::report::{remember, report};
+use super::status::{self, Conditions, Progress, Withheld};
+use super::tiers;
+use super::withheld::withheld;
+use crate::api::LandingZoneStatus;
+use crate::api::condition::reason;
+use crate::build::Released;
+use crate::domain;
+
+/// What is to be done, before any request.
+pub(super) struct Prepared {
+    pub rendered: Arc<Rendered>,
+    pub plan: Plan,
+    pub withheld: BTreeMap<String, Withheld>,
+    pub released: Vec<Released>,
+    /// Namespaces that were in force and are gone.
+    lost: BTreeSet<String>,
+    now: Instant,
+}
+
+/// What was done.
+pub(super) struct Round {
+    pub rendered: Arc<Rendered>,
+    pub plan: Plan,
+    pub applied: Applied,
+    pub withheld: BTreeMap<String, Withheld>,
+    pub released: Vec<Released>,
+    /// What is the landing zone's own now.
+    pub owned: BTreeSet<ObjectKey>,
+    /// The status as it stands, and the resource version that goes with it.
+    pub base: Option<LandingZoneStatus>,
+    pub version: String,
+    /// When it began.
+    pub now: Instant,
+}
+
+impl Prepared {
+    /// Leaves out whatever would bring a namespace into being, and what would be in it.
+    pub(super) fn keep_to_what_is_there(&mut self, objects: &Objects) {
+        let is_there = |namespace: &str| objects.get(&ObjectKey::namespace(namespace)).is_some();
+        self.lost.clear();
+        self.plan.writes.retain(|write| {
+            let creates = matches!(write.change, Change::Create);
+            !creates || write.target.key.in_namespace().is_none_or(is_there)
+        });
+    }
+}
+
+/// Compares what is declared with what is there. None while the objects of another flavour are known
+/// only.
+pub(super) fn prepare(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    zone: &domain::LandingZone,
+) -> Result<Option<Prepared>, Error> {
+    let flavour = observation.facts.flavour();
+    let withheld = withheld(observation, context, memory, zone);
+    let released = released(observation, context, zone);
+    let rendered = render(observation, context, zone, &withheld, released.clone())?;
+
+    let now = Instant::now();
+    memory.tidy(now);
+    let applied_before = !memory.compared && applied_before(observation, &rendered);
+    let lost = lost_namespaces(context, memory, &rendered, applied_before);
+    let left_alone = left_alone(&withheld, &released);
+    let recorded_keys = recorded_keys(observation);
+    let exists = |zone: &str| context.exists(zone);
+    let inherited = inheritance::due(
+        &observation.name,
+        &observation.inventory,
+        &context.cache.read(),
+        exists,
+    );
+    let basis = Basis {
+        rendered: &rendered,
+        recorded_keys: &recorded_keys,
+        inventory: &observation.inventory,
+        inherited: &inherited,
+        left_alone: &left_alone,
+        applied_before,
+        lost: &lost,
+        memory,
+        now,
+    };
+    let objects = context.cache.read();
+    if !objects.are_synced(flavour) {
+        // The flavour changed just now. Not one object of it is known yet, which says nothing
+        // about what is there.
+        return Ok(None);
+    }
+    let plan = plan(&basis, &objects);
+    drop(objects);
+    let mut objects = context.cache.write();
+    objects.strip(&observation.name, |key| rendered.get(key).is_some());
+    drop(objects);
+    Ok(Some(Prepared {
+        rendered,
+        plan,
+        withheld,
+        released,
+        lost,
+        now,
+    }))
+}
+
+/// Applies what was prepared, remembers it and reports it.
+pub(super) async fn carry_out(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    zone: &domain::LandingZone,
+    prepared: Prepared,
+) -> Result<Round, Error> {
+    let Prepared {
+        rendered,
+        plan,
+        withheld,
+        released,
+        lost,
+        now,
+    } = prepared;
+    let flavour = observation.facts.flavour();
+    let owned = owned_objects(observation, context, &rendered);
+    let (base, version) = record_inventory(observation, context, memory, &owned, &plan).await?;
+    let blocked = tiers::ensure(context, flavour).await?;
+    let behalf = Behalf {
+        zone: &observation.name,
+        adoption: zone.adoption_policy,
+        flavour,
+    };
+    let applied = context.writer.apply(&plan, blocked, behalf).await;
+    report(observation, context, memory, &applied, &lost, &plan);
+    remember(context, memory, &applied);
+    Ok(Round {
+        rendered,
+        plan,
+        applied,
+        withheld,
+        released,
+        owned,
+        base,
+        version,
+        now,
+    })
+}
+
+fn render(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+    withheld: &BTreeMap<String, Withheld>,
+    released: Vec<Released>,
+) -> Result<Arc<Rendered>, Error> {
+    let source = Source {
+        declaration: observation.declaration(),
+        flavour: observation.facts.flavour(),
+        withheld: withheld.keys().cloned().collect(),
+        released,
+    };
+    if let Some(known) = context.rendered(&observation.name)
+        && known.source == source
+    {
+        return Ok(known);
+    }
+    let rendered = Arc::new(Rendered::of(zone.clone(), source, &context.platform)?);
+    context.set_rendered(&observation.name, rendered.clone());
+    Ok(rendered)
+}
+
+/// Namespaces that were in force and are gone, with all that was in them.
+fn lost_namespaces(
+    context: &Context,
+    memory: &mut Memory,
+    rendered: &Rendered,
+    applied_before: bool,
+) -> BTreeSet<String> {
+    let objects = context.cache.read();
+    let lost: BTreeSet<_> = rendered
+        .targets
+        .iter()
+        .filter(|target| target.key.kind == Kind::Namespace)
+        .filter(|target| applied_before || memory.in_force.contains_key(&target.key))
+        .filter(|target| objects.get(&target.key).is_none_or(|found| found.deleting))
+        .map(|target| target.key.name.clone())
+        .collect();
+    for namespace in &lost {
+        memory.namespace_gone(namespace);
+    }
+    lost
+}
+
+fn left_alone(withheld: &BTreeMap<String, Withheld>, released: &[Released]) -> BTreeSet<String> {
+    let released = released.iter().map(|released| released.name.to_string());
+    withheld.keys().cloned().chain(released).collect()
+}
+
+fn recorded_keys(observation: &Observation) -> BTreeMap<String, BTreeSet<String>> {
+    let namespaces = observation
+        .status
+        .iter()
+        .flat_map(|status| &status.namespaces);
+    namespaces
+        .map(|namespace| {
+            (
+                namespace.name.clone(),
+                namespace.keys.iter().cloned().collect(),
+            )
+        })
+        .collect()
+}
+
+/// Whether exactly this was in force when the operator started.
+fn applied_before(observation: &Observation, rendered: &Rendered) -> bool {
+    let status = observation.status.as_ref();
+    let digest = status.and_then(|status| status.applied_digest.as_ref());
+    digest == Some(&rendered.digest.to_string())
+}
+
+/// What is the landing zone's own after this reconcile: what was rendered, and what it takes over
+/// from landing zones that are gone.
+fn owned_objects(
+    observation: &Observation,
+    context: &Context,
+    rendered: &Rendered,
+) -> BTreeSet<ObjectKey> {
+    let exists = |zone: &str| zone == observation.name || context.exists(zone);
+    let namespaces = rendered.targets.iter().map(|target| &target.key);
+    let namespaces = namespaces.filter(|key| key.kind == Kind::Namespace);
+    let taken_over = inheritance::taken_over(namespaces, &context.cache.read(), exists);
+    rendered.keys().into_iter().chain(taken_over).collect()
+}
+
+/// Records the names of what will be created, before it is: a crash in between orphans nothing.
+/// Returns the status as it stands then, and the resource version that goes with it.
+async fn record_inventory(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    owned: &BTreeSet<ObjectKey>,
+    plan: &Plan,
+) -> Result<(Option<LandingZoneStatus>, String), Error> {
+    let is_new = |write: &&super::plan::Write| !observation.inventory.contains(&write.target.key);
+    if !plan.writes.iter().any(|write| is_new(&write)) {
+        return Ok((
+            observation.status.clone(),
+            observation.resource_version.clone(),
+        ));
+    }
+    let generation = observation.zone.metadata.generation;
+    let mut status = observation.status.clone().unwrap_or_default();
+    let mut names: BTreeSet<String> = status.inventory.into_iter().collect();
+    names.extend(owned.iter().map(ToString::to_string));
+    status.inventory = names.into_iter().collect();
+    let mut conditions = Conditions::of(observation.status.as_ref(), generation, Timestamp::now());
+    let message = format!("{} objects are being written", plan.writes.len());
+    let working = Progress::Working(reason::PROGRESSING);
+    status::progress(&mut conditions, "Unknown", working, &message);
+    status.conditions = conditions.finish();
+    status.observed_generation = generation;
+    status.applied_digest = None;
+    let zone = &observation.zone;
+    let version = status::write(
+        &context.client,
+        zone,
+        &observation.resource_version,
+        &status,
+    )
+    .await
+    .map_err(Error::Status)?;
+    memory.written = Some((status.clone(), version.clone()));
+    Ok((Some(status), version))
+}
