@@ -63,6 +63,30 @@ const CONTROL_PLANE: GoPrograms = GoPrograms {
     linker_flags,
 };
 
+const FELIX: GoPrograms = GoPrograms {
+    folder: "calico",
+    module: "github.com/projectcalico/calico",
+    what: "Calico's Felix",
+    programs: &[(
+        "github.com/projectcalico/calico/felix/cmd/calico-felix",
+        "calico-felix",
+        "calico-felix",
+    )],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
+const CALICOCTL: GoPrograms = GoPrograms {
+    folder: "calico",
+    module: "github.com/projectcalico/calico",
+    what: "calicoctl",
+    programs: &[(
+        "github.com/projectcalico/calico/calicoctl/calicoctl",
+        "calicoctl",
+        "calicoctl",
+    )],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 const CALICO_API_SERVER: GoPrograms = GoPrograms {
     folder: "calico",
     module: "github.com/projectcalico/calico",
@@ -118,6 +142,22 @@ pub fn calico_api_server(progress: &Progress) -> Result<PathBuf> {
     Ok(folder.join("calico-apiserver"))
 }
 
+/// Calico's Felix, which programs the kernel; built first where it is not there.
+///
+/// Blocks for two minutes when it builds: call it from a thread that may.
+pub fn felix(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = FELIX.ensure(progress)?;
+    Ok(folder.join("calico-felix"))
+}
+
+/// `calicoctl`; built first where it is not there.
+///
+/// Blocks for some seconds when it builds: call it from a thread that may.
+pub fn calicoctl(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = CALICOCTL.ensure(progress)?;
+    Ok(folder.join("calicoctl"))
+}
+
 impl GoPrograms {
     /// Returns their version and their folder, and builds them first where they are not there.
     fn ensure(&self, progress: &Progress) -> Result<(String, PathBuf)> {
@@ -162,6 +202,9 @@ impl GoPrograms {
         hash.update(&go_mod);
         hash.update(&go_sum);
         hash.update((self.linker_flags)(&version)?);
+        for (package, ..) in self.programs {
+            hash.update(package);
+        }
         let mut digest = format!("{:x}", hash.finalize());
         digest.truncate(12);
         Ok(Pins { version, digest })

@@ -9,6 +9,7 @@
 //! | [`cluster`] | starts, restarts and stops a cluster; clients and kubeconfigs for it |
 //! | [`audit`] | what the API server was asked to do, and by whom |
 //! | [`calico_api_server`] | Calico's own API server, in front of its storage |
+//! | [`data_plane`] | Calico's Felix on a node of its own, pods with real interfaces, packets |
 //! | [`install`] | applies manifests and waits until they are served |
 //! | [`operator`] | the operator as a child process, with its own rights |
 //! | [`refusals`] | declarations that must be refused, with the words of the refusal |
@@ -19,14 +20,15 @@
 //! | [`wait`] | conditions with deadlines |
 //! | [`scenario`] | tests that share one cluster |
 //!
-//! Architecture invariant: everything listens on loopback only, on free ports,
-//! and all state is under `target/e2e`.
+//! Architecture invariant: everything listens on loopback only, on free ports, or in
+//! network namespaces of our own, and all state is under `target/e2e`.
 
 pub mod audit;
 pub mod binaries;
 pub mod calico_api_server;
 pub mod certificates;
 pub mod cluster;
+pub mod data_plane;
 pub mod demo;
 pub mod governed;
 pub mod install;

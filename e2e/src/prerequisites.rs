@@ -57,6 +57,45 @@ impl Prerequisites {
     }
 }
 
+/// Whether real packets can be filtered here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PacketFilter {
+    /// They can.
+    Ready,
+    /// This process may not, or this is no Linux; why.
+    OutOfReach(String),
+}
+
+impl PacketFilter {
+    /// Finds what Felix and network namespaces need, and installs what is missing where it can.
+    ///
+    /// # Errors
+    /// Where it could be there and is not: then tests must not be skipped.
+    pub fn ensure() -> Result<Self> {
+        // Two threads must not run apt-get at once.
+        static ONCE: Mutex<()> = Mutex::new(());
+        let _one = ONCE
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !cfg!(target_os = "linux") {
+            return Ok(Self::OutOfReach("real packets need Linux".to_owned()));
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Self::OutOfReach(
+                "real packets need root, for network namespaces and packet filters".to_owned(),
+            ));
+        }
+        let missing = || PACKET_NEEDS.iter().filter(|need| !need.is_met()).collect();
+        let first: Vec<&Need> = missing();
+        if !first.is_empty() {
+            install(&first)?;
+            let still: Vec<&Need> = missing();
+            ensure!(still.is_empty(), explain(&still));
+        }
+        Ok(Self::Ready)
+    }
+}
+
 /// A program, and how to get it.
 struct Need {
     program: &'static str,
@@ -83,6 +122,40 @@ const NEEDS: [Need; 3] = [
         purpose: "ends children together with their parent",
         debian_package: "util-linux",
         elsewhere: "util-linux 2.33 or later",
+    },
+];
+
+/// What real packets need besides.
+const PACKET_NEEDS: [Need; 5] = [
+    Need {
+        program: "ip",
+        purpose: "makes interfaces, addresses and routes of pods",
+        debian_package: "iproute2",
+        elsewhere: "iproute2",
+    },
+    Need {
+        program: "nsenter",
+        purpose: "starts Felix in a network namespace",
+        debian_package: "util-linux",
+        elsewhere: "util-linux",
+    },
+    Need {
+        program: "iptables-nft",
+        purpose: "is what Felix writes rules with",
+        debian_package: "iptables",
+        elsewhere: "iptables 1.8 or later, with its nft variant",
+    },
+    Need {
+        program: "ipset",
+        purpose: "is what Felix keeps addresses in",
+        debian_package: "ipset",
+        elsewhere: "ipset",
+    },
+    Need {
+        program: "conntrack",
+        purpose: "is what Felix ends connections with",
+        debian_package: "conntrack",
+        elsewhere: "conntrack-tools",
     },
 ];
 

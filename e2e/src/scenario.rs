@@ -119,13 +119,20 @@ macro_rules! scenarios {
 
 /// Ends a test without success or failure: `return skip("needs root")`.
 pub fn skip(reason: impl Into<String>) -> Result<()> {
-    Err(Error::new(Skipped(reason.into())))
+    Err(Error::new(Skipped::because(reason)))
 }
 
 /// Why a test was skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("skipped: {0}")]
 pub struct Skipped(String);
+
+impl Skipped {
+    /// An error that skips a test, for functions that return something else.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
 
 /// Runs tests as the arguments of the process say, as Rust's own harness would.
 #[must_use]

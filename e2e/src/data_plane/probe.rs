@@ -1,0 +1,168 @@
+//! Packets, and what becomes of them.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
+
+use super::network_namespace::NetworkNamespace;
+
+/// How long an answer may take before there is none. On one machine it takes well below a
+/// millisecond; the rest is for a busy one.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// A connection is opened, and the other end says its name.
+    Tcp,
+    /// One datagram is sent from a fresh port, and the other end answers with its name.
+    Udp,
+}
+
+impl Protocol {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
+/// What became of a packet. Anything else, such as a refused connection or the answer of somebody
+/// else, is an error: it would say nothing about a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The right one answered.
+    Allowed,
+    /// Nobody answered.
+    Denied,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+        })
+    }
+}
+
+/// Listeners that answer with a name. Dropped, they close.
+pub(super) struct Listeners(Vec<JoinHandle<()>>);
+
+impl Listeners {
+    /// Listens in a network namespace on all addresses, with both protocols on each port.
+    pub(super) async fn open(
+        namespace: &NetworkNamespace,
+        name: &str,
+        ports: &[u16],
+    ) -> Result<Self> {
+        let ports = ports.to_vec();
+        let sockets = namespace
+            .inside(move || {
+                let bind = |port: u16| -> io::Result<(TcpListener, UdpSocket)> {
+                    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                    let tcp = TcpListener::bind(everywhere)?;
+                    let udp = UdpSocket::bind(everywhere)?;
+                    tcp.set_nonblocking(true)?;
+                    udp.set_nonblocking(true)?;
+                    Ok((tcp, udp))
+                };
+                ports.into_iter().map(bind).collect::<io::Result<Vec<_>>>()
+            })
+            .await?
+            .context("failed to listen")?;
+        let mut tasks = Vec::new();
+        for (tcp, udp) in sockets {
+            let tcp = tokio::net::TcpListener::from_std(tcp)?;
+            let udp = tokio::net::UdpSocket::from_std(udp)?;
+            tasks.push(tokio::spawn(answer_connections(tcp, name.to_owned())));
+            tasks.push(tokio::spawn(answer_datagrams(udp, name.to_owned())));
+        }
+        Ok(Self(tasks))
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn answer_connections(listener: tokio::net::TcpListener, name: String) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        // The other end may be gone.
+        let _ = stream.write_all(name.as_bytes()).await;
+    }
+}
+
+async fn answer_datagrams(socket: tokio::net::UdpSocket, name: String) {
+    let mut buffer = [0; 64];
+    // An error is that of an earlier answer whose receiver is gone.
+    loop {
+        if let Ok((_, from)) = socket.recv_from(&mut buffer).await {
+            let _ = socket.send_to(name.as_bytes(), from).await;
+        }
+    }
+}
+
+/// Sends packets from a network namespace, and says what became of them.
+pub(super) async fn probe(
+    from: &NetworkNamespace,
+    to: SocketAddr,
+    protocol: Protocol,
+    expected: &str,
+) -> Result<Verdict> {
+    let answer = match protocol {
+        Protocol::Tcp => tokio::time::timeout(PATIENCE, connect(from, to)).await,
+        Protocol::Udp => tokio::time::timeout(PATIENCE, exchange(from, to)).await,
+    };
+    match answer {
+        Err(_) => Ok(Verdict::Denied),
+        Ok(Err(error)) => Err(error).with_context(|| format!("{protocol} to {to}")),
+        Ok(Ok(name)) => {
+            ensure!(
+                name == expected,
+                "{protocol} to {to} was answered by {name}"
+            );
+            Ok(Verdict::Allowed)
+        }
+    }
+}
+
+async fn connect(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
+    let socket = from.inside(tokio::net::TcpSocket::new_v4).await??;
+    let mut stream = socket.connect(to).await?;
+    let mut name = String::new();
+    stream.read_to_string(&mut name).await?;
+    Ok(name)
+}
+
+async fn exchange(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
+    let socket = from
+        .inside(move || {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            socket.set_nonblocking(true)?;
+            socket.connect(to)?;
+            io::Result::Ok(socket)
+        })
+        .await??;
+    let socket = tokio::net::UdpSocket::from_std(socket)?;
+    socket.send(b"who?").await?;
+    let mut buffer = [0; 256];
+    let length = socket.recv(&mut buffer).await?;
+    match std::str::from_utf8(&buffer[..length]) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(_) => bail!("{to} answered with something that is no text"),
+    }
+}
