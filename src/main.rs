@@ -79,9 +79,10 @@ async fn main() -> anyhow::Result<()> {
         tracing::info!("stopping; the writes in hand are finished");
         stopping.cancel();
     });
+    let listen = settings.listen;
     run(clients, settings, stop)
         .await
-        .context("failed to serve metrics and health")
+        .with_context(|| format!("failed to serve metrics and health on {listen} (--listen)"))
 }
 
 /// Watches end by themselves after 290 s: a connection that is silent for longer is dead.

@@ -111,10 +111,10 @@ fn calico_crds() -> Result<PathBuf> {
 }
 
 /// Installs what the operator needs in a cluster: its kinds, its namespace, its
-/// `ServiceAccount` and its rights.
+/// `ServiceAccount` and its rights, and the rules that keep its boundaries in force.
 pub async fn install_operator_manifests(client: &Client) -> Result<()> {
     let root = workspace::root();
-    for folder in [root.join("crds"), root.join("config").join("rbac")] {
+    for folder in ["crds", "config/rbac", "config/admission"].map(|folder| root.join(folder)) {
         apply_manifests(client, &folder)
             .await
             .with_context(|| format!("failed to apply {}", folder.display()))?;

@@ -41,6 +41,8 @@ pub mod reason {
     pub const NO_ENFORCING_PLUGIN: &str = "NoEnforcingPlugin";
     /// Policies are not all in place yet.
     pub const POLICIES_PENDING: &str = "PoliciesPending";
+    /// Some declared namespaces are somebody else's, and outside the boundary.
+    pub const NAMESPACES_WITHHELD: &str = "NamespacesWithheld";
     /// Somebody else writes the same fields.
     pub const OTHER_WRITER: &str = "OtherWriter";
     /// Nobody else writes the same fields.

@@ -430,6 +430,27 @@ impl Writer {
         }
     }
 
+    /// Looks at the objects that a plan would change and of which only a digest is known, so that it
+    /// can tell what would change. One that cannot be read is told without.
+    pub async fn examine(&self, plan: &mut Plan, flavour: Flavour) {
+        for write in &mut plan.writes {
+            let key = &write.target.key;
+            if !matches!(write.change, Change::Fields { found: None, .. }) {
+                continue;
+            }
+            match self.get(key, flavour).await {
+                Ok(Some(object)) => {
+                    if let Some(observed) = Observed::of(key.kind, object) {
+                        write.change = field_change(&write.target, &observed);
+                        self.observe(key, observed, flavour);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%key, %error, "cannot look at it"),
+            }
+        }
+    }
+
     /// Takes the finalizers off an object of ours that was deleted: with one, a team could keep the
     /// access or the policy that it is no longer meant to have.
     async fn let_go(&self, key: &ObjectKey, uid: &str, flavour: Flavour) -> Result<(), WriteError> {

@@ -16,7 +16,7 @@ use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::plan::Plan;
 use super::rendered::RenderError;
-use super::report::publish;
+use super::report::{publish, tell_released};
 use super::round::{Round, carry_out, prepare};
 use super::standstill::{invalid, planned, suspended, unreadable};
 use super::status::{self, CONFLICT_PATIENCE, Outcome};
@@ -171,11 +171,11 @@ async fn govern(
         return suspended(observation, context, memory, &zone).await;
     }
     removal::keep_finalizer(observation, context, &zone).await?;
-    let Some(prepared) = prepare(observation, context, memory, &zone)? else {
+    let Some(mut prepared) = prepare(observation, context, memory, &zone)? else {
         return Ok(Action::await_change());
     };
     if zone.stage == Stage::Plan {
-        return planned(observation, context, memory, &zone, &prepared).await;
+        return planned(observation, context, memory, &zone, &mut prepared).await;
     }
     let round = carry_out(observation, context, memory, &zone, prepared).await?;
     if is_unsettled(memory, &round) {
@@ -200,6 +200,7 @@ async fn tell(
         plan: &round.plan,
         applied,
         withheld: &round.withheld,
+        shared_code: round.shared_code.as_ref(),
         uids: &memory.uids,
         conflict_is_old: memory
             .conflict_since
@@ -216,6 +217,7 @@ async fn tell(
         applied.failed.is_empty() && applied.skipped.is_empty() && round.withheld.is_empty();
     status.applied_digest = complete.then(|| round.rendered.digest.to_string());
     let flush = publish(observation, context, memory, status, base, &round.version).await?;
+    tell_released(observation, context, base, &round.released);
     if applied
         .failed
         .iter()

@@ -22,12 +22,12 @@ use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::reconcile::{Error, Observation, soon};
 use super::released;
-use super::round::{carry_out, prepare};
-use super::standstill::only_conditions;
+use super::round::keep_in_order;
+use super::standstill::{Said, only_conditions};
 use super::status::{Progress, sentence};
 use crate::api::condition::reason;
 use crate::api::names::{CONFIRM_DELETE, FINALIZER, MANAGER};
-use crate::api::{DeletePolicy, LandingZone, LandingZoneStatus, Stage};
+use crate::api::{DeletePolicy, LandingZone};
 use crate::domain;
 use crate::telemetry::Severity;
 
@@ -169,16 +169,14 @@ pub(super) async fn remove(
         sentence(names)
     );
     let working = Progress::Working(reason::DELETING);
-    only_conditions(
-        observation,
-        context,
-        memory,
-        "False",
-        working,
-        &message,
-        |_| {},
-    )
-    .await
+    let said = Said {
+        ready: "False",
+        progress: working,
+        message,
+        looked_after: true,
+        look_again: None,
+    };
+    only_conditions(observation, context, memory, said, |_| {}).await
 }
 
 /// Deleting the kind deletes every landing zone: no namespace must pay for that.
@@ -259,7 +257,7 @@ async fn used(
 
 fn refused(why: &str) -> String {
     format!(
-        "nothing more is deleted, because {why}; let the operator delete namespaces \
+        "the deletion stops here, because {why}; let the operator delete namespaces \
          (config/namespace-deletion), or set deletePolicy: Keep"
     )
 }
@@ -289,31 +287,16 @@ async fn held(
     why: &'static str,
     mut message: String,
 ) -> Result<Action, Error> {
-    for failure in keep_in_order(observation, context, memory).await? {
+    let zone = domain::LandingZone::validate(&observation.zone, &context.platform);
+    let failed = match zone {
+        Ok(zone) => keep_in_order(observation, context, memory, &zone).await?,
+        Err(_) => Vec::new(),
+    };
+    for failure in failed {
         let Failure { key, error } = failure;
         message = format!("{message}; meanwhile {key} cannot be put right: {error}");
     }
     stuck(observation, context, memory, why, &message).await
-}
-
-/// Puts right what is there. What is gone stays gone: somebody may be clearing up by hand.
-async fn keep_in_order(
-    observation: &Observation,
-    context: &Context,
-    memory: &mut Memory,
-) -> Result<Vec<Failure>, Error> {
-    let Ok(zone) = domain::LandingZone::validate(&observation.zone, &context.platform) else {
-        return Ok(Vec::new());
-    };
-    if zone.suspend || zone.stage == Stage::Plan {
-        return Ok(Vec::new());
-    }
-    let Some(mut prepared) = prepare(observation, context, memory, &zone)? else {
-        return Ok(Vec::new());
-    };
-    prepared.keep_to_what_is_there(&context.cache.read());
-    let round = carry_out(observation, context, memory, &zone, prepared).await?;
-    Ok(round.applied.failed)
 }
 
 /// Says what somebody has to do, and looks again later: not all that helps can be watched.
@@ -325,10 +308,14 @@ async fn stuck(
     message: &str,
 ) -> Result<Action, Error> {
     let stuck = Progress::Stuck(why);
-    let drift = memory.drift.clone();
-    let amend = |status: &mut LandingZoneStatus| status.drift = drift.or(status.drift.take());
-    only_conditions(observation, context, memory, "False", stuck, message, amend).await?;
-    Ok(Action::requeue(LOOK_AGAIN))
+    let said = Said {
+        ready: "False",
+        progress: stuck,
+        message: message.to_owned(),
+        looked_after: true,
+        look_again: Some(LOOK_AGAIN),
+    };
+    only_conditions(observation, context, memory, said, |_| {}).await
 }
 
 /// The namespaces are gone: their policies follow, and whatever else is ours by label and

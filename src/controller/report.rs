@@ -18,6 +18,7 @@ use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
 use crate::api::{DriftRepair, LandingZoneStatus};
+use crate::build::Released;
 use crate::cluster::failure;
 use crate::telemetry::Severity;
 
@@ -131,6 +132,34 @@ pub(super) fn report(
     }
 }
 
+/// Tells which namespaces were released since the status was written last.
+pub(super) fn tell_released(
+    observation: &Observation,
+    context: &Context,
+    base: Option<&LandingZoneStatus>,
+    released: &[Released],
+) {
+    let known: BTreeSet<&str> = base
+        .iter()
+        .flat_map(|status| &status.released)
+        .map(|released| released.name.as_str())
+        .collect();
+    let names = released.iter().map(|released| released.name.as_str());
+    for name in names.filter(|name| !known.contains(name)) {
+        let text = format!(
+            "Namespace/{name} left the declaration and was released: it keeps its labels, quotas, \
+             access and policies, and only the policies are put back when they drift; declare it \
+             again to take it back, or delete it"
+        );
+        context.note(
+            &observation.zone,
+            Severity::Normal,
+            "NamespaceReleased",
+            text,
+        );
+    }
+}
+
 fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
@@ -235,7 +264,9 @@ fn tell_changes(
         let Some((state, why, message)) = of(status) else {
             continue;
         };
-        if why == reason::PROGRESSING {
+        // That nobody looks after it, Ready tells.
+        let is_unknown = type_ != condition::READY && state == "Unknown";
+        if why == reason::PROGRESSING || is_unknown {
             continue;
         }
         let stood = stood.and_then(of).map(|(state, why, _)| (state, why));
@@ -254,7 +285,7 @@ fn tell_changes(
         if !changed || (type_ != condition::READY && first && state == good) {
             continue;
         }
-        let severity = if state == good {
+        let severity = if state == good || state == "Unknown" {
             Severity::Normal
         } else {
             Severity::Warning

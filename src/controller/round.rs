@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::apply::{Applied, Behalf};
+use super::apply::{Applied, Behalf, Failure};
 use super::cache::Objects;
 use super::context::Context;
 use super::inheritance;
@@ -19,9 +19,9 @@ use super::rendered::{Rendered, Source};
 use super::report::{remember, report};
 use super::status::{self, Conditions, Progress, Withheld};
 use super::tiers;
-use super::withheld::withheld;
-use crate::api::LandingZoneStatus;
+use super::withheld::{Claimed, claimed};
 use crate::api::condition::reason;
+use crate::api::{LandingZoneStatus, Stage};
 use crate::build::Released;
 use crate::domain;
 
@@ -30,6 +30,7 @@ pub(super) struct Prepared {
     pub rendered: Arc<Rendered>,
     pub plan: Plan,
     pub withheld: BTreeMap<String, Withheld>,
+    pub shared_code: Option<Withheld>,
     pub released: Vec<Released>,
     /// Namespaces that were in force and are gone.
     lost: BTreeSet<String>,
@@ -42,6 +43,7 @@ pub(super) struct Round {
     pub plan: Plan,
     pub applied: Applied,
     pub withheld: BTreeMap<String, Withheld>,
+    pub shared_code: Option<Withheld>,
     pub released: Vec<Released>,
     /// What is the landing zone's own now.
     pub owned: BTreeSet<ObjectKey>,
@@ -73,7 +75,10 @@ pub(super) fn prepare(
     zone: &domain::LandingZone,
 ) -> Result<Option<Prepared>, Error> {
     let flavour = observation.facts.flavour();
-    let withheld = withheld(observation, context, memory, zone);
+    let Claimed {
+        withheld,
+        shared_code,
+    } = claimed(observation, context, memory, zone);
     let released = released(observation, context, zone);
     let rendered = render(observation, context, zone, &withheld, released.clone())?;
 
@@ -116,6 +121,7 @@ pub(super) fn prepare(
         rendered,
         plan,
         withheld,
+        shared_code,
         released,
         lost,
         now,
@@ -134,6 +140,7 @@ pub(super) async fn carry_out(
         rendered,
         plan,
         withheld,
+        shared_code,
         released,
         lost,
         now,
@@ -155,12 +162,32 @@ pub(super) async fn carry_out(
         plan,
         applied,
         withheld,
+        shared_code,
         released,
         owned,
         base,
         version,
         now,
     })
+}
+
+/// Puts right what is there, and says what could not be. What is gone stays gone: while nothing else
+/// goes on, somebody may be clearing up by hand.
+pub(super) async fn keep_in_order(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    zone: &domain::LandingZone,
+) -> Result<Vec<Failure>, Error> {
+    if zone.suspend || zone.stage == Stage::Plan {
+        return Ok(Vec::new());
+    }
+    let Some(mut prepared) = prepare(observation, context, memory, zone)? else {
+        return Ok(Vec::new());
+    };
+    prepared.keep_to_what_is_there(&context.cache.read());
+    let round = carry_out(observation, context, memory, zone, prepared).await?;
+    Ok(round.applied.failed)
 }
 
 fn render(

@@ -1,21 +1,24 @@
 //! Landing zones to which nothing is done, and what their status says.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
+use tokio::time::Instant;
 
+use super::apply::Failure;
 use super::context::Context;
 use super::memory::Memory;
 use super::reconcile::{Error, Observation};
 use super::report::publish;
-use super::round::Prepared;
+use super::round::{Prepared, keep_in_order};
 use super::status::{self, Conditions, Progress};
-use crate::api::LandingZoneStatus;
 use crate::api::condition::reason;
 use crate::api::names::{GROUP, VERSION};
+use crate::api::{LandingZoneStatus, Stage};
 use crate::domain;
 use crate::telemetry::{Note, Severity};
 
@@ -77,18 +80,31 @@ pub(super) async fn invalid(
     problems: &[domain::Problem],
 ) -> Result<Action, Error> {
     let sentence = status::sentence(problems.iter().map(ToString::to_string));
-    let message = format!("nothing was changed, because the declaration is not valid: {sentence}");
-    let stuck = Progress::Stuck(reason::INVALID);
-    only_conditions(
-        observation,
-        context,
-        memory,
-        "False",
-        stuck,
-        &message,
-        |_| {},
-    )
-    .await
+    let mut message =
+        format!("nothing was changed, because the declaration is not valid: {sentence}");
+    let spec = &observation.zone.spec;
+    let is_left_alone = spec.suspend == Some(true) || spec.stage == Some(Stage::Plan);
+    // What was valid last is known unless the operator started since.
+    let last = context
+        .rendered(&observation.name)
+        .filter(|_| !is_left_alone);
+    if let Some(last) = &last {
+        message += "; what was declared before is kept in order meanwhile";
+        for failure in keep_in_order(observation, context, memory, &last.zone).await? {
+            let Failure { key, error } = failure;
+            message = format!("{message}; {key} cannot be put right: {error}");
+        }
+    } else {
+        message += "; no drift is put back until it is";
+    }
+    let said = Said {
+        ready: "False",
+        progress: Progress::Stuck(reason::INVALID),
+        message,
+        looked_after: last.is_some(),
+        look_again: None,
+    };
+    only_conditions(observation, context, memory, said, |_| {}).await
 }
 
 /// A landing zone that is left alone.
@@ -100,19 +116,17 @@ pub(super) async fn suspended(
 ) -> Result<Action, Error> {
     let message = "spec.suspend is true: nothing is reconciled and no drift is put back; set it to \
                    false to go on";
-    let done = Progress::Done(reason::SUSPENDED);
     let effective = status::effective(zone, observation.facts.flavour());
-    only_conditions(
-        observation,
-        context,
-        memory,
-        "Unknown",
-        done,
-        message,
-        |status| {
-            status.effective = Some(effective);
-        },
-    )
+    let said = Said {
+        ready: "Unknown",
+        progress: Progress::Done(reason::SUSPENDED),
+        message: message.to_owned(),
+        looked_after: false,
+        look_again: None,
+    };
+    only_conditions(observation, context, memory, said, |status| {
+        status.effective = Some(effective);
+    })
     .await
 }
 
@@ -122,8 +136,10 @@ pub(super) async fn planned(
     context: &Context,
     memory: &mut Memory,
     zone: &domain::LandingZone,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
 ) -> Result<Action, Error> {
+    let flavour = observation.facts.flavour();
+    context.writer.examine(&mut prepared.plan, flavour).await;
     let plan = &prepared.plan;
     let why: BTreeMap<_, _> = prepared
         .withheld
@@ -136,47 +152,64 @@ pub(super) async fn planned(
          Enforce",
         plan.writes.len() + plan.prune.len()
     );
-    let effective = status::effective(zone, observation.facts.flavour());
-    let done = Progress::Done(reason::PLAN_ONLY);
-    only_conditions(
-        observation,
-        context,
-        memory,
-        "True",
-        done,
-        &message,
-        |status| {
-            status.plan = sentences
-                .into_iter()
-                .take(PLAN_SENTENCES)
-                .map(status::shortened)
-                .collect();
-            status.effective = Some(effective);
-        },
-    )
+    let effective = status::effective(zone, flavour);
+    let said = Said {
+        ready: "True",
+        progress: Progress::Done(reason::PLAN_ONLY),
+        message,
+        looked_after: false,
+        look_again: None,
+    };
+    only_conditions(observation, context, memory, said, |status| {
+        status.plan = sentences
+            .into_iter()
+            .take(PLAN_SENTENCES)
+            .map(status::shortened)
+            .collect();
+        status.effective = Some(effective);
+    })
     .await
 }
 
-/// Writes a status in which only the conditions change: nothing was applied.
+/// What is said of a landing zone to which nothing new is done.
+pub(super) struct Said {
+    /// State of the condition Ready.
+    pub ready: &'static str,
+    pub progress: Progress,
+    pub message: String,
+    /// Whether drift is put back: otherwise nobody knows how namespaces and policies are.
+    pub looked_after: bool,
+    /// When to look again, where not all that helps can be watched.
+    pub look_again: Option<Duration>,
+}
+
+/// Writes a status in which only the conditions change, and the drift that was counted.
 pub(super) async fn only_conditions(
     observation: &Observation,
     context: &Context,
     memory: &mut Memory,
-    ready: &str,
-    progress: Progress,
-    message: &str,
+    said: Said,
     amend: impl FnOnce(&mut LandingZoneStatus),
 ) -> Result<Action, Error> {
     let generation = observation.zone.metadata.generation;
     let base = observation.status.as_ref();
     let mut conditions = Conditions::of(base, generation, Timestamp::now());
-    status::progress(&mut conditions, ready, progress, message);
+    status::progress(&mut conditions, said.ready, said.progress, &said.message);
+    if !said.looked_after {
+        status::nobody_looks(&mut conditions, said.progress);
+    }
     let mut status = base.cloned().unwrap_or_default();
     status.conditions = conditions.finish();
     status.observed_generation = generation;
     status.plan.clear();
+    if !said.looked_after {
+        status.namespaces_ready = None;
+    }
+    status.drift = memory.drift.clone().or(status.drift);
     amend(&mut status);
     let version = observation.resource_version.clone();
-    publish(observation, context, memory, status, base, &version).await?;
-    Ok(Action::await_change())
+    let flush = publish(observation, context, memory, status, base, &version).await?;
+    let flush = flush.map(|due| due.saturating_duration_since(Instant::now()));
+    let next = flush.into_iter().chain(said.look_again).min();
+    Ok(next.map_or_else(Action::await_change, Action::requeue))
 }

@@ -26,7 +26,7 @@ use crate::api::{
 use crate::cluster::{ClusterFacts, Enforcement};
 use crate::domain;
 
-pub use conditions::{Conditions, Progress, progress, sentence, shortened};
+pub use conditions::{Conditions, Progress, nobody_looks, progress, sentence, shortened};
 
 /// How long another landing zone may hold what this one declares before it counts as stalled: a
 /// rename in Git (old deleted, new created) takes less.
@@ -66,6 +66,8 @@ pub struct Outcome<'a> {
     pub applied: &'a Applied,
     /// Namespaces that are withheld.
     pub withheld: &'a BTreeMap<String, Withheld>,
+    /// Another landing zone that comes first with the same application code.
+    pub shared_code: Option<&'a Withheld>,
     /// UIDs of the namespaces that are ours.
     pub uids: &'a std::collections::HashMap<String, String>,
     /// Whether a conflict has lasted long enough to be a failure.
@@ -308,6 +310,16 @@ fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool 
         );
         return false;
     }
+    if !outcome.withheld.is_empty() {
+        let outside = sentence(outcome.withheld.keys().cloned());
+        let message = format!(
+            "no policy of this landing zone selects {outside}: see NamespacesReady; what is not \
+             withheld is inside its boundary"
+        );
+        let why = reason::NAMESPACES_WITHHELD;
+        conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
+        return false;
+    }
     match outcome.facts.enforcement() {
         Enforcement::Calico => {
             let tiers = if outcome.facts.flavour().tiers {
@@ -399,6 +411,15 @@ fn obstacle(outcome: &Outcome<'_>) -> Option<Verdict> {
     let not_ours = |failure: &&Failure| matches!(failure.error, WriteError::NotOurs(_));
     if let Some(Failure { key, error }) = failed.iter().find(not_ours) {
         return stuck(reason::NOT_ADOPTED, format!("{key}: {error}"));
+    }
+    if let (true, Some(shared)) = (outcome.withheld.is_empty(), outcome.shared_code) {
+        let message = format!("{}; what this one has already is kept in order", shared.why);
+        let waits = shared.holder == Holder::LandingZone { leaving: true };
+        return if outcome.conflict_is_old && !waits {
+            stuck(reason::CONFLICT, message)
+        } else {
+            working(reason::CONFLICT, message)
+        };
     }
     if !outcome.withheld.is_empty() {
         let leaving = |holder| matches!(holder, Holder::LandingZone { leaving: true });

@@ -19,13 +19,21 @@ use super::status::{self, Holder, Withheld};
 use crate::api::LandingZone;
 use crate::domain;
 
-/// Namespaces that are not to be touched, and why.
-pub(super) fn withheld(
+/// What others claim, too.
+pub(super) struct Claimed {
+    /// Namespaces that are not to be touched, and why.
+    pub withheld: BTreeMap<String, Withheld>,
+    /// Another landing zone that comes first with the same application code.
+    pub shared_code: Option<Withheld>,
+}
+
+/// What is not to be touched, and why.
+pub(super) fn claimed(
     observation: &Observation,
     context: &Context,
     memory: &mut Memory,
     zone: &domain::LandingZone,
-) -> BTreeMap<String, Withheld> {
+) -> Claimed {
     let objects = context.cache.read();
     let claims = context
         .claims
@@ -41,15 +49,20 @@ pub(super) fn withheld(
         .lost()
         .chain(dispute.not_adopted(memory, zone))
         .collect();
+    let shared_code = dispute.shared_code();
     let conflicts = withheld
         .values()
+        .chain(&shared_code)
         .any(|withheld| matches!(withheld.holder, Holder::LandingZone { .. }));
     memory.conflict_since = if conflicts {
         memory.conflict_since.or_else(|| Some(Instant::now()))
     } else {
         None
     };
-    withheld
+    Claimed {
+        withheld,
+        shared_code,
+    }
 }
 
 /// What one landing zone declares, against what others declare and what is there.
@@ -61,22 +74,32 @@ struct Contest<'a> {
 }
 
 impl Contest<'_> {
+    /// Whether another landing zone comes first with the same application code.
+    fn shared_code(&self) -> Option<Withheld> {
+        let code = &self.observation.zone.spec.application_code;
+        let holder = self.winner(self.claims.of_code(code), None)?;
+        Some(Withheld {
+            why: format!(
+                "the landing zone {} has the application code {code} already; a code cannot be \
+                 changed: delete one of the two, and declare it anew with another code",
+                holder.name
+            ),
+            holder: Holder::LandingZone {
+                leaving: holder.deleting,
+            },
+        })
+    }
+
     /// Namespaces that another landing zone has, or whose code it has.
     fn lost(&self) -> impl Iterator<Item = (String, Withheld)> {
-        let spec = &self.observation.zone.spec;
-        let code = &spec.application_code;
-        let code_holder = self.winner(self.claims.of_code(code), None);
-        spec.namespaces.iter().filter_map(move |namespace| {
+        let shared_code = self.shared_code();
+        let declared = &self.observation.zone.spec.namespaces;
+        declared.iter().filter_map(move |namespace| {
             let name = &namespace.name;
-            let (holder, why) = match &code_holder {
+            let (holder, why) = match &shared_code {
                 // What is ours already is kept in order; only what is new is withheld.
-                Some(holder) if !self.is_ours(name) && !self.is_recorded(name) => {
-                    let why = format!(
-                        "the landing zone {} has the application code {code} already; give one of \
-                         the two another code, or delete one",
-                        holder.name
-                    );
-                    (holder.clone(), why)
+                Some(withheld) if !self.is_ours(name) && !self.is_recorded(name) => {
+                    return Some((name.clone(), withheld.clone()));
                 }
                 _ => {
                     let holder = self.winner(self.claims.of_namespace(name), Some(name))?;
@@ -197,11 +220,16 @@ impl Contest<'_> {
             .collect();
         let holds = |namespace: &String| {
             let key = ObjectKey::namespace(namespace);
+            let Some(found) = self.objects.get(&key) else {
+                return false;
+            };
+            let labelled = found.owner.as_ref() == Some(&name);
             // A label that somebody else changed takes nothing away.
-            let is_its_own = self.objects.get(&key).is_some_and(|found| {
-                found.owner.as_ref() == Some(&name) || uids.get(namespace) == Some(&&found.uid)
-            });
-            is_its_own && inventory.contains(&key)
+            let recorded =
+                inventory.contains(&key) && (labelled || uids.get(namespace) == Some(&&found.uid));
+            // Declared anew, a landing zone has no inventory; the label of our own writing says
+            // whose the namespace was all the time.
+            recorded || (labelled && found.labelled_by_us)
         };
         Claimant {
             // Who holds a code is who holds any namespace: the code is a label of all of them.

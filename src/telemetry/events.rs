@@ -138,9 +138,11 @@ async fn publish(client: &kube::Client, notes: &[Note]) {
 fn event(notes: &[Note], now: Timestamp) -> Option<Event> {
     let first = notes.first()?;
     let mut text = first.text.clone();
-    for note in &notes[1..] {
-        text.push('\n');
-        text.push_str(&note.text);
+    for pair in notes.windows(2) {
+        if pair[0].text != pair[1].text {
+            text.push('\n');
+            text.push_str(&pair[1].text);
+        }
     }
     if text.len() > LONGEST_NOTE {
         let more = format!("\n… {} in all", notes.len());
@@ -200,6 +202,13 @@ mod tests {
         assert!(text.len() <= LONGEST_NOTE);
         assert!(text.starts_with("change number 0 – of many\nchange number 1 – of many\n"));
         assert!(text.ends_with("… 500 in all"), "{text}");
+    }
+
+    #[test]
+    fn what_is_said_twice_is_told_once() {
+        let notes = [note("ready"), note("ready"), note("not ready")];
+        let text = event(&notes, Timestamp::UNIX_EPOCH).unwrap().note.unwrap();
+        assert_eq!(text, "ready\nnot ready");
     }
 
     #[test]

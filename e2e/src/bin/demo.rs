@@ -17,7 +17,12 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match demo::run(Arguments::parse().options).await {
+    // The alias ends the arguments of cargo itself, so a second `--` is one too many, and usual.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "--") {
+        arguments.remove(1);
+    }
+    match demo::run(Arguments::parse_from(arguments).options).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -55,7 +55,9 @@ impl NetworkNamespace {
                 // Whoever asked may have given up.
                 let _ = entered.send(result);
                 if is_in {
-                    received.into_iter().for_each(|job| job());
+                    for job in received {
+                        job();
+                    }
                 }
             })
             .context("failed to start a thread")?;

@@ -74,7 +74,7 @@ impl UserCluster {
 
         ensure_undisturbed(&client, sample).await?;
         page.say(&format!(
-            "In {server} the demo applies the operator's kind and rights (crds/ and config/rbac/), \
+            "In {server} the demo applies the operator's kind and rights (crds/, config/rbac/ and config/admission/), \
              then one LandingZone, whose objects it removes at the end."
         ));
         if !options.yes {
@@ -156,7 +156,7 @@ impl UserCluster {
         }
         page.say("The operator's kind and rights stay. To remove them too:");
         page.command(&format!(
-            "kubectl --context {} delete -f crds -f config/rbac",
+            "kubectl --context {} delete -f crds -f config/rbac -f config/admission",
             self.context
         ));
         Ok(())

@@ -155,6 +155,14 @@ pub async fn a_namespace_that_leaves_is_released(fixture: &Fixture) -> Result<()
         selected.to_string().contains("'releasing-web'"),
         "{selected}"
     );
+    shop.event(
+        "NamespaceReleased",
+        &[
+            "Namespace/releasing-web",
+            "declare it again to take it back",
+        ],
+    )
+    .await?;
     // ... which losing the label does not end,
     web.strip_label(OWNER).await?;
     shop.policy("deny").delete().await?;
@@ -307,6 +315,16 @@ pub async fn stage_plan_changes_nothing(fixture: &Fixture) -> Result<()> {
     shop.when("to plan nothing", |status| {
         let stage = status.effective.as_ref().map(|effective| effective.stage);
         status.plan.is_empty() && stage == Some(Stage::Plan)
+    })
+    .await?;
+    // Nobody looks after it meanwhile.
+    shop.says("NetworkEnforced", "Unknown", "PlanOnly", &["see Ready"])
+        .await?;
+    shop.edit(json!({"network": {"intraZone": "FlowsOnly"}}))
+        .await?;
+    let change = "change GlobalNetworkPolicy/default.landing-zone-planned-web-flows: spec.";
+    shop.when("to plan the change, and say what it is", |status| {
+        status.plan.iter().any(|line| line.starts_with(change))
     })
     .await?;
     shop.quota()

@@ -122,7 +122,49 @@ pub async fn the_incumbent_keeps_an_application_code(fixture: &Fixture) -> Resul
     first.close().await?;
     fixture.0.ready("code-2").await?;
     second.namespace("web").read().await?;
-    Ok(())
+
+    // Declared anew, the first has its namespaces back, and hears who has the code by now.
+    first.reopen(json!({})).await?;
+    let heard = [
+        "the landing zone code-2 has the application code code already",
+        "what this one has already is kept in order",
+    ];
+    first.says("Ready", "False", "Conflict", &heard).await?;
+    first.quota().delete().await?;
+    first.is_back(&first.quota()).await
+}
+
+/// Deleted and declared anew, a landing zone has no inventory; the label says whose its namespaces
+/// were all the time, whoever else waits for them.
+pub async fn what_is_declared_anew_keeps_its_namespaces(fixture: &Fixture) -> Result<()> {
+    let first = fixture.shop("anew").await?;
+    let amend = json!({"namespaces": [
+        {"name": "anew-2-web", "zone": "web"},
+        {"name": "anew-2-data", "zone": "data"},
+        {"name": first.named("web"), "zone": "web"},
+    ]});
+    let second = Shop::declare(&fixture.0, "anew-2", amend).await?;
+    second
+        .says("Reconciling", "True", "Conflict", &["anew-web"])
+        .await?;
+    first.close().await?;
+    second
+        .says("Stalled", "True", "NotAdopted", &["anew-web"])
+        .await?;
+    first.reopen(json!({})).await?;
+    fixture.0.ready("anew").await?;
+    let selected = first
+        .policy("boundary")
+        .at("/spec/namespaceSelector")
+        .await?;
+    ensure!(selected.to_string().contains("'anew-web'"), "{selected}");
+    let landing_zone = ["landing zone anew declares the namespace too"];
+    second
+        .says("Ready", "False", "Conflict", &landing_zone)
+        .await?;
+    let outside = ["no policy of this landing zone selects anew-web"];
+    let state = second.says("NetworkEnforced", "False", "NamespacesWithheld", &outside);
+    state.await.map(drop)
 }
 
 /// A folder moves in Git: one landing zone is created and another deleted, of the same code and

@@ -48,5 +48,16 @@ pub async fn what_is_in_force_stays_when_an_edit_is_invalid(fixture: &Fixture) -
     for object in &everything {
         shop.is_back(object).await?;
     }
-    watched.are_untouched().await
+    watched.are_untouched().await?;
+    // What was declared before is still kept in order, and the status says so.
+    let kept = ["what was declared before is kept in order meanwhile"];
+    shop.says("Ready", "False", "Invalid", &kept).await?;
+    shop.policy("boundary").delete().await?;
+    shop.puts_back(&shop.policy("boundary"), "deleted", None)
+        .await?;
+    shop.quota().delete().await?;
+    shop.puts_back(&shop.quota(), "deleted", None).await?;
+    shop.says("NetworkEnforced", "True", "Calico", &["in place"])
+        .await?;
+    Ok(())
 }

@@ -110,6 +110,7 @@ fn main() -> ExitCode {
         stage_plan_changes_nothing,
         the_application_code_cannot_be_changed,
         a_namespace_may_change_its_zone,
+        what_is_declared_anew_keeps_its_namespaces,
         a_rename_is_no_failure,
         a_rename_in_the_other_order_is_no_failure,
         a_rename_deletes_no_namespace,

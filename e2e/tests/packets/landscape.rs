@@ -1,6 +1,7 @@
 //! Landing zones with pods in them, and others beside them, on one node.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Error, Result};
 use e2e::data_plane::{End, FelixNode, POD_CIDR, WiredPod};
@@ -78,9 +79,7 @@ impl Wired {
             .await?;
         self.declare("free", &["web", "api"], Value::Null).await?;
         self.declare("other", &["web", "data"], Value::Null).await?;
-        let strangers = json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stranger"},
-        });
+        let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let dns = json!({
             "apiVersion": "v1", "kind": "Service",
             "metadata": {"name": "kube-dns", "namespace": "kube-system"},
@@ -92,7 +91,7 @@ impl Wired {
                 ],
             },
         });
-        let objects = [strangers, dns].map(serde_json::from_value);
+        let objects = [namespace("stranger"), namespace("early"), dns].map(serde_json::from_value);
         let objects = objects.into_iter().collect::<Result<_, _>>()?;
         apply_objects(&self.governed.client(), objects).await?;
         for (namespace, name, labels) in [
@@ -104,6 +103,8 @@ impl Wired {
             ("other-web", "a", &[]),
             ("other-data", "a", &[]),
             ("stranger", "a", &[]),
+            ("stranger", "control", &[("app", "control")]),
+            ("early", "a", &[]),
             ("stranger", "false-dns", &[("k8s-app", "kube-dns")]),
             ("kube-system", "coredns", &[("k8s-app", "kube-dns")]),
             ("kube-system", "a", &[]),
@@ -124,6 +125,14 @@ impl Wired {
             spec["network"] = json!({"flows": flows});
         }
         self.governed.converge(name, spec).await.map(drop)
+    }
+
+    /// The address of a namespace's pod `a`.
+    pub fn address(&self, namespace: &str) -> Result<Ipv4Addr> {
+        let pod = self.pods.get(&format!("{namespace}/a"));
+        Ok(pod
+            .with_context(|| format!("no pod {namespace}/a"))?
+            .address)
     }
 
     /// An end by its name: `namespace/pod`, or `namespace` for the pod `a` in it, `node` or `outside`.

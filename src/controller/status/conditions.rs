@@ -71,6 +71,20 @@ pub fn progress(conditions: &mut Conditions, ready: &str, progress: Progress, me
     conditions.set(condition::STALLED, stalled, why, message);
 }
 
+/// Nobody knows any more how namespaces and policies are: what was said of them is taken back.
+pub fn nobody_looks(conditions: &mut Conditions, progress: Progress) {
+    let (Progress::Done(why) | Progress::Working(why) | Progress::Stuck(why)) = progress;
+    for type_ in [
+        condition::NAMESPACES_READY,
+        condition::NETWORK_ENFORCED,
+        condition::CONTESTED,
+    ] {
+        if conditions.all.iter().any(|known| known.type_ == type_) {
+            conditions.set(type_, "Unknown", why, "nobody looks after it: see Ready");
+        }
+    }
+}
+
 /// Whether the operator is at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
