@@ -17,6 +17,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    install::CALICO_VERSION,
     prerequisites::Prerequisites,
     process::{command_that_dies_with_us, last_lines, spawn},
     progress::{Progress, Step},
@@ -84,7 +85,11 @@ const CALICOCTL: GoPrograms = GoPrograms {
         "calicoctl",
         "calicoctl",
     )],
-    linker_flags: |_| Ok("-s -w".to_owned()),
+    // It talks to a cluster of its own version only.
+    linker_flags: |_| {
+        let package = "github.com/projectcalico/calico/calicoctl/calicoctl/commands/common";
+        Ok(format!("-s -w -X {package}.VERSION={CALICO_VERSION}"))
+    },
 };
 
 const CALICO_API_SERVER: GoPrograms = GoPrograms {

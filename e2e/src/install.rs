@@ -26,7 +26,7 @@ use crate::{
 const FIELD_MANAGER: &str = "e2e";
 const ESTABLISHED_DEADLINE: Duration = Duration::from_secs(30);
 /// A release of Calico that the pinned module belongs to.
-const CALICO_VERSION: &str = "v3.28.5";
+pub(crate) const CALICO_VERSION: &str = "v3.28.5";
 
 /// Applies the YAML files of a folder, or one file: `CustomResourceDefinitions`
 /// first, then namespaces, then the rest in the order of the files' names.

@@ -9,4 +9,4 @@ mod probe;
 
 pub use network_namespace::NetworkNamespace;
 pub use node::{End, FelixNode, NODE_ADDRESS, OUTSIDE, POD_CIDR, PORTS, WiredPod};
-pub use probe::{Protocol, Verdict};
+pub use probe::{Leak, Protocol, Verdict};

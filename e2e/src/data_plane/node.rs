@@ -15,7 +15,7 @@ use sha1::{Digest as _, Sha1};
 use tokio::task::JoinHandle;
 
 use super::network_namespace::NetworkNamespace;
-use super::probe::{Listeners, Protocol, Verdict, probe};
+use super::probe::{Leak, Listeners, Protocol, Verdict, leak, probe};
 use crate::LocalCluster;
 use crate::binaries::felix;
 use crate::install::apply;
@@ -143,6 +143,13 @@ impl FelixNode {
         ready.await?
     }
 
+    /// An address for a pod that nobody else has.
+    pub fn free_address(&self) -> Result<Ipv4Addr> {
+        let number = self.next_address.fetch_add(1, Ordering::Relaxed);
+        ensure!(number < 250, "no address is left");
+        Ok(Ipv4Addr::new(10, 244, 0, number))
+    }
+
     /// Makes a pod: the object first, then its network. `labels` are the pod's own.
     pub async fn wire(
         &self,
@@ -150,9 +157,18 @@ impl FelixNode {
         name: &str,
         labels: &[(&str, &str)],
     ) -> Result<WiredPod> {
-        let number = self.next_address.fetch_add(1, Ordering::Relaxed);
-        ensure!(number < 250, "no address is left for {namespace}/{name}");
-        let address = Ipv4Addr::new(10, 244, 0, number);
+        self.wire_at(self.free_address()?, namespace, name, labels)
+            .await
+    }
+
+    /// The same, with an address that was chosen before.
+    pub async fn wire_at(
+        &self,
+        address: Ipv4Addr,
+        namespace: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+    ) -> Result<WiredPod> {
         self.create_pod(namespace, name, labels, address).await?;
 
         let full_name = format!("{namespace}/{name}");
@@ -234,17 +250,32 @@ impl FelixNode {
         protocol: Protocol,
         port: u16,
     ) -> Result<Verdict> {
-        let source = match from {
-            End::Pod(pod) => &pod.network,
-            End::Node => &self.namespace,
-            End::Outside => &self.outside,
-        };
+        let source = self.network(from);
         let (address, name) = match to {
             End::Pod(pod) => (pod.address, format!("{}/{}", pod.namespace, pod.name)),
             End::Node => (NODE_ADDRESS, "the node".to_owned()),
             End::Outside => (OUTSIDE, "outside".to_owned()),
         };
         probe(source, SocketAddr::from((address, port)), protocol, &name).await
+    }
+
+    /// Sends datagrams to a pod as long as something goes on, and counts those that were answered.
+    pub async fn leak<T>(
+        &self,
+        from: End<'_>,
+        to: Ipv4Addr,
+        port: u16,
+        during: impl Future<Output = Result<T>>,
+    ) -> Result<(T, Leak)> {
+        leak(self.network(from), SocketAddr::from((to, port)), during).await
+    }
+
+    fn network<'a>(&'a self, end: End<'a>) -> &'a NetworkNamespace {
+        match end {
+            End::Pod(pod) => &pod.network,
+            End::Node => &self.namespace,
+            End::Outside => &self.outside,
+        }
     }
 
     /// What Felix wrote so far.

@@ -1,5 +1,6 @@
 //! Packets, and what becomes of them.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -140,6 +141,53 @@ pub(super) async fn probe(
     }
 }
 
+/// How many packets were sent, and how many were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leak {
+    /// Datagrams, each from a port of its own, so that none belongs to what was open before.
+    pub sent: usize,
+    /// Those that somebody answered.
+    pub answered: usize,
+}
+
+/// Sends datagrams, one after the other, as long as something goes on.
+pub(super) async fn leak<T>(
+    from: &NetworkNamespace,
+    to: SocketAddr,
+    during: impl Future<Output = Result<T>>,
+) -> Result<(T, Leak)> {
+    let mut during = std::pin::pin!(during);
+    let mut leak = Leak::default();
+    // Answers come within a millisecond or not at all; sockets are kept for much longer.
+    let mut waiting = VecDeque::new();
+    let answered = |socket: &tokio::net::UdpSocket| socket.try_recv(&mut [0; 256]).is_ok();
+    let result = loop {
+        tokio::select! {
+            result = &mut during => break result?,
+            () = tokio::time::sleep(BETWEEN) => {}
+        }
+        let socket = datagram(from, to).await?;
+        // Without a route it is not even sent.
+        if socket.send(b"who?").await.is_ok() {
+            waiting.push_back(socket);
+        }
+        leak.sent += 1;
+        if waiting.len() > KEPT
+            && let Some(oldest) = waiting.pop_front()
+        {
+            leak.answered += usize::from(answered(&oldest));
+        }
+    };
+    tokio::time::sleep(PATIENCE).await;
+    leak.answered += waiting.iter().filter(|socket| answered(socket)).count();
+    Ok((result, leak))
+}
+
+/// Time between two datagrams that look for a leak.
+const BETWEEN: Duration = Duration::from_millis(3);
+/// How many of them may be without an answer yet.
+const KEPT: usize = 200;
+
 async fn connect(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
     let socket = from.inside(tokio::net::TcpSocket::new_v4).await??;
     let mut stream = socket.connect(to).await?;
@@ -148,7 +196,7 @@ async fn connect(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
     Ok(name)
 }
 
-async fn exchange(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
+async fn datagram(from: &NetworkNamespace, to: SocketAddr) -> Result<tokio::net::UdpSocket> {
     let socket = from
         .inside(move || {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
@@ -157,7 +205,11 @@ async fn exchange(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
             io::Result::Ok(socket)
         })
         .await??;
-    let socket = tokio::net::UdpSocket::from_std(socket)?;
+    Ok(tokio::net::UdpSocket::from_std(socket)?)
+}
+
+async fn exchange(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
+    let socket = datagram(from, to).await?;
     socket.send(b"who?").await?;
     let mut buffer = [0; 256];
     let length = socket.recv(&mut buffer).await?;

@@ -1,11 +1,35 @@
 //! The table of what may talk to whom, row by row.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use e2e::binaries::calicoctl;
 use e2e::data_plane::Verdict::{Allowed, Denied};
+use e2e::progress::Progress;
 
 use crate::landscape::Landscape;
 use crate::table::Sent::{Both, Tcp, Udp};
 use crate::table::holds;
+
+/// Calico's own tool reads the policies, by the names that it knows them by.
+pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()> {
+    let wired = landscape.wired()?;
+    let program = tokio::task::spawn_blocking(|| calicoctl(&Progress::new())).await??;
+    let kubeconfig = wired.governed.cluster.kubeconfig().path().to_owned();
+    let output = tokio::process::Command::new(program)
+        .args(["get", "gnp", "-o", "yaml"])
+        .env("DATASTORE_TYPE", "kubernetes")
+        .env("KUBECONFIG", kubeconfig)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{error}");
+    for purpose in ["dns", "boundary", "web-flows", "deny"] {
+        let name = format!("name: landing-zone-shop-{purpose}\n");
+        ensure!(said.contains(&name), "no {name} in {said}");
+    }
+    Ok(())
+}
 
 pub async fn traffic_inside_is_free_until_flows_are_declared(landscape: &Landscape) -> Result<()> {
     let rows = [
@@ -41,6 +65,11 @@ pub async fn nothing_crosses_the_boundary(landscape: &Landscape) -> Result<()> {
         ("free-web", Both(8080), "outside", Denied),
         ("outside", Both(8080), "free-web", Denied),
         ("free-web", Both(8080), "node", Denied),
+        // Who calls himself one of them, by the labels of his namespace or his pod.
+        ("impostor", Both(8080), "free-web", Denied),
+        ("free-web", Both(8080), "impostor", Denied),
+        ("stranger/impostor", Both(8080), "free-web", Denied),
+        ("free-web", Both(8080), "stranger/impostor", Denied),
         // DNS, and only where the cluster's is.
         ("free-web", Both(53), "kube-system/coredns", Allowed),
         ("shop-data", Both(53), "kube-system/coredns", Allowed),

@@ -79,6 +79,8 @@ impl Wired {
             .await?;
         self.declare("free", &["web", "api"], Value::Null).await?;
         self.declare("other", &["web", "data"], Value::Null).await?;
+        self.declare("bare", &["web", "api"], Value::Null).await?;
+        self.declare("drifting", &["web"], Value::Null).await?;
         let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let dns = json!({
             "apiVersion": "v1", "kind": "Service",
@@ -91,7 +93,11 @@ impl Wired {
                 ],
             },
         });
-        let objects = [namespace("stranger"), namespace("early"), dns].map(serde_json::from_value);
+        // The code and the zone alone make nobody a member.
+        let mut impostor = namespace("impostor");
+        impostor["metadata"]["labels"] = json!({"applicationcode": "free", "zone": "api"});
+        let objects =
+            [impostor, namespace("stranger"), namespace("early"), dns].map(serde_json::from_value);
         let objects = objects.into_iter().collect::<Result<_, _>>()?;
         apply_objects(&self.governed.client(), objects).await?;
         for (namespace, name, labels) in [
@@ -100,6 +106,19 @@ impl Wired {
             ("shop-data", "a", &[]),
             ("free-web", "a", &[]),
             ("free-api", "a", &[]),
+            ("bare-web", "a", &[]),
+            ("bare-api", "a", &[]),
+            ("drifting-web", "a", &[]),
+            ("impostor", "a", &[]),
+            (
+                "stranger",
+                "impostor",
+                &[
+                    ("pcns.landingzones.dev/landing-zone", "free"),
+                    ("landingzones.dev/landing-zone", "free"),
+                    ("zone", "api"),
+                ],
+            ),
             ("other-web", "a", &[]),
             ("other-data", "a", &[]),
             ("stranger", "a", &[]),

@@ -7,6 +7,7 @@ use e2e::{scenario, scenarios};
 
 mod inside;
 mod landscape;
+mod moments;
 mod table;
 mod team;
 
@@ -21,9 +22,11 @@ const LONG: Duration = Duration::from_mins(2);
 )]
 fn main() -> ExitCode {
     use inside::*;
+    use moments::*;
     use team::*;
 
     scenario::run::<Landscape>(scenarios![
+        calicoctl_reads_what_is_written within LONG,
         traffic_inside_is_free_until_flows_are_declared within LONG,
         traffic_goes_along_flows_and_not_against_them within LONG,
         nothing_crosses_the_boundary within LONG,
@@ -31,5 +34,8 @@ fn main() -> ExitCode {
         a_policy_before_the_boundary_is_refused within LONG,
         a_policy_before_the_boundary_would_open_it within LONG,
         network_sets_take_nobody_in_and_cut_nobody_off within LONG,
+        nothing_passes_while_a_landing_zone_is_created within LONG,
+        what_leaks_while_policies_are_put_back within LONG,
+        a_namespace_without_its_label_is_cut_off within LONG,
     ])
 }
