@@ -80,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
         stopping.cancel();
     });
     let listen = settings.listen;
-    run(clients, settings, stop)
+    Box::pin(run(clients, settings, stop))
         .await
         .with_context(|| format!("failed to serve metrics and health on {listen} (--listen)"))
 }

@@ -230,6 +230,49 @@ fn folders_hold_any_mixture_of_kinds() {
     );
 }
 
+const PLATFORM: &str = "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata: {name: cluster}
+spec:
+  network: {podCidrs: [10.244.0.0/16]}
+";
+
+#[test]
+fn the_platform_holds_for_all_files_whatever_their_order() {
+    let flags = ["-f", "."];
+    let told = render(
+        &[("a.yaml", APP1)],
+        &["-f", ".", "--pod-cidr=10.244.0.0/16"],
+    );
+    for name in ["0.yaml", "z.yaml"] {
+        let ran = render(&[("a.yaml", APP1), (name, PLATFORM)], &flags);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert_eq!(ran.out, told.out);
+    }
+    assert_ne!(render(&[("a.yaml", APP1)], &flags).out, told.out);
+}
+
+#[test]
+fn what_is_wrong_with_the_platform_is_told() {
+    let bad = PLATFORM.replace("10.244.0.0/16", "10.244.0.1/16");
+    let err = refused(&[("a.yaml", APP1), ("p.yaml", &bad)], &["-f", "."]);
+    assert!(
+        err.starts_with(
+            "./p.yaml:5:24: spec.network.podCidrs[0]: \"10.244.0.1/16\": is not a range"
+        ),
+        "{err}"
+    );
+    let bad = PLATFORM.replace("podCidrs", "podCidr");
+    let err = refused(&[("p.yaml", &bad)], &["-f", "."]);
+    assert!(err.contains("did you mean podCidrs?"), "{err}");
+    let err = refused(&[("a.yaml", PLATFORM), ("b.yaml", PLATFORM)], &["-f", "."]);
+    assert!(
+        err.contains("a platform is declared twice, first in ./a.yaml:1:1"),
+        "{err}"
+    );
+}
+
 #[test]
 fn a_file_that_was_named_must_be_yaml() {
     let err = refused(&[("x.yaml", "a: b: c\n")], &["-f", "x.yaml"]);

@@ -13,6 +13,7 @@ pub mod names;
 mod namespace;
 mod network;
 mod placement;
+mod platform;
 mod quantity_text;
 pub mod rule;
 mod schema;
@@ -25,6 +26,10 @@ pub use landing_zone::{AdoptionPolicy, DeletePolicy, LandingZone, LandingZoneSpe
 pub use namespace::{ContainerLimits, NamespaceSpec, PodSecurity, PrivilegedAcknowledgement};
 pub use network::{Flow, FlowEnd, IntraZone, Network, PodSelector, Port, Protocol};
 pub use placement::{Placement, Toleration, TolerationEffect, TolerationOperator};
+pub use platform::{
+    LandingZonePlatform, LandingZonePlatformSpec, LandingZonePlatformStatus, PlatformAccess,
+    PlatformDns, PlatformNetwork, PlatformValues,
+};
 pub use quantity_text::QuantityText;
 pub use status::{
     DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState, NamespaceStatus,

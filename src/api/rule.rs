@@ -21,6 +21,18 @@ pub const ONE_LINE: &str = "must be one line of readable text: remove line break
 pub const IMMUTABLE_CODE: &str = "cannot be changed: declare a new landing zone for another \
     application, or delete this one first (its namespaces stay, with deletePolicy Keep)";
 
+/// A platform of another name.
+pub const ONLY_PLATFORM: &str =
+    "must be cluster, since one platform holds for the whole cluster: give it this name";
+/// A range of addresses that is none.
+pub const RANGE: &str = "is not a range of addresses: write it like 10.244.0.0/16 or fd00::/48, \
+    without bits beyond the prefix";
+/// An address or range that is neither.
+pub const ADDRESS: &str = "is neither an address like 169.254.10.10 nor a range like \
+    169.254.10.0/24, without bits beyond the prefix: correct it";
+/// A cluster role that cannot exist.
+pub const ROLE: &str = "cannot be the name of a ClusterRole: write it without '/' and '%'";
+
 /// A namespace that no landing zone may claim.
 pub const EXEMPT_NAMESPACE: &str = "is reserved for the cluster itself and cannot belong to a \
     landing zone: choose another name, for instance one that begins with the application's code";

@@ -76,6 +76,24 @@ pub(super) fn resources(generator: &mut SchemaGenerator) -> Schema {
     quantities(generator, &[each(&known, rule::CONTAINER_RESOURCE)])
 }
 
+/// Ranges of addresses.
+pub(super) fn each_range() -> Rule {
+    let is_range = "isCIDR(r) && cidr(r) == cidr(r).masked()";
+    Rule::new(format!("self.all(r, {is_range})")).message(rule::RANGE)
+}
+
+/// Addresses or ranges of addresses.
+pub(super) fn each_address() -> Rule {
+    let is_range = "isCIDR(r) && cidr(r) == cidr(r).masked()";
+    Rule::new(format!("self.all(r, isIP(r) || ({is_range}))")).message(rule::ADDRESS)
+}
+
+/// Names of cluster roles.
+pub(super) fn each_role() -> Rule {
+    Rule::new("self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')")
+        .message(rule::ROLE)
+}
+
 /// A name of at most 40 characters.
 pub(super) fn short_name() -> Rule {
     Rule::new(format!("self.size() <= {}", rule::LONGEST_NAME)).message(rule::TOO_LONG)

@@ -3,22 +3,24 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{self, Content, Document, Flaw, Node, Position};
+use super::document::{self, Content, Document, Flaw, Node, Position, Stream};
 use super::finding::Finding;
-use super::schema::{LandingZoneSchema, SchemaError};
+use super::schema::{KindSchema, SchemaError};
 use super::source::{Origin, SourceFile, mentions_landing_zones};
 use super::spelling;
 use crate::api;
-use crate::domain::{FieldPath, LandingZone, Platform, Segment};
+use crate::domain::{FieldPath, LandingZone, Platform, Problem, Segment};
 
 /// The group of our kinds.
 const GROUP: &str = "landingzones.dev";
 /// The only version that there is.
 const API_VERSION: &str = "landingzones.dev/v1alpha1";
-/// The kind that is read.
+/// The kinds that are read.
 const KIND: &str = "LandingZone";
+const PLATFORM: &str = "LandingZonePlatform";
 
 /// What files declare.
 #[derive(Debug, Default)]
@@ -27,23 +29,44 @@ pub struct Declarations {
     pub zones: Vec<LandingZone>,
     /// Everything that is wrong, in the order of the files and their lines.
     pub findings: Vec<Finding>,
+    /// What holds for the whole cluster: what the flags say, with what a platform declares.
+    pub platform: Platform,
     /// Documents of other kinds, by kind.
     pub skipped: BTreeMap<String, usize>,
     /// Files in folders that are not YAML and cannot hold a landing zone, for instance templates.
     pub skipped_files: usize,
 }
 
-/// Reads the landing zones of all files.
-pub fn read(files: &[SourceFile], platform: &Platform) -> Result<Declarations, SchemaError> {
+/// Reads the landing zones of all files, and the platform if there is one; `told` is what the flags
+/// say about the cluster.
+pub fn read(files: &[SourceFile], told: &Platform) -> Result<Declarations, SchemaError> {
     let mut reader = Reader {
-        schema: LandingZoneSchema::from_types()?,
-        platform,
-        declarations: Declarations::default(),
+        schema: KindSchema::of::<api::LandingZone>()?,
+        platform_schema: KindSchema::of::<api::LandingZonePlatform>()?,
+        told,
+        declarations: Declarations {
+            platform: told.clone(),
+            ..Declarations::default()
+        },
+        platform_place: None,
         claims: BTreeMap::new(),
         documents: 0,
     };
-    for file in files {
-        reader.file(file);
+    let streams: Vec<_> = files
+        .iter()
+        .map(|file| document::parse(&file.text))
+        .collect();
+    // Whatever file the platform stands in, it holds for all landing zones.
+    let mut flaws = Vec::new();
+    for (file, stream) in files.iter().zip(&streams) {
+        let mut of_file = Vec::new();
+        for document in &stream.documents {
+            reader.each_object(file, document, &mut of_file, Reader::platform);
+        }
+        flaws.push(of_file);
+    }
+    for ((file, stream), flaws) in files.iter().zip(streams).zip(flaws) {
+        reader.file(file, stream, flaws);
     }
     let mut declarations = reader.declarations;
     declarations.zones.sort_by(|a, b| a.name.cmp(&b.name));
@@ -65,16 +88,21 @@ struct Claimed {
 }
 
 struct Reader<'a> {
-    schema: LandingZoneSchema,
-    platform: &'a Platform,
+    schema: KindSchema,
+    platform_schema: KindSchema,
+    told: &'a Platform,
     declarations: Declarations,
+    /// Where the platform was declared.
+    platform_place: Option<String>,
     claims: BTreeMap<(Claim, String), Claimed>,
     documents: usize,
 }
 
-impl Reader<'_> {
-    fn file(&mut self, file: &SourceFile) {
-        let stream = document::parse(&file.text);
+/// What is done with one object of a file. What is wrong with how it is written comes along.
+type Step<'a> = fn(&mut Reader<'a>, &SourceFile, &Node, Vec<Flaw>, &mut Vec<Flaw>);
+
+impl<'a> Reader<'a> {
+    fn file(&mut self, file: &SourceFile, stream: Stream, mut flaws: Vec<Flaw>) {
         if !stream.syntax.is_empty()
             && file.origin == Origin::Found
             && !mentions_landing_zones(file.text.as_bytes())
@@ -82,9 +110,9 @@ impl Reader<'_> {
             self.declarations.skipped_files += 1;
             return;
         }
-        let mut flaws = stream.syntax;
+        flaws.extend(stream.syntax);
         for document in &stream.documents {
-            self.document(file, document, &mut flaws);
+            self.each_object(file, document, &mut flaws, Self::object);
         }
         flaws.sort_by_key(|flaw| flaw.at);
         self.declarations
@@ -92,11 +120,20 @@ impl Reader<'_> {
             .extend(flaws.iter().map(|flaw| Finding::of_flaw(&file.name, flaw)));
     }
 
-    fn document(&mut self, file: &SourceFile, document: &Document, flaws: &mut Vec<Flaw>) {
+    fn each_object(
+        &mut self,
+        file: &SourceFile,
+        document: &Document,
+        flaws: &mut Vec<Flaw>,
+        step: Step<'a>,
+    ) {
         let root = &document.root;
         let items = root.get("items").map(|items| &items.content);
         match (kind(root), items) {
-            (Some("List" | "LandingZoneList"), Some(Content::List(items))) => {
+            (
+                Some("List" | "LandingZoneList" | "LandingZonePlatformList"),
+                Some(Content::List(items)),
+            ) => {
                 let list = FieldPath::default().key("items");
                 for (index, item) in items.iter().enumerate() {
                     let path = list.index(index);
@@ -105,10 +142,10 @@ impl Reader<'_> {
                         .iter()
                         .filter_map(|flaw| below(flaw, &path))
                         .collect();
-                    self.object(file, item, own, flaws);
+                    step(self, file, item, own, flaws);
                 }
             }
-            _ => self.object(file, root, document.flaws.clone(), flaws),
+            _ => step(self, file, root, document.flaws.clone(), flaws),
         }
     }
 
@@ -118,93 +155,58 @@ impl Reader<'_> {
         let in_group = version.is_some_and(|version| {
             version.split_once('/').map_or(version, |(group, _)| group) == GROUP
         });
-        if kind(root) == Some(KIND) {
-            self.documents += 1;
-            flaws.extend(own);
-            self.landing_zone(file, root, version, flaws);
-        } else if in_group {
-            flaws.extend(own);
-            flaws.push(wrong_kind(root));
-        } else {
-            let kind = kind(root).unwrap_or("without kind").to_owned();
-            *self.declarations.skipped.entry(kind).or_default() += 1;
+        match kind(root) {
+            Some(KIND) => {
+                self.documents += 1;
+                flaws.extend(own);
+                self.landing_zone(file, root, flaws);
+            }
+            // It was read before.
+            Some(PLATFORM) => {}
+            _ if in_group => {
+                flaws.extend(own);
+                flaws.push(wrong_kind(root));
+            }
+            other => {
+                let kind = other.unwrap_or("without kind").to_owned();
+                *self.declarations.skipped.entry(kind).or_default() += 1;
+            }
         }
     }
 
-    fn landing_zone(
-        &mut self,
-        file: &SourceFile,
-        root: &Node,
-        version: Option<&str>,
-        flaws: &mut Vec<Flaw>,
-    ) {
-        let before = flaws.len();
-        self.claim_all(file, root, flaws);
-        let shape = self.schema.check(root);
-        let path = FieldPath::default().key("apiVersion");
-        let at = root.locate(&path);
-        match root.get("apiVersion") {
-            None => flaws.push(Flaw::new(
-                at,
-                path,
-                "",
-                format!("this field is required and missing: write {API_VERSION}"),
-            )),
-            Some(_) if version.is_some_and(|version| version != API_VERSION) => {
-                let rule = format!("{KIND} is supported as {API_VERSION} only");
-                flaws.push(Flaw::new(at, path, version.unwrap_or_default(), rule));
-            }
-            Some(_) => {}
-        }
-        if !shape.broken.is_empty() {
-            flaws.extend(shape.broken.into_iter().chain(shape.unknown));
-            flaws.extend(shape.bounds);
+    /// Reads one object, if it is the platform.
+    fn platform(&mut self, file: &SourceFile, root: &Node, own: Vec<Flaw>, flaws: &mut Vec<Flaw>) {
+        if kind(root) != Some(PLATFORM) {
             return;
         }
-        let mut json = root.to_json();
-        if let Some(fields) = json.as_object_mut() {
-            fields.remove("status");
+        let before = flaws.len();
+        flaws.extend(own);
+        let place = format!("{}:{}", file.name, root.at);
+        if let Some(first) = self.platform_place.replace(place) {
+            let path = FieldPath::default().key("kind");
+            let rule = format!("a platform is declared twice, first in {first}");
+            flaws.push(Flaw::new(root.locate(&path), path, PLATFORM, rule));
         }
-        // Without the fields that are unknown, the rest can still be judged.
-        for flaw in &shape.unknown {
-            remove(&mut json, &flaw.problem.path);
-        }
-        flaws.extend(shape.unknown);
-        let rules = match serde_path_to_error::deserialize(json) {
-            Ok(declared) => self.validate(&declared, root),
-            Err(error) => {
-                let path = field_path(error.path());
-                let at = root.locate(&path);
-                Err(vec![Flaw::new(at, path, "", error.inner().to_string())])
-            }
-        };
-        match rules {
-            Ok(zone) if flaws.len() == before && shape.bounds.is_empty() => {
-                self.declarations.zones.push(zone);
-            }
-            Ok(_) => flaws.extend(shape.bounds),
-            Err(rules) => {
-                // The domain names the way out where the schema only counts.
-                flaws.extend(shape.bounds.into_iter().filter(|bound| {
-                    rules
-                        .iter()
-                        .all(|rule| !rule.problem.path.0.starts_with(&bound.problem.path.0))
-                }));
-                flaws.extend(rules);
-            }
+        let (declared, bounds) =
+            shaped::<api::LandingZonePlatform>(&self.platform_schema, PLATFORM, root, flaws);
+        let told = self.told;
+        let found = declared.map(|declared| told.declared(&declared));
+        match judged(found, bounds, root, flaws) {
+            Some(platform) if flaws.len() == before => self.declarations.platform = platform,
+            _ => {}
         }
     }
 
-    fn validate(&self, declared: &api::LandingZone, root: &Node) -> Result<LandingZone, Vec<Flaw>> {
-        LandingZone::validate(declared, self.platform).map_err(|problems| {
-            problems
-                .into_iter()
-                .map(|problem| Flaw {
-                    at: root.locate(&problem.path),
-                    problem,
-                })
-                .collect()
-        })
+    fn landing_zone(&mut self, file: &SourceFile, root: &Node, flaws: &mut Vec<Flaw>) {
+        let before = flaws.len();
+        self.claim_all(file, root, flaws);
+        let (declared, bounds) = shaped::<api::LandingZone>(&self.schema, KIND, root, flaws);
+        let platform = &self.declarations.platform;
+        let found = declared.map(|declared| LandingZone::validate(&declared, platform));
+        match judged(found, bounds, root, flaws) {
+            Some(zone) if flaws.len() == before => self.declarations.zones.push(zone),
+            _ => {}
+        }
     }
 
     /// Notes what a landing zone claims, as it is written: also a file that is wrong elsewhere
@@ -265,6 +267,81 @@ impl Reader<'_> {
     }
 }
 
+/// Reads an object of a kind, as far as its shape lets that. The second part are bounds that it
+/// exceeds: rules may say better what is wrong.
+fn shaped<K: DeserializeOwned>(
+    schema: &KindSchema,
+    kind: &str,
+    root: &Node,
+    flaws: &mut Vec<Flaw>,
+) -> (Option<K>, Vec<Flaw>) {
+    let shape = schema.check(root);
+    let path = FieldPath::default().key("apiVersion");
+    let at = root.locate(&path);
+    let version = root.get("apiVersion").and_then(|version| version.text());
+    match root.get("apiVersion") {
+        None => flaws.push(Flaw::new(
+            at,
+            path,
+            "",
+            format!("this field is required and missing: write {API_VERSION}"),
+        )),
+        Some(_) if version.is_some_and(|version| version != API_VERSION) => {
+            let rule = format!("{kind} is supported as {API_VERSION} only");
+            flaws.push(Flaw::new(at, path, version.unwrap_or_default(), rule));
+        }
+        Some(_) => {}
+    }
+    if !shape.broken.is_empty() {
+        flaws.extend(shape.broken.into_iter().chain(shape.unknown));
+        return (None, shape.bounds);
+    }
+    let mut json = root.to_json();
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("status");
+    }
+    // Without the fields that are unknown, the rest can still be judged.
+    for flaw in &shape.unknown {
+        remove(&mut json, &flaw.problem.path);
+    }
+    flaws.extend(shape.unknown);
+    match serde_path_to_error::deserialize(json) {
+        Ok(declared) => (Some(declared), shape.bounds),
+        Err(error) => {
+            let path = field_path(error.path());
+            let at = root.locate(&path);
+            flaws.push(Flaw::new(at, path, "", error.inner().to_string()));
+            (None, shape.bounds)
+        }
+    }
+}
+
+/// What the rules say of an object, beside the bounds that it exceeds. Nothing, where that is anything
+/// bad.
+fn judged<T>(
+    found: Option<Result<T, Vec<Problem>>>,
+    bounds: Vec<Flaw>,
+    root: &Node,
+    flaws: &mut Vec<Flaw>,
+) -> Option<T> {
+    let problems = match found {
+        Some(Ok(value)) if bounds.is_empty() => return Some(value),
+        Some(Err(problems)) => problems,
+        _ => Vec::new(),
+    };
+    // The domain names the way out where the schema only counts.
+    flaws.extend(bounds.into_iter().filter(|bound| {
+        problems
+            .iter()
+            .all(|problem| !problem.path.0.starts_with(&bound.problem.path.0))
+    }));
+    flaws.extend(problems.into_iter().map(|problem| Flaw {
+        at: root.locate(&problem.path),
+        problem,
+    }));
+    None
+}
+
 fn kind(root: &Node) -> Option<&str> {
     root.get("kind")?.text()
 }
@@ -275,9 +352,9 @@ fn wrong_kind(root: &Node) -> Flaw {
     let at: Position = root.locate(&path);
     match kind(root) {
         Some(kind) => {
-            let rule = match spelling::closest(kind, [KIND]) {
+            let rule = match spelling::closest(kind, [KIND, PLATFORM]) {
                 Some(meant) => format!("{GROUP} has no such kind: did you mean {meant}?"),
-                None => format!("{GROUP} has no such kind, only {KIND}"),
+                None => format!("{GROUP} has no such kind, only {KIND} and {PLATFORM}"),
             };
             Flaw::new(at, path, kind, rule)
         }

@@ -193,7 +193,7 @@ impl RenderArgs {
             writeln!(stderr, "error: no LandingZone in {}", self.given())?;
             return Ok(Outcome::BadInput);
         }
-        let objects = objects(&declarations.zones, &platform, flavour)?;
+        let objects = objects(&declarations.zones, &declarations.platform, flavour)?;
         for zone in &declarations.zones {
             note_unapplied(stderr, zone)?;
         }

@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::document::{Content, Entry, Flaw, Node, Position};
 use super::spelling;
-use crate::api;
 use crate::domain::FieldPath;
 
 /// What is wrong with a document's shape.
@@ -26,19 +25,19 @@ pub struct ShapeReport {
     pub bounds: Vec<Flaw>,
 }
 
-/// The schema of a landing zone, the metadata included.
+/// The schema of one of our kinds, the metadata included.
 #[derive(Clone, Debug)]
-pub struct LandingZoneSchema(JSONSchemaProps);
+pub struct KindSchema(JSONSchemaProps);
 
-/// The schema of the kind could not be made from its types.
+/// The schema of a kind could not be made from its types.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to derive the schema of LandingZone")]
+#[error("failed to derive the schema of a kind")]
 pub struct SchemaError(#[from] serde_json::Error);
 
-impl LandingZoneSchema {
-    /// The schema, from the types.
-    pub fn from_types() -> Result<Self, SchemaError> {
-        let crd = api::LandingZone::crd();
+impl KindSchema {
+    /// The schema of a kind, from its types.
+    pub fn of<K: CustomResourceExt>() -> Result<Self, SchemaError> {
+        let crd = K::crd();
         let mut root = crd
             .spec
             .versions

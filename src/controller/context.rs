@@ -38,8 +38,7 @@ pub struct Context {
     pub cache: Cache,
     /// Who claims what.
     pub claims: RwLock<Claims>,
-    /// What holds for the whole cluster.
-    pub platform: Platform,
+    platform: RwLock<Option<Arc<Platform>>>,
     /// What the cluster can do.
     pub signs: Signs,
     /// Writes owned objects.
@@ -89,15 +88,10 @@ impl Queue {
 impl Context {
     /// Puts the shared parts together.
     #[must_use]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once; each part is its own"
-    )]
     pub fn new(
         clients: Clients,
         zones: Store<Stored>,
         cache: Cache,
-        platform: Platform,
         signs: Signs,
         queue: Queue,
         events: Events,
@@ -110,7 +104,7 @@ impl Context {
             zones,
             cache,
             claims: RwLock::default(),
-            platform,
+            platform: RwLock::default(),
             signs,
             writer,
             queue,
@@ -128,6 +122,29 @@ impl Context {
     #[must_use]
     pub fn facts(&self) -> Option<ClusterFacts> {
         self.signs.borrow().clone()
+    }
+
+    /// What holds for the whole cluster; None until that is known.
+    #[must_use]
+    pub fn platform(&self) -> Option<Arc<Platform>> {
+        let platform = self.platform.read();
+        platform.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets what holds for the whole cluster. Where that is something else than before, every landing
+    /// zone is looked at again.
+    pub fn set_platform(&self, platform: Platform) {
+        {
+            let mut known = self
+                .platform
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            if known.as_deref() == Some(&platform) {
+                return;
+            }
+            *known = Some(Arc::new(platform));
+        }
+        self.push_all();
     }
 
     /// What is remembered of a landing zone.
@@ -183,12 +200,18 @@ impl Context {
         }
     }
 
+    /// Whether all landing zones are known.
+    #[must_use]
+    pub fn are_zones_listed(&self) -> bool {
+        self.zones_listed.load(Ordering::Acquire)
+    }
+
     /// Whether an object that bears a landing zone's label may be one that it declares.
     #[must_use]
     pub fn may_be_declared(&self, key: &ObjectKey, owner: &str) -> bool {
         match self.rendered(owner) {
             Some(rendered) => rendered.get(key).is_some(),
-            None => !self.zones_listed.load(Ordering::Acquire) || self.exists(owner),
+            None => !self.are_zones_listed() || self.exists(owner),
         }
     }
 

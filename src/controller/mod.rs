@@ -14,6 +14,7 @@ pub mod inheritance;
 mod kind;
 pub mod memory;
 pub mod plan;
+mod platform;
 mod reconcile;
 mod released;
 mod removal;

@@ -66,6 +66,8 @@ pub(super) struct Observation {
     pub zone: LandingZone,
     pub name: String,
     pub facts: ClusterFacts,
+    /// What holds for the whole cluster.
+    pub platform: Arc<domain::Platform>,
     /// The status as it was last written, and the resource version that goes with it.
     pub status: Option<LandingZoneStatus>,
     pub resource_version: String,
@@ -83,10 +85,10 @@ impl Observation {
 /// Reconciles one landing zone.
 pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let name = stored.name_any();
-    let Some(facts) = context
+    let facts = context
         .facts()
-        .filter(|facts| context.cache.read().are_synced(facts.flavour()))
-    else {
+        .filter(|facts| context.cache.read().are_synced(facts.flavour()));
+    let (Some(facts), Some(platform)) = (facts, context.platform()) else {
         // Whoever completes the picture asks for every landing zone.
         return Ok(Action::await_change());
     };
@@ -95,7 +97,7 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
     let started = Instant::now();
     let result = match &stored.0 {
         Ok(zone) => {
-            let observation = observe(zone, &memory, facts);
+            let observation = observe(zone, &memory, facts, platform);
             if observation.zone.metadata.deletion_timestamp.is_some() {
                 removal::remove(&observation, &context, &mut memory).await
             } else {
@@ -138,7 +140,12 @@ pub(super) fn soon() -> Action {
     Action::requeue(Duration::from_millis(200))
 }
 
-fn observe(zone: &LandingZone, memory: &Memory, facts: ClusterFacts) -> Observation {
+fn observe(
+    zone: &LandingZone,
+    memory: &Memory,
+    facts: ClusterFacts,
+    platform: Arc<domain::Platform>,
+) -> Observation {
     let seen = zone.metadata.resource_version.clone().unwrap_or_default();
     let number = |version: &str| version.parse::<u128>().unwrap_or(0);
     // Our own last write may not have come back through the watch yet.
@@ -153,6 +160,7 @@ fn observe(zone: &LandingZone, memory: &Memory, facts: ClusterFacts) -> Observat
         inventory: status::inventory(status.as_ref()),
         zone: zone.clone(),
         facts,
+        platform,
         status,
         resource_version,
     }
@@ -163,7 +171,7 @@ async fn govern(
     context: &Context,
     memory: &mut Memory,
 ) -> Result<Action, Error> {
-    let zone = match domain::LandingZone::validate(&observation.zone, &context.platform) {
+    let zone = match domain::LandingZone::validate(&observation.zone, &observation.platform) {
         Ok(zone) => zone,
         Err(problems) => return invalid(observation, context, memory, &problems).await,
     };

@@ -268,12 +268,16 @@ async fn ask(
     memory: &mut Memory,
     used: &[String],
 ) -> Result<Action, Error> {
-    let message = format!(
+    let name = &observation.name;
+    let mut message = format!(
         "nothing was deleted, because the namespaces are in use: {}; to delete them with all that \
-         is in them: kubectl annotate landingzone {name} {CONFIRM_DELETE}={name}",
+         is in them: kubectl annotate --overwrite landingzone {name} {CONFIRM_DELETE}={name}",
         sentence(used.iter().cloned()),
-        name = observation.name,
     );
+    if let Some(other) = observation.zone.annotations().get(CONFIRM_DELETE) {
+        let other: String = other.chars().take(60).collect();
+        message = format!("{message} (it says {other:?} now, which confirms nothing)");
+    }
     let why = reason::CONFIRMATION_NEEDED;
     held(observation, context, memory, why, message).await
 }
@@ -287,7 +291,7 @@ async fn held(
     why: &'static str,
     mut message: String,
 ) -> Result<Action, Error> {
-    let zone = domain::LandingZone::validate(&observation.zone, &context.platform);
+    let zone = domain::LandingZone::validate(&observation.zone, &observation.platform);
     let failed = match zone {
         Ok(zone) => keep_in_order(observation, context, memory, &zone).await?,
         Err(_) => Vec::new(),

@@ -1,6 +1,7 @@
 //! What one landing zone renders to, by object, ready to be compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -34,14 +35,15 @@ pub struct Rendered {
     index: HashMap<ObjectKey, usize>,
 }
 
-/// What a rendering depends on, besides what holds for the whole cluster: the same source renders to
-/// the same objects.
+/// What a rendering depends on: the same source renders to the same objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// UID and generation of the declaration.
     pub declaration: (Option<String>, Option<i64>),
     /// Flavour of the policies.
     pub flavour: Flavour,
+    /// What holds for the whole cluster.
+    pub platform: Arc<Platform>,
     /// Namespaces that are withheld, by name.
     pub withheld: BTreeSet<String>,
     /// Namespaces that left the declaration.
@@ -67,16 +69,12 @@ impl Rendered {
     ///
     /// # Errors
     /// Only where rendering itself is wrong.
-    pub fn of(
-        mut zone: LandingZone,
-        source: Source,
-        platform: &Platform,
-    ) -> Result<Self, RenderError> {
+    pub fn of(mut zone: LandingZone, source: Source) -> Result<Self, RenderError> {
         // A policy must never select a namespace that is somebody else's.
         zone.namespaces
             .retain(|namespace| !source.withheld.contains(namespace.name.as_str()));
         let flavour = source.flavour;
-        let desired = build::landing_zone(&zone, &source.released, platform, flavour);
+        let desired = build::landing_zone(&zone, &source.released, &source.platform, flavour);
         for policy in &desired.global_network_policies {
             let problems = policy.validate(flavour);
             if let Some(problem) = problems.first() {

@@ -278,6 +278,7 @@ fn tell_changes(
             Some((_, told)) => Some(told.clone()),
             None => stood,
         };
+        let now_reason = why.clone();
         let now = (state.clone(), why);
         let changed = before.as_ref() != Some(&now);
         memory.told.insert(type_, (generation, now));
@@ -285,7 +286,8 @@ fn tell_changes(
         if !changed || (type_ != condition::READY && first && state == good) {
             continue;
         }
-        let severity = if state == good || state == "Unknown" {
+        let is_expected = state == "Unknown" || now_reason == reason::DELETING;
+        let severity = if state == good || is_expected {
             Severity::Normal
         } else {
             Severity::Warning

@@ -200,6 +200,7 @@ fn render(
     let source = Source {
         declaration: observation.declaration(),
         flavour: observation.facts.flavour(),
+        platform: observation.platform.clone(),
         withheld: withheld.keys().cloned().collect(),
         released,
     };
@@ -208,7 +209,7 @@ fn render(
     {
         return Ok(known);
     }
-    let rendered = Arc::new(Rendered::of(zone.clone(), source, &context.platform)?);
+    let rendered = Arc::new(Rendered::of(zone.clone(), source)?);
     context.set_rendered(&observation.name, rendered.clone());
     Ok(rendered)
 }

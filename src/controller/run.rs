@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::context::{Context, Queue, Stored};
+use super::platform::follow_platform;
 use super::reconcile::{reconcile, try_again};
 use super::report::flush;
 use super::watch::{follow_flavour, follow_zones};
@@ -74,7 +75,6 @@ pub async fn run(
         clients.clone(),
         store.clone(),
         Cache::default(),
-        settings.platform,
         signs,
         queue,
         events,
@@ -85,6 +85,12 @@ pub async fn run(
         tokio::join!(
             watch_signs(clients.watching.clone(), health.clone(), facts),
             follow_flavour(context.clone(), health.clone()),
+            follow_platform(
+                clients.watching.clone(),
+                context.clone(),
+                settings.platform,
+                health.clone()
+            ),
             follow_zones(clients.watching, writer, context.clone(), health),
         );
     };
@@ -126,12 +132,16 @@ pub async fn run(
     };
     let out_of_time = async {
         stop.cancelled().await;
-        tokio::time::sleep(LAST_WRITES).await;
+        // Before all landing zones are known nothing is written, and the applier has not begun.
+        if context.are_zones_listed() {
+            tokio::time::sleep(LAST_WRITES).await;
+            tracing::warn!("stopped without an answer to the writes in hand");
+        }
     };
     tokio::select! {
         () = watches => tracing::error!("the watches ended"),
         () = reconciling => tracing::info!("stopped"),
-        () = out_of_time => tracing::warn!("stopped without an answer to the writes in hand"),
+        () = out_of_time => {}
     }
     drop(context);
     // Events that were gathered are still told.

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::watcher::{Config, Event};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -292,7 +292,7 @@ pub async fn follow_zones(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                health.fails(PART, &explain(&error));
+                health.fails(PART, &explained(error, LandingZone::crd_name()));
                 continue;
             }
         };
@@ -327,13 +327,18 @@ pub async fn follow_zones(
     }
 }
 
-fn explain(error: &str) -> String {
-    if error.contains("404") || error.contains("NotFound") || error.contains("not found") {
-        return format!(
-            "{error}; is the CustomResourceDefinition landingzones.landingzones.dev installed?"
-        );
+/// Whether a watch failed because its kind is not there.
+pub(super) fn is_missing_kind(error: &str) -> bool {
+    error.contains("404") || error.contains("NotFound") || error.contains("not found")
+}
+
+/// Why a watch of one of our kinds failed, and what helps.
+pub(super) fn explained(error: String, definition: &str) -> String {
+    if is_missing_kind(&error) {
+        format!("{error}; is the CustomResourceDefinition {definition} installed?")
+    } else {
+        error
     }
-    error.to_owned()
 }
 
 /// The part of a landing zone that a reconcile depends on.

@@ -130,10 +130,11 @@ impl Contest<'_> {
             let source = Source {
                 declaration: self.observation.declaration(),
                 flavour: self.observation.facts.flavour(),
+                platform: self.observation.platform.clone(),
                 withheld: BTreeSet::new(),
                 released: Vec::new(),
             };
-            Rendered::of(zone.clone(), source, &self.context.platform).ok()
+            Rendered::of(zone.clone(), source).ok()
         });
         let lost: BTreeMap<_, _> = self.lost().collect();
         zone.namespaces.iter().filter_map(move |namespace| {

@@ -20,6 +20,6 @@ pub use landing_zone::{
     Toleration,
 };
 pub use names::{ApplicationCode, LandingZoneName, NamespaceName, Zone};
-pub use platform::{BUILT_IN_EXEMPT_NAMESPACES, Platform};
+pub use platform::{BUILT_IN_EXEMPT_NAMESPACES, PLATFORM_NAME, Platform};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;

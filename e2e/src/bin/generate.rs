@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Parser;
 use kube::CustomResourceExt;
-use landing_zone_operator::api::LandingZone;
+use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::Value;
 
 /// Writes the generated files of the project.
@@ -54,10 +54,16 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn generated() -> anyhow::Result<Vec<Generated>> {
-    Ok(vec![Generated {
-        path: "crds/landingzones.dev_landingzones.yaml",
-        content: crd::<LandingZone>()?,
-    }])
+    Ok(vec![
+        Generated {
+            path: "crds/landingzones.dev_landingzones.yaml",
+            content: crd::<LandingZone>()?,
+        },
+        Generated {
+            path: "crds/landingzones.dev_landingzoneplatforms.yaml",
+            content: crd::<LandingZonePlatform>()?,
+        },
+    ])
 }
 
 fn crd<K: CustomResourceExt>() -> anyhow::Result<String> {

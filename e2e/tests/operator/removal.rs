@@ -119,13 +119,16 @@ pub async fn namespaces_in_use_need_confirmation(fixture: &Fixture) -> Result<()
         &[
             "pods in in-use-web (till)",
             "persistentvolumeclaims in in-use-data (goods)",
-            "kubectl annotate landingzone in-use landingzones.dev/confirm-delete=in-use",
+            "kubectl annotate --overwrite landingzone in-use landingzones.dev/confirm-delete=in-use",
         ],
     )
     .await?;
     // A confirmation of something else is none.
     let confirm = |name: &str| json!({"metadata": {"annotations": {CONFIRM_DELETE: name}}});
     shop.amend(confirm("another")).await?;
+    let heard = ["it says \"another\" now, which confirms nothing"];
+    shop.says("Stalled", "True", "ConfirmationNeeded", &heard)
+        .await?;
     e2e::holds_for(
         std::time::Duration::from_secs(2),
         "nothing is deleted",

@@ -8,8 +8,10 @@ use e2e::data_plane::{End, FelixNode, POD_CIDR, WiredPod};
 use e2e::install::apply_objects;
 use e2e::prerequisites::PacketFilter;
 use e2e::scenario::{Shared, Skipped};
-use e2e::{Calico, Governed, OperatorOptions};
+use e2e::{Governed, OperatorOptions};
 use serde_json::{Value, json};
+
+use crate::CALICO;
 
 /// What the tests share; or why there can be no packets here.
 pub enum Landscape {
@@ -34,7 +36,7 @@ impl Shared for Landscape {
             arguments: vec![format!("--pod-cidr={POD_CIDR}")],
             ..OperatorOptions::default()
         };
-        let governed = Governed::start(Calico::Storage, options).await?;
+        let governed = Governed::start(CALICO, options).await?;
         let node = FelixNode::start(&governed.cluster).await?;
         let mut wired = Wired {
             governed,

@@ -1,9 +1,10 @@
-//! What Calico's Felix does with real packets under the policies that the operator writes.
+//! What Calico's Felix does with real packets under the policies that the operator writes: into
+//! Calico's storage, as on every default AKS cluster. `packets_v3` is the same through Calico's API.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::{scenario, scenarios};
+use e2e::{Calico, scenario, scenarios};
 
 mod inside;
 mod landscape;
@@ -12,6 +13,10 @@ mod table;
 mod team;
 
 use landscape::Landscape;
+
+/// How Calico is installed, and the API that teams write its kinds through.
+const CALICO: Calico = Calico::Storage;
+const API: &str = "crd.projectcalico.org/v1";
 
 /// Policies take effect within about a second; a busy machine takes longer.
 const LONG: Duration = Duration::from_mins(2);

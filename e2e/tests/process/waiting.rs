@@ -1,6 +1,6 @@
 //! What the operator needs and does not find.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::audit::Mark;
@@ -16,6 +16,8 @@ use landing_zone_operator::api::LandingZone;
 
 use super::{Fixture, operator_binary};
 
+/// Well below what Kubernetes waits before it kills.
+const SOON: Duration = Duration::from_secs(5);
 /// Enough to see whether each of them is logged.
 const TRIES: usize = 4;
 
@@ -142,6 +144,17 @@ pub async fn an_api_server_that_is_gone_is_waited_for(fixture: &Fixture) -> Resu
             let kubeconfig = operator_kubeconfig(cluster).await?;
 
             cluster.stop_apiserver().await?;
+            // One that never saw it has nothing in hand, and ends at once.
+            let options = OperatorOptions {
+                name: Some("early".to_owned()),
+                ..OperatorOptions::default()
+            };
+            let early = OperatorProcess::start_with(cluster, &kubeconfig, binary.clone(), options)?;
+            eventually_complains(&early, "Connection refused").await?;
+            let asked = Instant::now();
+            early.terminate().await?;
+            ensure!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+
             let options = OperatorOptions::default();
             let operator = OperatorProcess::start_with(cluster, &kubeconfig, binary, options)?;
             unreachable_and_back(cluster, &operator, 0)

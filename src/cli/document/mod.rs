@@ -11,7 +11,7 @@ mod scalar;
 use std::fmt;
 
 pub use node::{Content, Entry, Node};
-pub use parse::parse;
+pub use parse::{Stream, parse};
 
 use crate::domain::{FieldPath, Problem};
 

@@ -25,12 +25,13 @@ fn shop(flavour: Flavour) -> Rendered {
     let declared = LandingZone::new("shop", serde_json::from_value(spec).unwrap());
     let zone = domain::LandingZone::validate(&declared, &Platform::default()).unwrap();
     let source = Source {
+        platform: Arc::default(),
         declaration: (None, Some(1)),
         flavour,
         withheld: BTreeSet::new(),
         released: Vec::new(),
     };
-    Rendered::of(zone, source, &Platform::default()).unwrap()
+    Rendered::of(zone, source).unwrap()
 }
 
 /// A cluster in which everything is as rendered.

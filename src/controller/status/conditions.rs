@@ -21,10 +21,17 @@ impl Conditions {
     /// Starts from what is there: conditions of others are kept, times change with the state only.
     #[must_use]
     pub fn of(status: Option<&LandingZoneStatus>, generation: Option<i64>, now: Timestamp) -> Self {
+        let known = status.map_or_else(Vec::new, |status| status.conditions.clone());
+        Self::after(known, generation, now)
+    }
+
+    /// Starts from those that are known.
+    #[must_use]
+    pub fn after(known: Vec<Condition>, generation: Option<i64>, now: Timestamp) -> Self {
         Self {
             generation,
             now,
-            all: status.map_or_else(Vec::new, |status| status.conditions.clone()),
+            all: known,
         }
     }
 

@@ -86,7 +86,8 @@ fn role_allowed(role: &str, platform: &Platform, path: &FieldPath, findings: &mu
             role,
             format!(
                 "is not a role that the platform allows: use one of {allowed}, or have the \
-                 platform team start the operator with --allowed-role for it"
+                 platform team allow it (spec.access.clusterRoles of the LandingZonePlatform, or \
+                 --allowed-role of the operator)"
             ),
         );
     }
