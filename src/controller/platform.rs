@@ -1,21 +1,20 @@
 //! Follows the platform: what it declares holds for every landing zone, and its status says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Patch, PatchParams};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
-use serde_json::json;
 
 use super::context::Context;
-use super::status::{Conditions, Progress, progress, sentence};
+use super::status::{self, Conditions, Progress, progress, sentence};
 use super::watch::{explained, is_missing_kind};
 use crate::api::condition::{READY, reason};
-use crate::api::names::MANAGER;
 use crate::api::{LandingZonePlatform, LandingZonePlatformStatus};
 use crate::cluster::{failure, follow};
 use crate::domain::{PLATFORM_NAME, Platform};
@@ -36,51 +35,70 @@ pub(super) async fn follow_platform(
 ) {
     health.waits_for(PART);
     let mut listed: Option<Declared> = None;
+    // What was declared last and could not be told yet.
+    let mut untold: Option<Declared> = None;
     let events = follow(Api::<Declared>::all(client), Config::default());
     let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed = None,
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = tokio::time::sleep(TELL_AGAIN), if untold.is_some() => {
+                untold = take(untold.take(), &context, &told).await;
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
+        let is_it = |platform: &Declared| platform.name_any() == PLATFORM_NAME;
+        let declared = match event {
+            Ok(Event::Init) => {
+                listed = None;
+                continue;
+            }
             Ok(Event::InitApply(platform)) => {
-                if platform.name_any() == PLATFORM_NAME {
+                if is_it(&platform) {
                     listed = Some(platform);
                 }
+                continue;
             }
-            Ok(Event::InitDone) => {
-                health.is_well(PART);
-                take(listed.take(), &context, &told).await;
-            }
-            Ok(Event::Apply(platform)) => {
-                health.is_well(PART);
-                if platform.name_any() == PLATFORM_NAME {
-                    take(Some(platform), &context, &told).await;
-                }
-            }
-            Ok(Event::Delete(platform)) => {
-                if platform.name_any() == PLATFORM_NAME {
-                    take(None, &context, &told).await;
-                }
-            }
+            Ok(Event::InitDone) => listed.take(),
+            Ok(Event::Apply(platform)) if is_it(&platform) => Some(platform),
+            Ok(Event::Delete(platform)) if is_it(&platform) => None,
+            // Another name is refused on admission.
+            Ok(Event::Apply(_) | Event::Delete(_)) => continue,
             Err(error) => {
                 // Without the kind nothing can be declared, and landing zones need not wait.
                 if is_missing_kind(&error) && context.platform().is_none() {
                     context.set_platform(told.clone());
                 }
                 health.fails(PART, &explained(error, LandingZonePlatform::crd_name()));
+                continue;
             }
-        }
+        };
+        health.is_well(PART);
+        untold = take(declared, &context, &told).await;
     }
 }
 
-/// Puts what is declared into force, and says so.
-async fn take(declared: Option<Declared>, context: &Context, told: &Platform) {
+/// When to try again to write a status.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
+/// Puts what is declared into force, and says so. Returns it where that could not be said.
+async fn take(declared: Option<Declared>, context: &Context, told: &Platform) -> Option<Declared> {
     let Some(declared) = declared else {
-        return context.set_platform(told.clone());
+        context.set_platform(told.clone());
+        return None;
     };
     let meta = declared.meta().clone();
     let status = match &declared.0 {
         Ok(platform) => platform.status.clone(),
-        Err(_) => None,
+        Err(_) => match stored_status(context).await {
+            Ok(status) => status,
+            Err(error) => {
+                let error = failure(&error);
+                tracing::warn!(error, "failed to read the status of the platform");
+                return Some(declared);
+            }
+        },
     };
     let found = match &declared.0 {
         Ok(platform) => told.declared(platform).map_err(|problems| {
@@ -123,17 +141,17 @@ async fn take(declared: Option<Declared>, context: &Context, told: &Platform) {
         effective: context.platform().map(|platform| platform.values()),
     };
     if new == base {
-        return;
+        return None;
     }
     let is_news = |status: &LandingZonePlatformStatus| {
         let ready = status.conditions.iter().find(|it| it.type_ == READY);
         ready.map(|it| (it.status.clone(), it.reason.clone()))
     };
     let changed = is_news(&base) != is_news(&new);
-    if let Err(error) = write(context, &new).await {
+    if let Err(error) = status::write_platform(&context.client, &new).await {
         let error = failure(&error);
         tracing::warn!(error, "failed to write the status of the platform");
-        return;
+        return Some(declared);
     }
     if changed {
         let (severity, reason) = match ready {
@@ -154,19 +172,16 @@ async fn take(declared: Option<Declared>, context: &Context, told: &Platform) {
             text: message,
         });
     }
+    None
 }
 
-/// Replaces the whole status: a list that became empty leaves nothing behind.
-async fn write(context: &Context, status: &LandingZonePlatformStatus) -> Result<(), kube::Error> {
-    let operations = json!([{"op": "add", "path": "/status", "value": status}]);
-    let patch = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    // The answer may be as unreadable as what is stored, so nothing but its metadata is read.
-    let api = Api::<PartialObjectMeta<LandingZonePlatform>>::all(context.client.clone());
-    api.patch_status(PLATFORM_NAME, &params, &Patch::Json::<()>(patch))
-        .await
-        .map(drop)
+/// The status of a platform whose spec cannot be read.
+async fn stored_status(context: &Context) -> kube::Result<Option<LandingZonePlatformStatus>> {
+    let resource = ApiResource::erase::<LandingZonePlatform>(&());
+    let api = Api::<DynamicObject>::all_with(context.client.clone(), &resource);
+    let stored = api.get_opt(PLATFORM_NAME).await?;
+    Ok(stored.and_then(|stored| {
+        let status = stored.data.get("status")?.clone();
+        serde_json::from_value(status).ok()
+    }))
 }

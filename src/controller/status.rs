@@ -21,10 +21,11 @@ use super::rendered::Rendered;
 use crate::api::condition::{self, reason};
 use crate::api::names::{APPLICATION_CODE, MANAGED_BY, MANAGER, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::api::{
-    EffectiveValues, LandingZone, LandingZoneStatus, NamespaceState, NamespaceStatus,
+    EffectiveValues, LandingZone, LandingZonePlatform, LandingZonePlatformStatus,
+    LandingZoneStatus, NamespaceState, NamespaceStatus,
 };
 use crate::cluster::{ClusterFacts, Enforcement};
-use crate::domain;
+use crate::domain::{self, PLATFORM_NAME};
 
 pub use conditions::{Conditions, Progress, nobody_looks, progress, sentence, shortened};
 
@@ -499,6 +500,27 @@ pub async fn write(
         .await
         .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
     Ok(written.metadata.resource_version.unwrap_or_default())
+}
+
+/// Replaces the whole status of the platform: a list that became empty leaves nothing behind.
+///
+/// # Errors
+/// As the API server answers.
+pub async fn write_platform(
+    client: &Client,
+    status: &LandingZonePlatformStatus,
+) -> Result<(), kube::Error> {
+    let operations = json!([{"op": "add", "path": "/status", "value": status}]);
+    let patch = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    // The answer may be as unreadable as what is stored, so nothing but its metadata is read.
+    let api = Api::<PartialObjectMeta<LandingZonePlatform>>::all(client.clone());
+    api.patch_status(PLATFORM_NAME, &params, &Patch::Json::<()>(patch))
+        .await
+        .map(drop)
 }
 
 /// Writes conditions, and leaves everything else of a status as it is.

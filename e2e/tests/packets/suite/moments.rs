@@ -15,9 +15,9 @@ use landing_zone_operator::api::names::OWNER;
 use landing_zone_operator::controller::{Kind, ObjectKey};
 use serde_json::{Value, json};
 
-use crate::landscape::{Landscape, Wired};
-use crate::table::Sent::Both;
-use crate::table::holds;
+use super::landscape::{Landscape, Wired};
+use super::table::Sent::Both;
+use super::table::holds;
 
 /// How long it is watched that nothing leaks, beyond what is waited for.
 const AFTERWARDS: Duration = Duration::from_secs(2);

@@ -5,9 +5,9 @@ use e2e::binaries::calicoctl;
 use e2e::data_plane::Verdict::{Allowed, Denied};
 use e2e::progress::Progress;
 
-use crate::landscape::Landscape;
-use crate::table::Sent::{Both, Tcp, Udp};
-use crate::table::holds;
+use super::landscape::Landscape;
+use super::table::Sent::{Both, Tcp, Udp};
+use super::table::holds;
 
 /// Calico's own tool reads the policies, by the names that it knows them by.
 pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()> {

@@ -9,9 +9,9 @@ use kube::core::GroupVersionKind;
 use kube::{Api, discovery};
 use serde_json::{Value, json};
 
-use crate::landscape::{Landscape, Wired};
-use crate::table::Sent::{Both, Tcp};
-use crate::table::{Row, holds};
+use super::landscape::{Landscape, Wired};
+use super::table::Sent::{Both, Tcp};
+use super::table::{Row, holds};
 use crate::{API, CALICO};
 
 /// What never opens, whatever the team of `free` writes.
