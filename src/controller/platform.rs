@@ -6,14 +6,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::Context;
 use super::status::{self, Conditions, Progress, progress, sentence};
-use super::watch::{explained, is_missing_kind};
+use super::watch::explained;
 use crate::api::condition::{READY, reason};
 use crate::api::{LandingZonePlatform, LandingZonePlatformStatus};
 use crate::cluster::{failure, follow};
@@ -67,7 +68,7 @@ pub(super) async fn follow_platform(
             Ok(Event::Apply(_) | Event::Delete(_)) => continue,
             Err(error) => {
                 // Without the kind nothing can be declared, and landing zones need not wait.
-                if is_missing_kind(&error) && context.platform().is_none() {
+                if context.platform().is_none() && is_missing(&context).await {
                     context.set_platform(told.clone());
                 }
                 health.fails(PART, &explained(error, LandingZonePlatform::crd_name()));
@@ -173,6 +174,13 @@ async fn take(declared: Option<Declared>, context: &Context, told: &Platform) ->
         });
     }
     None
+}
+
+/// Whether the kind is not installed. What a watch says about its failure is not enough to go by: with
+/// fewer values, boundaries would be weaker.
+async fn is_missing(context: &Context) -> bool {
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(context.client.clone());
+    matches!(api.get_opt(LandingZonePlatform::crd_name()).await, Ok(None))
 }
 
 /// The status of a platform whose spec cannot be read.

@@ -9,12 +9,11 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::apply::{Applied, Failure};
+use super::apply::Failure;
 use super::context::{Context, Stored};
 use super::inheritance;
 use super::kind::ObjectKey;
 use super::memory::Memory;
-use super::plan::Plan;
 use super::rendered::RenderError;
 use super::report::{publish, tell_released};
 use super::round::{Round, carry_out, prepare};
@@ -26,7 +25,7 @@ use crate::cluster::{ClusterFacts, failure};
 use crate::domain;
 
 /// When to look again after transient failures.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long transient failures are nobody's business.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// The first and the longest wait after errors.
@@ -234,7 +233,8 @@ async fn tell(
         // Only now: a status that is refused again and again needs its pauses too.
         memory.failures = 0;
     }
-    Ok(next(memory, &round.plan, applied, flush))
+    let again = next(memory, round, flush);
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Whether nothing but transient failures happened, and not for long: then looking again tells
@@ -281,7 +281,8 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
 }
 
 /// When to look again without being told to.
-fn next(memory: &Memory, plan: &Plan, applied: &Applied, flush: Option<Instant>) -> Action {
+pub(super) fn next(memory: &Memory, round: &Round, flush: Option<Instant>) -> Option<Duration> {
+    let Round { plan, applied, .. } = round;
     let now = Instant::now();
     let mut times: Vec<Instant> = Vec::new();
     times.extend(flush);
@@ -303,10 +304,6 @@ fn next(memory: &Memory, plan: &Plan, applied: &Applied, flush: Option<Instant>)
     if memory.failures > 0 {
         times.push(now + backoff(memory.failures));
     }
-    times
-        .into_iter()
-        .min()
-        .map_or_else(Action::await_change, |at| {
-            Action::requeue(at.saturating_duration_since(now))
-        })
+    let first = times.into_iter().min()?;
+    Some(first.saturating_duration_since(now))
 }

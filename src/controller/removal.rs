@@ -22,7 +22,7 @@ use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::reconcile::{Error, Observation, soon};
 use super::released;
-use super::round::keep_in_order;
+use super::round::{Kept, keep_in_order};
 use super::standstill::{Said, only_conditions};
 use super::status::{Progress, sentence};
 use crate::api::condition::reason;
@@ -292,15 +292,16 @@ async fn held(
     mut message: String,
 ) -> Result<Action, Error> {
     let zone = domain::LandingZone::validate(&observation.zone, &observation.platform);
-    let failed = match zone {
+    let kept = match zone {
         Ok(zone) => keep_in_order(observation, context, memory, &zone).await?,
-        Err(_) => Vec::new(),
+        Err(_) => Kept::default(),
     };
-    for failure in failed {
+    for failure in kept.failed {
         let Failure { key, error } = failure;
         message = format!("{message}; meanwhile {key} cannot be put right: {error}");
     }
-    stuck(observation, context, memory, why, &message).await
+    let again = kept.look_again.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
+    stuck(observation, context, memory, why, &message, again).await
 }
 
 /// Says what somebody has to do, and looks again later: not all that helps can be watched.
@@ -310,6 +311,7 @@ async fn stuck(
     memory: &mut Memory,
     why: &'static str,
     message: &str,
+    again: Duration,
 ) -> Result<Action, Error> {
     let stuck = Progress::Stuck(why);
     let said = Said {
@@ -317,7 +319,7 @@ async fn stuck(
         progress: stuck,
         message: message.to_owned(),
         looked_after: true,
-        look_again: Some(LOOK_AGAIN),
+        look_again: Some(again),
     };
     only_conditions(observation, context, memory, said, |_| {}).await
 }
@@ -365,7 +367,7 @@ async fn finish(
             }
             let message = refused(&format!("{key} cannot be deleted: {error}"));
             let why = reason::DELETION_REFUSED;
-            return stuck(observation, context, memory, why, &message).await;
+            return stuck(observation, context, memory, why, &message, LOOK_AGAIN).await;
         }
     }
     tracing::info!(zone = observation.name, at = %Timestamp::now(), "all of it is deleted");

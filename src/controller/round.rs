@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use super::inheritance;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::plan::{Basis, Change, Plan, plan};
-use super::reconcile::{Error, Observation};
+use super::reconcile::{Error, LOOK_AGAIN, Observation, next};
 use super::released::released;
 use super::rendered::{Rendered, Source};
 use super::report::{remember, report};
@@ -171,6 +172,15 @@ pub(super) async fn carry_out(
     })
 }
 
+/// What came of keeping things in order.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// What could not be put right.
+    pub failed: Vec<Failure>,
+    /// When to look again.
+    pub look_again: Option<Duration>,
+}
+
 /// Puts right what is there, and says what could not be. What is gone stays gone: while nothing else
 /// goes on, somebody may be clearing up by hand.
 pub(super) async fn keep_in_order(
@@ -178,16 +188,26 @@ pub(super) async fn keep_in_order(
     context: &Context,
     memory: &mut Memory,
     zone: &domain::LandingZone,
-) -> Result<Vec<Failure>, Error> {
+) -> Result<Kept, Error> {
     if zone.suspend || zone.stage == Stage::Plan {
-        return Ok(Vec::new());
+        return Ok(Kept::default());
     }
     let Some(mut prepared) = prepare(observation, context, memory, zone)? else {
-        return Ok(Vec::new());
+        return Ok(Kept::default());
     };
     prepared.keep_to_what_is_there(&context.cache.read());
     let round = carry_out(observation, context, memory, zone, prepared).await?;
-    Ok(round.applied.failed)
+    let mut look_again = next(memory, &round, None);
+    let transient = |failure: &Failure| failure.error.is_transient();
+    let (soon_over, failed): (Vec<_>, Vec<_>) =
+        round.applied.failed.into_iter().partition(transient);
+    if !soon_over.is_empty() {
+        look_again = Some(LOOK_AGAIN);
+    }
+    if failed.is_empty() {
+        memory.failures = 0;
+    }
+    Ok(Kept { failed, look_again })
 }
 
 fn render(

@@ -84,13 +84,17 @@ pub(super) async fn invalid(
         format!("nothing was changed, because the declaration is not valid: {sentence}");
     let spec = &observation.zone.spec;
     let is_left_alone = spec.suspend == Some(true) || spec.stage == Some(Stage::Plan);
-    // What was valid last is known unless the operator started since.
+    // What was valid last is known unless the operator started since; what was only planned was never
+    // in force.
     let last = context
         .rendered(&observation.name)
-        .filter(|_| !is_left_alone);
+        .filter(|last| !is_left_alone && last.zone.stage != Stage::Plan);
+    let mut look_again = None;
     if let Some(last) = &last {
         message += "; what was declared before is kept in order meanwhile";
-        for failure in keep_in_order(observation, context, memory, &last.zone).await? {
+        let kept = keep_in_order(observation, context, memory, &last.zone).await?;
+        look_again = kept.look_again;
+        for failure in kept.failed {
             let Failure { key, error } = failure;
             message = format!("{message}; {key} cannot be put right: {error}");
         }
@@ -102,7 +106,7 @@ pub(super) async fn invalid(
         progress: Progress::Stuck(reason::INVALID),
         message,
         looked_after: last.is_some(),
-        look_again: None,
+        look_again,
     };
     only_conditions(observation, context, memory, said, |_| {}).await
 }

@@ -327,14 +327,9 @@ pub async fn follow_zones(
     }
 }
 
-/// Whether a watch failed because its kind is not there.
-pub(super) fn is_missing_kind(error: &str) -> bool {
-    error.contains("404") || error.contains("NotFound") || error.contains("not found")
-}
-
 /// Why a watch of one of our kinds failed, and what helps.
 pub(super) fn explained(error: String, definition: &str) -> String {
-    if is_missing_kind(&error) {
+    if error.contains("404") || error.contains("NotFound") || error.contains("not found") {
         format!("{error}; is the CustomResourceDefinition {definition} installed?")
     } else {
         error

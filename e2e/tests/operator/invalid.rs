@@ -59,5 +59,21 @@ pub async fn what_is_in_force_stays_when_an_edit_is_invalid(fixture: &Fixture) -
     shop.puts_back(&shop.quota(), "deleted", None).await?;
     shop.says("NetworkEnforced", "True", "Calico", &["in place"])
         .await?;
+    // As quickly as ever, however often somebody deletes it.
+    for _ in 0..8 {
+        let boundary = shop.policy("boundary");
+        let former = boundary.uid().await?;
+        boundary.delete().await?;
+        e2e::eventually(
+            std::time::Duration::from_secs(5),
+            "the boundary to be back",
+            async || {
+                let found = boundary.look().await?;
+                let uid = found.map(|found| found["metadata"]["uid"].clone());
+                Ok((uid.is_some() && uid != Some(former.clone())).then_some(()))
+            },
+        )
+        .await?;
+    }
     Ok(())
 }

@@ -233,6 +233,28 @@ async fn restart_writes_nothing(governed: &mut Governed) -> Result<()> {
     .await
 }
 
+/// An operator that is newer than the cluster's definitions.
+async fn without_the_kind_built_in_values_hold((): &()) -> Result<()> {
+    let mut governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(governed.client());
+    let name = LandingZonePlatform::crd_name();
+    definitions.delete(name, &DeleteParams::default()).await?;
+    eventually(PATIENCE, "the kind to be gone", async || {
+        Ok(definitions.get_opt(name).await?.is_none().then_some(()))
+    })
+    .await?;
+    governed.operator.terminate().await?;
+    governed.operator =
+        OperatorProcess::start(&governed.cluster, OperatorOptions::default()).await?;
+    Shop::open(&governed, "kindless").await?;
+    let (_, why) = governed.operator.ready().await?;
+    ensure!(
+        why.contains("landingzoneplatforms.landingzones.dev installed?"),
+        "{why}"
+    );
+    governed.stop().await
+}
+
 async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
     let governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
     let mistakes = [
@@ -292,6 +314,7 @@ fn main() -> ExitCode {
     scenario::run::<()>(scenarios![
         it_holds_for_every_landing_zone within LONG,
         a_restart_in_between_writes_nothing within LONG,
+        without_the_kind_built_in_values_hold within LONG,
         each_mistake_is_refused_with_the_way_out within LONG,
     ])
 }
