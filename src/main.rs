@@ -46,6 +46,10 @@ struct Arguments {
         default_value = "info"
     )]
     log: String,
+    /// Namespace that the operator itself runs in, which a default deny must not cut off; in a pod it finds
+    /// that out itself.
+    #[arg(long, env = "LANDING_ZONE_OPERATOR_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -66,6 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings {
         listen: arguments.listen,
         platform: arguments.platform.platform(),
+        own_namespace: arguments.namespace.or_else(own_namespace),
     };
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -83,6 +88,13 @@ async fn main() -> anyhow::Result<()> {
     Box::pin(run(clients, settings, stop))
         .await
         .with_context(|| format!("failed to serve metrics and health on {listen} (--listen)"))
+}
+
+/// The namespace of the pod that this runs in, as Kubernetes tells every pod; None outside of one.
+fn own_namespace() -> Option<String> {
+    const FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let text = std::fs::read_to_string(FILE).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Watches end by themselves after 290 s: a connection that is silent for longer is dead.

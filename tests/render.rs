@@ -254,6 +254,68 @@ fn the_platform_holds_for_all_files_whatever_their_order() {
 }
 
 #[test]
+fn the_platform_fills_in_what_a_landing_zone_leaves_out() {
+    let platform = format!(
+        "{PLATFORM}  defaults: {{quota: {{pods: \"5\"}}, podSecurity: baseline, \
+         placement: {{nodeSelector: {{pool: shared}}}}}}\n"
+    );
+    let ran = render(&[("a.yaml", APP1), ("p.yaml", &platform)], &["-f", "."]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let quota = |namespace: &str| {
+        let objects = documents(&ran.out).into_iter();
+        let mut quotas = objects.filter(|it| it["kind"] == "ResourceQuota");
+        let found = quotas.find(|it| it["metadata"]["namespace"] == namespace);
+        found.unwrap()["spec"]["hard"].clone()
+    };
+    assert_eq!(quota("app1-ns1")["pods"], "50");
+    assert_eq!(quota("app1-ns2"), serde_json::json!({"pods": "5"}));
+    assert!(
+        ran.out
+            .contains("pod-security.kubernetes.io/enforce: baseline")
+    );
+    assert!(ran.out.contains("pool=shared"), "{}", ran.out);
+}
+
+#[test]
+fn the_address_that_only_the_cluster_knows_is_asked_for() {
+    let platform = format!("{PLATFORM}  dns: {{nodeLocal: true, extraAddresses: [10.0.0.10]}}\n");
+    let ran = render(&[("a.yaml", APP1), ("p.yaml", &platform)], &["-f", "."]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.err.starts_with("note: with dns.nodeLocal"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("list it in dns.extraAddresses"),
+        "{}",
+        ran.err
+    );
+    for address in ["169.254.20.10/32", "10.0.0.10/32"] {
+        assert!(ran.out.contains(address), "{address} is missing");
+    }
+}
+
+#[test]
+fn a_landing_zone_without_required_labels_is_refused_where_they_belong() {
+    let platform = format!("{PLATFORM}  requiredLabels: [costCenter, owner]\n");
+    let err = refused(&[("a.yaml", APP1), ("p.yaml", &platform)], &["-f", "."]);
+    assert!(
+        err.starts_with("./a.yaml:5:1: spec.labels: must have a value for costCenter, owner: add"),
+        "{err}"
+    );
+    let labelled = APP1.replace("spec:\n", "spec:\n  labels: {owner: us}\n");
+    let err = refused(
+        &[("a.yaml", &labelled), ("p.yaml", &platform)],
+        &["-f", "."],
+    );
+    assert!(
+        err.starts_with("./a.yaml:6:3: spec.labels: must have a value for costCenter: add"),
+        "{err}"
+    );
+}
+
+#[test]
 fn what_is_wrong_with_the_platform_is_told() {
     let bad = PLATFORM.replace("10.244.0.0/16", "10.244.0.1/16");
     let err = refused(&[("a.yaml", APP1), ("p.yaml", &bad)], &["-f", "."]);
@@ -270,6 +332,105 @@ fn what_is_wrong_with_the_platform_is_told() {
     assert!(
         err.contains("a platform is declared twice, first in ./a.yaml:1:1"),
         "{err}"
+    );
+}
+
+/// A platform that denies by default, with so many exempt namespaces.
+fn enforcing(exempt: usize) -> String {
+    let names: Vec<String> = (0..exempt)
+        .map(|number| format!("exempt-{number}"))
+        .collect();
+    let names = names.join(", ");
+    PLATFORM.to_owned()
+        + "  defaultDeny: {stage: Enforce}\n"
+        + &format!("  exempt: {{namespaces: [{names}]}}\n")
+}
+
+#[test]
+fn the_default_deny_of_the_platform_is_printed() {
+    let platform = enforcing(2);
+    let flags = ["-f", ".", "--tiers=false"];
+    let alone = render(&[("p.yaml", &platform)], &flags);
+    assert_eq!((alone.code, alone.err.as_str()), (0, ""));
+    let printed = documents(&alone.out);
+    let names: Vec<_> = printed
+        .iter()
+        .map(|policy| policy["metadata"]["name"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "default.landing-zones-dns",
+        "default.landing-zones-default-deny",
+    ];
+    assert_eq!(names, expected);
+    assert!(alone.out.contains("'exempt-1'"), "{}", alone.out);
+    // Before the landing zones, whose names come after it in the alphabet or not.
+    let both = render(&[("a.yaml", APP1), ("p.yaml", &platform)], &flags);
+    assert!(both.out.starts_with(&alone.out), "{}", both.out);
+
+    let off = platform.replace("Enforce", "Off");
+    let off = render(&[("a.yaml", APP1), ("p.yaml", &off)], &flags);
+    assert!(
+        !off.out.contains("landing-zones-default-deny"),
+        "{}",
+        off.out
+    );
+}
+
+#[test]
+fn a_default_deny_that_is_observed_is_printed_where_it_depends_on_nobody() {
+    let platform = enforcing(2).replace("Enforce", "Observe");
+    let ran = |version: &str| {
+        let version = format!("--calico-version={version}");
+        let ran = render(&[("p.yaml", &platform)], &["-f", ".", version.as_str()]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran
+    };
+    let staged = ran("3.31");
+    assert_eq!(staged.err, "");
+    let kinds = |kind: &str| staged.out.matches(&format!("kind: {kind}\n")).count();
+    assert_eq!(
+        (
+            kinds("StagedGlobalNetworkPolicy"),
+            kinds("GlobalNetworkPolicy")
+        ),
+        (2, 0)
+    );
+    let logged = ran("3.29");
+    assert_eq!(logged.err, "");
+    assert!(
+        logged
+            .out
+            .contains("landingzones-baseline.landing-zones-observe")
+    );
+    let one_tier = ran("3.28");
+    assert!(
+        one_tier
+            .err
+            .starts_with("note: ./p.yaml:1:1: spec.defaultDeny: ")
+    );
+    assert!(!one_tier.out.contains("landing-zones-"), "{}", one_tier.out);
+}
+
+#[test]
+fn a_default_deny_that_cannot_be_is_told() {
+    let platform = enforcing(100);
+    let err = refused(&[("p.yaml", &platform)], &["-f", ".", "--tiers=false"]);
+    assert!(err.starts_with("./p.yaml:1:1: spec.exempt: "), "{err}");
+    assert!(err.contains("characters too many"), "{err}");
+    let tiers = render(&[("p.yaml", &platform)], &["-f", ".", "--tiers=true"]);
+    assert_eq!((tiers.code, tiers.err.as_str()), (0, ""));
+    assert!(
+        tiers
+            .out
+            .contains("landingzones-baseline.landing-zones-exempt-names")
+    );
+    let files = [("a.yaml", APP1), ("p.yaml", platform.as_str())];
+    let kubernetes = render(&files, &["-f", ".", "--flavour=kubernetes"]);
+    assert_eq!(kubernetes.code, 0, "{}", kubernetes.err);
+    assert!(
+        kubernetes.err.contains("needs Calico's own kinds"),
+        "{}",
+        kubernetes.err
     );
 }
 

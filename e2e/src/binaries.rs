@@ -155,6 +155,15 @@ pub fn felix(progress: &Progress) -> Result<PathBuf> {
     Ok(folder.join("calico-felix"))
 }
 
+/// Whether Calico's Felix is there without a build.
+///
+/// # Errors
+/// Where what decides that cannot be read.
+pub fn has_felix() -> Result<bool> {
+    let finished = workspace::state().join("bin").join(FELIX.pins()?.key());
+    Ok(finished.is_dir())
+}
+
 /// `calicoctl`; built first where it is not there.
 ///
 /// Blocks for some seconds when it builds: call it from a thread that may.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::{Api, Client};
 use landing_zone_operator::api::{LandingZone, LandingZoneStatus};
 use serde_json::Value;
@@ -46,12 +46,32 @@ pub struct Governed {
 impl Governed {
     /// Starts a cluster with Calico's kinds, ours, and the operator, and waits until it is ready.
     pub async fn start(calico: Calico, options: OperatorOptions) -> Result<Self> {
-        let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+        Self::start_among(calico, options, Vec::new()).await
+    }
+
+    /// The same, with objects that were in the cluster before the operator and its rules on admission.
+    pub async fn start_among(
+        calico: Calico,
+        options: OperatorOptions,
+        older: Vec<DynamicObject>,
+    ) -> Result<Self> {
+        Self::start_in(ClusterOptions::default(), calico, options, older).await
+    }
+
+    /// The same, in a cluster of another kind.
+    pub async fn start_in(
+        cluster: ClusterOptions,
+        calico: Calico,
+        options: OperatorOptions,
+        older: Vec<DynamicObject>,
+    ) -> Result<Self> {
+        let cluster = LocalCluster::start(cluster).await?;
         install_calico(&cluster.client(), calico).await?;
         let calico_api_server = match calico {
             Calico::Aggregated => Some(serve_v3(&cluster).await?),
             _ => None,
         };
+        install::apply_objects(&cluster.client(), older).await?;
         install::install_operator_manifests(&cluster.client()).await?;
         let operator = OperatorProcess::start(&cluster, options).await?;
         operator.wait_until_ready(CONVERGED).await?;

@@ -217,7 +217,7 @@ impl<C: Shared> Stage<C> {
             return Outcome::Failed(describe(&error));
         }
         Outcome::Failed(format!(
-            "{}\n\nthe end of the logs:\n{logs}",
+            "the end of the logs:\n{logs}\n\n{}",
             describe(&error)
         ))
     }

@@ -15,6 +15,7 @@ use e2e::{
     binaries::{OperatorBinaries, Profile},
     eventually,
     install::{apply_objects, install_calico_crds, parse_manifests},
+    prerequisites::PacketFilter,
     process::{command_that_dies_with_us, last_lines, spawn},
     scenario::{self, Shared},
     scenarios,
@@ -57,8 +58,18 @@ fn main() -> ExitCode {
 }
 
 async fn a_demo_shows_everything_and_ends_well(fixture: &Fixture) -> Result<()> {
-    let page = read(run(fixture, &[], None).await?)?;
+    let page = read(run(fixture, &["--packets"], None).await?)?;
     ensure!(page.code == Some(0), "{page}");
+    let matrix = match tokio::task::spawn_blocking(PacketFilter::ensure).await?? {
+        PacketFilter::Ready => [
+            "✓ Nothing is denied: everybody reaches everybody.",
+            "✓ What the file declares gets through, and DNS.",
+        ],
+        PacketFilter::OutOfReach(_) => ["Who reaches whom is not shown"; 2],
+    };
+    for line in matrix {
+        ensure!(page.text.contains(line), "no {line:?} in:\n{page}");
+    }
     for line in [
         "application2  code application2, stage Enforce, policies as crd.projectcalico.org/v1",
         "frontend → backend TCP 8080",

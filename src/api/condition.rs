@@ -10,8 +10,18 @@ pub const STALLED: &str = "Stalled";
 pub const NAMESPACES_READY: &str = "NamespacesReady";
 /// The policies are in the cluster, in a flavour that something enforces.
 pub const NETWORK_ENFORCED: &str = "NetworkEnforced";
+/// The API server puts the declared placement into pods, as a pod that was not created has shown.
+pub const PLACEMENT_ENFORCED: &str = "PlacementEnforced";
+/// Everything that is declared to cross the boundary is open.
+pub const CROSSINGS_OPEN: &str = "CrossingsOpen";
 /// Another writer keeps changing an owned object back.
 pub const CONTESTED: &str = "Contested";
+/// The default deny of the platform is in the stage that it declares.
+pub const DEFAULT_DENY_READY: &str = "DefaultDenyReady";
+/// Of the platform: it is known which ranges pods get their addresses from.
+pub const POD_RANGES_KNOWN: &str = "PodRangesKnown";
+/// Of a platform with `dns.nodeLocal`: every address of NodeLocal DNSCache is known and allowed.
+pub const NODE_LOCAL_DNS_ALLOWED: &str = "NodeLocalDnsAllowed";
 
 /// Reasons of the conditions above. Each is one word that a script can match.
 pub mod reason {
@@ -39,8 +49,24 @@ pub mod reason {
     pub const KUBERNETES_POLICIES_ONLY: &str = "KubernetesPoliciesOnly";
     /// Nothing in the cluster is known to enforce policies.
     pub const NO_ENFORCING_PLUGIN: &str = "NoEnforcingPlugin";
+    /// The stage is Observe, as declared: nothing is denied, and what would be is recorded.
+    pub const OBSERVED: &str = "Observed";
     /// Policies are not all in place yet.
     pub const POLICIES_PENDING: &str = "PoliciesPending";
+    /// The API server adds the placement to pods.
+    pub const ADDED_TO_PODS: &str = "AddedToPods";
+    /// No node has what the placement asks for, at present.
+    pub const NO_NODE: &str = "NoNode";
+    /// The nodes that the placement admits are in fewer availability zones than it asks for.
+    pub const FEW_AVAILABILITY_ZONES: &str = "FewAvailabilityZones";
+    /// The API server leaves something of the placement out.
+    pub const NOT_ADDED_TO_PODS: &str = "NotAddedToPods";
+    /// The API server refused the pod that would have shown it.
+    pub const TEST_REFUSED: &str = "TestRefused";
+    /// Something that is declared to cross the boundary is closed; the message says why.
+    pub const CROSSINGS_CLOSED: &str = "CrossingsClosed";
+    /// All is open, and there is something to know about it.
+    pub const CROSSINGS_REMARKED: &str = "CrossingsRemarked";
     /// Some declared namespaces are somebody else's, and outside the boundary.
     pub const NAMESPACES_WITHHELD: &str = "NamespacesWithheld";
     /// Somebody else writes the same fields.
@@ -51,6 +77,30 @@ pub mod reason {
     pub const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
     /// The operator may not look into the landing zone's namespaces or delete them.
     pub const DELETION_REFUSED: &str = "DeletionRefused";
+    /// The platform declares it.
+    pub const DECLARED: &str = "Declared";
+    /// The operator was started with it.
+    pub const TOLD: &str = "Told";
+    /// Calico's enabled pools of addresses say so.
+    pub const IP_POOLS: &str = "IPPools";
+    /// The Nodes say so.
+    pub const NODES: &str = "Nodes";
+    /// Nobody says so.
+    pub const NOT_FOUND: &str = "NotFound";
+    /// The Service is there.
+    pub const SERVICE_FOUND: &str = "ServiceFound";
+    /// The Service is not there, or has no address.
+    pub const SERVICE_MISSING: &str = "ServiceMissing";
     /// The landing zone's namespaces are being deleted.
     pub const DELETING: &str = "Deleting";
+    /// The default deny denies nothing, as declared.
+    pub const OFF: &str = "Off";
+    /// The default deny is in force.
+    pub const ENFORCING: &str = "Enforcing";
+    /// The default deny would cut off what the cluster itself depends on.
+    pub const WOULD_CUT_OFF: &str = "WouldCutOff";
+    /// The exempt namespaces have no room in a selector.
+    pub const EXEMPTIONS_TOO_LONG: &str = "ExemptionsTooLong";
+    /// The default deny needs Calico's own kinds.
+    pub const NO_CALICO: &str = "NoCalico";
 }

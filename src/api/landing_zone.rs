@@ -24,6 +24,8 @@ use super::{
     doc = "What one application gets in a shared cluster: its namespaces with quotas, limits, access and placement, and the network boundary around them.",
     validation = Rule::new("self.metadata.name.size() <= 40").message(schema::about("metadata.name", rule::TOO_LONG)),
     validation = Rule::new("!self.metadata.name.contains('.')").message(schema::about("metadata.name", rule::DNS_LABEL)),
+    validation = schema::not_itself("egress", "to"),
+    validation = schema::not_itself("ingress", "from"),
     printcolumn(
         name = "Code",
         type_ = "string",
@@ -85,6 +87,8 @@ use super::{
 #[x_kube(
     validation = schema::flow_zones("from"),
     validation = schema::flow_zones("to"),
+    validation = schema::crossing_zones("egress", "from"),
+    validation = schema::crossing_zones("ingress", "to"),
     validation = schema::access_zones(),
     validation = schema::all_bounded(),
     validation = schema::within_total()
@@ -123,8 +127,8 @@ pub struct LandingZoneSpec {
     #[schemars(schema_with = "schema::labels")]
     pub labels: BTreeMap<String, String>,
     /// The most that the quotas of all namespaces may add up to, by resource, for instance
-    /// requests.cpu: "12". Every namespace must have a quota for each resource named here, since a
-    /// namespace without one could use any amount.
+    /// requests.cpu: "12". Every namespace must have a quota for each resource named here, its own or
+    /// the platform's default, since a namespace without one could use any amount.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quota")]
     pub quota_total: BTreeMap<String, QuantityText>,
@@ -137,21 +141,25 @@ pub struct LandingZoneSpec {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into(), "role".into()]))]
     pub access: Vec<AccessEntry>,
-    /// Which nodes the pods run on; any when left out.
+    /// Which nodes the pods run on; what the platform says when left out, otherwise any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
-    /// Who may talk to whom inside the landing zone. Its boundary needs no declaration: it is
-    /// always held.
+    /// Who may talk to whom inside the landing zone, and what crosses its boundary. The boundary
+    /// itself needs no declaration: it is always held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
 }
 
 /// How far the landing zone is put into force. Plan says in status what would be done and changes
-/// nothing. Enforce does it, and is meant when this is left out.
+/// nothing. Observe creates or adopts the namespaces and hands out access, denies nothing, and records
+/// what would be denied; quotas, limits and placement wait. Enforce does it all, and is meant when this
+/// is left out.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
     /// Says what it would do, changes nothing.
     Plan,
+    /// Denies nothing, and records what would be denied.
+    Observe,
     /// Applies everything.
     #[default]
     Enforce,

@@ -8,6 +8,9 @@
 
 mod access;
 pub mod condition;
+mod crossing;
+mod default_deny;
+mod defaults;
 mod landing_zone;
 pub mod names;
 mod namespace;
@@ -17,20 +20,34 @@ mod platform;
 mod quantity_text;
 pub mod rule;
 mod schema;
+mod shared_service;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use access::{AccessEntry, SubjectKind};
+pub use crossing::{
+    CrossingDirection, CrossingEnd, CrossingState, CrossingStatus, EgressCrossing, EgressPeer,
+    IngressCrossing, IngressPeer, OpenedCrossing, RangeAcknowledgement,
+};
+pub use default_deny::{DefaultDeny, DefaultDenyStage, Exempt, ExemptSelector};
+pub use defaults::PlatformDefaults;
 pub use landing_zone::{AdoptionPolicy, DeletePolicy, LandingZone, LandingZoneSpec, Stage};
 pub use namespace::{ContainerLimits, NamespaceSpec, PodSecurity, PrivilegedAcknowledgement};
 pub use network::{Flow, FlowEnd, IntraZone, Network, PodSelector, Port, Protocol};
-pub use placement::{Placement, Toleration, TolerationEffect, TolerationOperator};
+pub use placement::{
+    NodeOperator, NodeRequirement, Placement, Spread, Toleration, TolerationEffect,
+    TolerationOperator, WhenUnsatisfiable,
+};
 pub use platform::{
-    LandingZonePlatform, LandingZonePlatformSpec, LandingZonePlatformStatus, PlatformAccess,
-    PlatformDns, PlatformNetwork, PlatformValues,
+    LandingZonePlatform, LandingZonePlatformSpec, LandingZonePlatformStatus, NetworkPlugin,
+    PlatformAccess, PlatformDns, PlatformNetwork, PlatformValues, PodCidrsSource,
 };
 pub use quantity_text::QuantityText;
+pub use shared_service::{
+    Destination, DestinationInForce, ExpiredCrossings, Preset, ServiceAudience, ServiceDirection,
+    ServicePeer, ServicePeerInForce, SharedService, SharedServiceInForce,
+};
 pub use status::{
     DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState, NamespaceStatus,
     ReleasedNamespace,

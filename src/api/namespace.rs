@@ -41,18 +41,18 @@ pub struct NamespaceSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::annotations")]
     pub annotations: BTreeMap<String, String>,
-    /// Pod Security standard; restricted when left out.
+    /// Pod Security standard; what the platform says when left out, otherwise restricted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
     /// The acknowledgement that a privileged namespace needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledge: Option<PrivilegedAcknowledgement>,
     /// Hard limits of the namespace's ResourceQuota, by resource, for instance requests.cpu: "4",
-    /// requests.memory: 8Gi or pods: "50".
+    /// requests.memory: 8Gi or pods: "50". What the platform says when left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quota")]
     pub quota: BTreeMap<String, QuantityText>,
-    /// Defaults and bounds for each container.
+    /// Defaults and bounds for each container; what the platform says when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ContainerLimits>,
 }

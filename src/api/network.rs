@@ -1,4 +1,4 @@
-//! Who may talk to whom inside a landing zone.
+//! Who may talk to whom inside a landing zone, and across its boundary.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{rule, schema};
+use super::{EgressCrossing, IngressCrossing, rule, schema};
 
-/// Who may talk to whom inside the landing zone.
+/// Who may talk to whom inside the landing zone, and across its boundary.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Network {
@@ -21,6 +21,24 @@ pub struct Network {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub flows: Vec<Flow>,
+    /// Shared services of the platform that the landing zone uses or is reached from, besides those
+    /// that are for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = schema::each_name())]
+    pub shared_services: Vec<String>,
+    /// What pods of the landing zone may open connections to outside of it. One to another landing
+    /// zone opens only when that one declares it as ingress, and on the ports that both name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub egress: Vec<EgressCrossing>,
+    /// Which other landing zones may open connections to pods of this one, where they declare it as
+    /// egress.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub ingress: Vec<IngressCrossing>,
 }
 
 /// Whether pods of one zone may talk freely once flows are declared: Allow, which is meant when
@@ -56,14 +74,7 @@ pub struct Flow {
     /// Destination ports; all ports of all protocols when left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(
-        merge_strategy = ListMerge::Atomic,
-        validation = Rule::new(
-            "self.all(p, self.exists_one(q, q.protocol == p.protocol && q.port == p.port && \
-             (has(q.endPort) ? q.endPort : q.port) == (has(p.endPort) ? p.endPort : p.port)))"
-        )
-        .message(schema::about("a port", rule::TWICE))
-    )]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = schema::distinct_ports())]
     pub ports: Vec<Port>,
 }
 

@@ -21,6 +21,82 @@ pub struct Placement {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub tolerations: Vec<Toleration>,
+    /// What a node's labels must say besides, all of it: for several node pools, or some availability
+    /// zones. It needs Kubernetes 1.36 and the policy in config/placement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub node_affinity: Vec<NodeRequirement>,
+    /// How pods of one workload spread over availability zones; as the scheduler likes when left out. It
+    /// needs Kubernetes 1.36 and the policy in config/placement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// In how many availability zones the nodes should be that pods may run on, 1 to 10: fewer are told in the
+    /// condition PlacementEnforced, and change nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub min_availability_zones: Option<u8>,
+}
+
+/// What a label of a node must say.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.operator == 'Exists' || has(self.values) && self.values.size() > 0")
+        .message(schema::about("values", rule::NO_VALUES))
+        .field_path(".values"),
+    validation = Rule::new("self.operator != 'Exists' || !has(self.values) || self.values.size() == 0")
+        .message(schema::about("values", rule::EXISTS_WITH_VALUES))
+        .field_path(".values")
+)]
+pub struct NodeRequirement {
+    /// Key of the label, for instance kubernetes.azure.com/agentpool or topology.kubernetes.io/zone.
+    #[schemars(length(max = 317))]
+    #[x_kube(
+        validation = Rule::new("self != '' && !format.qualifiedName().validate(self).hasValue()")
+            .message(rule::QUALIFIED_NAME)
+    )]
+    pub key: String,
+    /// How the label compares with the values.
+    pub operator: NodeOperator,
+    /// Values of the label; none with operator Exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 63)))]
+    #[x_kube(
+        merge_strategy = ListMerge::Atomic,
+        validation = Rule::new("self.all(it, !format.labelValue().validate(it).hasValue())")
+            .message(rule::LABEL_VALUE)
+    )]
+    pub values: Vec<String>,
+}
+
+/// How a node's label compares with values.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NodeOperator {
+    /// It is there and is one of them.
+    In,
+    /// It is none of them, or not there.
+    NotIn,
+    /// It is there, whatever it says.
+    Exists,
+}
+
+/// How pods spread over availability zones.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Spread {
+    /// What becomes of a pod that would make one availability zone have two pods of its workload more than
+    /// another.
+    pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+/// What becomes of a pod that does not spread.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhenUnsatisfiable {
+    /// It waits.
+    DoNotSchedule,
+    /// It goes where it makes the least difference.
+    ScheduleAnyway,
 }
 
 /// A taint that pods tolerate.
@@ -62,7 +138,7 @@ pub struct Toleration {
 
 /// How the value compares with the taint's: Equal, which is meant when this is left out, or Exists,
 /// which takes any value.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TolerationOperator {
     /// The values are equal.
     #[default]
@@ -72,7 +148,7 @@ pub enum TolerationOperator {
 }
 
 /// Effect of the taint; every effect when left out.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TolerationEffect {
     /// Pods without the toleration are not scheduled.
     NoSchedule,

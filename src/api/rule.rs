@@ -42,6 +42,13 @@ pub const PRIVILEGED: &str = "lets pods onto the host's network, outside every n
 /// An acknowledgement without a privileged namespace.
 pub const NOT_PRIVILEGED: &str = "belongs to podSecurity: privileged only: remove it";
 
+/// What is dangerous for one namespace, for all of them.
+pub const PRIVILEGED_BY_DEFAULT: &str = "lets pods onto the host's network, outside every network \
+    policy: use baseline, and privileged in the namespaces that need it";
+/// A label that is asked for and that nobody can set.
+pub const UNSETTABLE_LABEL: &str = "is a key that no landing zone can set, since the operator, \
+    Kubernetes or a GitOps tool does: remove it";
+
 /// A quantity that does not parse.
 pub const QUANTITY: &str =
     "is not a quantity: write a number with an optional unit, like 4, 500m or 8Gi";
@@ -61,6 +68,10 @@ pub const OVERCOMMIT: &str = "must equal the default limit (max, where there is 
 /// A namespace without a quota for something that quotaTotal bounds.
 pub const UNBOUNDED: &str = "must bound every resource that quotaTotal bounds: add it to the \
     namespace's quota, or remove it from quotaTotal";
+/// A namespace with the platform's default quota, which has none for something that quotaTotal bounds.
+pub const UNBOUNDED_BY_DEFAULT: &str = "is left out, so that the platform's default quota holds, which \
+    does not bound every resource that quotaTotal bounds: write a quota, or remove the resource from \
+    quotaTotal";
 /// Quotas that add up to more than quotaTotal.
 pub const OVER_TOTAL: &str = "is less than the quotas of all namespaces, added up: lower them, or \
     raise quotaTotal";
@@ -84,6 +95,13 @@ pub const TOLERATES_SYSTEM_POOL: &str = "is the taint of the system node pool, w
 pub const EXISTS_WITH_VALUE: &str =
     "has no meaning with operator Exists: remove it, or use operator Equal";
 
+/// A requirement that compares with nothing.
+pub const NO_VALUES: &str = "must not be empty with operator In or NotIn: name at least one value, or \
+    use operator Exists";
+/// A requirement that has values and asks for none.
+pub const EXISTS_WITH_VALUES: &str =
+    "have no meaning with operator Exists: remove them, or use operator In";
+
 /// A zone that no namespace has.
 pub const UNKNOWN_ZONE: &str = "is not the zone of any namespace: correct it, or add a namespace \
     with this zone";
@@ -98,6 +116,58 @@ pub const LONG_SELECTOR: &str = "must be at most 8 labels, whose keys and values
 /// A flow that leads from a zone to itself.
 pub const SELF_FLOW: &str = "leads from a zone to itself: add a podSelector to from or to, or \
     remove the flow and use intraZone: Allow, which lets a zone's pods talk freely";
+/// A peer that is none, or several.
+pub const ONE_PEER: &str = "must name exactly one of landingZone, cidrs, destination and apiServer: \
+    write one entry for each";
+/// A peer of a shared service that is none, or several.
+pub const ONE_SERVICE_PEER: &str = "must name exactly one of namespaceSelector, cidrs and nodes: \
+    write one entry for each";
+/// Pods of no namespaces.
+pub const PODS_OF_NOBODY: &str = "belongs to namespaceSelector: remove it, or say which namespaces";
+/// A shared service that has the name of a preset.
+pub const PRESET_NAME: &str = "is the name of a preset that is listed, too: choose another name";
+/// A shared service on nodes whose addresses nobody knows.
+pub const NODES_UNKNOWN: &str = "means the nodes, whose addresses are not known: list their subnets \
+    in network.nodeCidrs";
+/// A zone or pods of what has none.
+pub const ZONE_OF_NOBODY: &str = "zone and podSelector belong to landingZone: remove them, or name \
+    the landing zone";
+/// Exceptions from nothing.
+pub const EXCEPT_OF_NOTHING: &str = "belongs to cidrs: remove it";
+/// Exceptions that lie elsewhere.
+pub const EXCEPT_OUTSIDE: &str = "lies outside of cidrs, so that it excepts nothing: remove or \
+    correct it";
+/// Ports of the API server.
+pub const API_SERVER_PORTS: &str =
+    "must be left out with apiServer, which has its own: remove them";
+/// A flag that is only ever true.
+pub const ONLY_TRUE: &str = "must be true: remove the entry instead";
+/// A landing zone that names itself.
+pub const OWN_LANDING_ZONE: &str = "is this landing zone itself: declare a flow instead";
+/// A range that reaches most of the internet.
+pub const ALL_ADDRESSES: &str = "reaches most of the internet: name narrower ranges (from /8 on, \
+    IPv6 from /16 on), or add acknowledge: AllAddresses";
+/// A range that is Azure's own.
+pub const METADATA_SERVICE: &str = "holds Azure's metadata service (169.254.169.254, 168.63.129.16), \
+    which gives out identity tokens: remove it, or add acknowledge: MetadataService";
+/// Longest prefix of an IPv4 range that reaches most of the internet: 10.0.0.0/8 is a company's own.
+pub const NARROWEST_WIDE_V4: u8 = 7;
+/// Longest prefix of an IPv6 range that reaches most of the internet.
+pub const NARROWEST_WIDE_V6: u8 = 15;
+/// Azure's addresses that give pods more than data: the instance metadata service (identity tokens)
+/// and the wire server (Azure documentation, "What is IP address 168.63.129.16?").
+pub const METADATA_ADDRESSES: [&str; 2] = ["169.254.169.254", "168.63.129.16"];
+/// Shortest prefix of a range that means a metadata address which it holds; wider ranges leave it out.
+pub const WIDEST_METADATA_RANGE: u8 = 24;
+/// A day that is none.
+pub const DATE: &str = "is not a day: write it like 2027-06-30";
+/// A selector of exempt namespaces that selects everything.
+pub const EMPTY_EXEMPT_SELECTOR: &str = "must name at least one label: leave selector out to exempt \
+    namespaces by name only";
+/// A selector of exempt namespaces with more labels than [`SELECTOR_LABELS`], or longer ones than
+/// [`SELECTOR_LENGTH`].
+pub const LONG_EXEMPT_SELECTOR: &str = "must be at most 8 labels, whose keys and values together have \
+    at most 800 characters, or Calico cannot take the selector: give the namespaces one label";
 /// A selector that selects everything.
 pub const EMPTY_SELECTOR: &str = "must name at least one label: leave podSelector out to mean all \
     pods of the zone";
@@ -183,6 +253,10 @@ pub const BUILT_IN_EXEMPT_NAMESPACES: &[&str] = &[
     "landing-zone-system",
     "tigera-operator",
 ];
+
+/// Labels, with whatever value, that AKS puts on the namespaces of its own add-ons: no cluster-wide
+/// rule may cut them off (facts from AKS's documentation).
+pub const EXEMPT_MARKERS: &[&str] = &["control-plane", "kubernetes.azure.com/managedby"];
 
 /// Resources of a quota that are measured and need no domain in their names.
 pub const MEASURED_RESOURCES: &[&str] = &[

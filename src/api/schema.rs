@@ -6,13 +6,15 @@
 
 use kube::core::Rule;
 use kube::core::cel::Message;
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::rule::{self, ReservedKeys};
 
 /// Most entries of a map.
 const ENTRIES: u32 = 32;
+/// Most entries of a map that selects pods.
+const SELECTED: u32 = 16;
 
 /// Labels for namespaces.
 pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
@@ -36,13 +38,25 @@ pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
 /// Labels that a pod must have, at least one.
 pub(super) fn pod_selector(_: &mut SchemaGenerator) -> Schema {
     let some = Rule::new("self.size() > 0").message(rule::EMPTY_SELECTOR);
-    let short = Rule::new(format!(
+    let short = short(rule::LONG_SELECTOR);
+    bounded_map(SELECTED, &label(), &[keys(), some, short])
+}
+
+/// Labels that an exempt namespace must have, at least one.
+pub(super) fn exempt_selector(_: &mut SchemaGenerator) -> Schema {
+    let some = Rule::new("self.size() > 0").message(rule::EMPTY_EXEMPT_SELECTOR);
+    let short = short(rule::LONG_EXEMPT_SELECTOR);
+    bounded_map(SELECTED, &label(), &[keys(), some, short])
+}
+
+/// Labels that fit into a selector of Calico.
+fn short(text: &str) -> Rule {
+    Rule::new(format!(
         "self.size() <= {} && self.map(k, k.size() + self[k].size()).sum() <= {}",
         rule::SELECTOR_LABELS,
         rule::SELECTOR_LENGTH
     ))
-    .message(rule::LONG_SELECTOR);
-    map(&label(), &[keys(), some, short])
+    .message(text)
 }
 
 /// Hard limits of a quota.
@@ -94,14 +108,120 @@ pub(super) fn each_role() -> Rule {
         .message(rule::ROLE)
 }
 
+/// Keys of labels.
+pub(super) fn each_key() -> Rule {
+    keys()
+}
+
+/// Keys of labels that a landing zone can set.
+pub(super) fn each_settable() -> Rule {
+    let reserved: Vec<String> = rule::RESERVED_KEYS.iter().map(is_reserved).collect();
+    each(
+        &format!("!({})", reserved.join(" || ")),
+        rule::UNSETTABLE_LABEL,
+    )
+}
+
+/// What a status tells: it repeats no rule, since those have been kept, and the API server counts what
+/// each would cost.
+pub(super) fn told<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<Option<T>>().to_value();
+    forget_rules(&mut schema);
+    Schema::try_from(schema).unwrap_or_default()
+}
+
+fn forget_rules(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.remove("x-kubernetes-validations");
+            fields.values_mut().for_each(forget_rules);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_rules),
+        _ => {}
+    }
+}
+
+/// Labels as a status tells them.
+pub(super) fn told_labels(_: &mut SchemaGenerator) -> Schema {
+    map(&json!({"type": "string", "maxLength": 63}), &[])
+}
+
+/// Whether a range `r` reaches most of the internet.
+pub(super) fn wide_range() -> String {
+    format!(
+        "cidr(r).prefixLength() < (cidr(r).ip().family() == 4 ? {} : {})",
+        rule::NARROWEST_WIDE_V4 + 1,
+        rule::NARROWEST_WIDE_V6 + 1
+    )
+}
+
+/// Whether a range `r` is little more than one of Azure's own addresses.
+pub(super) fn metadata_range() -> String {
+    let holds: Vec<String> = rule::METADATA_ADDRESSES
+        .iter()
+        .map(|address| format!("cidr(r).containsIP('{address}')"))
+        .collect();
+    format!(
+        "cidr(r).prefixLength() >= {} && ({})",
+        rule::WIDEST_METADATA_RANGE,
+        holds.join(" || ")
+    )
+}
+
+/// Ranges of which `seldom_meant` holds are acknowledged.
+pub(super) fn acknowledged(seldom_meant: &str, by: &str, text: &str) -> Rule {
+    let meant = format!("has(self.acknowledge) && self.acknowledge == '{by}'");
+    let found = format!("isCIDR(r) && {seldom_meant}");
+    Rule::new(format!(
+        "!has(self.to.cidrs) || ({meant}) || !self.to.cidrs.exists(r, {found})"
+    ))
+    .message(after(
+        &format!("self.name + ': ' + self.to.cidrs.filter(r, {found})[0]"),
+        text,
+    ))
+    .field_path(".to.cidrs")
+}
+
+/// A day.
+pub(super) fn date() -> Rule {
+    Rule::new("!format.date().validate(self).hasValue()").message(rule::DATE)
+}
+
+/// Ports that stand once each.
+pub(super) fn distinct_ports() -> Rule {
+    Rule::new(
+        "self.all(p, self.exists_one(q, q.protocol == p.protocol && q.port == p.port && \
+         (has(q.endPort) ? q.endPort : q.port) == (has(p.endPort) ? p.endPort : p.port)))",
+    )
+    .message(about("a port", rule::TWICE))
+}
+
 /// A name of at most 40 characters.
 pub(super) fn short_name() -> Rule {
     Rule::new(format!("self.size() <= {}", rule::LONGEST_NAME)).message(rule::TOO_LONG)
 }
 
+/// Names that are DNS labels of at most 40 characters.
+pub(super) fn each_name() -> Rule {
+    let is_name = format!(
+        "n.size() <= {} && !format.dns1123Label().validate(n).hasValue()",
+        rule::LONGEST_NAME
+    );
+    Rule::new(format!("self.all(n, {is_name})")).message(about("a name", rule::DNS_LABEL))
+}
+
 /// A DNS label.
 pub(super) fn dns_label() -> Rule {
     Rule::new("!format.dns1123Label().validate(self).hasValue()").message(rule::DNS_LABEL)
+}
+
+/// Names that are DNS labels.
+pub(super) fn each_dns_label() -> Rule {
+    let good = "!format.dns1123Label().validate(n).hasValue()";
+    Rule::new(format!("self.all(n, {good})")).message(after(
+        &format!("self.filter(n, !({good}))[0]"),
+        rule::DNS_LABEL,
+    ))
 }
 
 /// A label value that is not empty.
@@ -184,6 +304,36 @@ pub(super) fn flow_zones(end: &str) -> Rule {
     .field_path(".network.flows")
 }
 
+/// No crossing leads to the landing zone that declares it.
+pub(super) fn not_itself(list: &str, peer: &str) -> Rule {
+    let name = "self.metadata.name";
+    Rule::new(format!(
+        "!has(self.spec.network) || !has(self.spec.network.{list}) || \
+         self.spec.network.{list}.all(c, !has(c.{peer}.landingZone) || c.{peer}.landingZone != {name})"
+    ))
+    .message(after(
+        &format!("'spec.network.{list}: ' + {name}"),
+        rule::OWN_LANDING_ZONE,
+    ))
+}
+
+/// Every zone of this landing zone that a crossing names is the zone of a namespace.
+pub(super) fn crossing_zones(list: &str, end: &str) -> Rule {
+    let known = format!(
+        "!has(c.{end}) || !has(c.{end}.zone) || self.namespaces.exists(n, n.zone == c.{end}.zone)"
+    );
+    let entries = format!("self.network.{list}");
+    let stray = format!("{entries}[{entries}.transformList(i, c, !({known}), i)[0]]");
+    Rule::new(format!(
+        "!has(self.network) || !has(self.network.{list}) || self.network.{list}.all(c, {known})"
+    ))
+    .message(after(
+        &format!("'{list} ' + {stray}.name + ', {end}.zone'"),
+        rule::UNKNOWN_ZONE,
+    ))
+    .field_path(format!(".network.{list}"))
+}
+
 /// Every zone that an access entry names is the zone of a namespace.
 pub(super) fn access_zones() -> Rule {
     let known = "!has(a.zones) || sets.contains(self.namespaces.map(n, n.zone), a.zones)";
@@ -197,9 +347,10 @@ pub(super) fn access_zones() -> Rule {
         .field_path(".access")
 }
 
-/// Every namespace has a quota for each resource that has a total.
+/// Every namespace that has a quota has one for each resource that has a total. Of the others only the
+/// operator knows what they get by default.
 pub(super) fn all_bounded() -> Rule {
-    let bounded = "has(n.quota) && r in n.quota";
+    let bounded = "!has(n.quota) || n.quota.size() == 0 || r in n.quota";
     Rule::new(format!(
         "!has(self.quotaTotal) || self.quotaTotal.all(r, self.namespaces.all(n, {bounded}))"
     ))
@@ -248,9 +399,13 @@ pub(super) fn after(subject: &str, text: &str) -> Message {
 const QUALIFIED: &str = "!format.qualifiedName().validate(k).hasValue()";
 
 fn map(value: &Value, rules: &[Rule]) -> Schema {
+    bounded_map(ENTRIES, value, rules)
+}
+
+fn bounded_map(entries: u32, value: &Value, rules: &[Rule]) -> Schema {
     json_schema!({
         "type": "object",
-        "maxProperties": ENTRIES,
+        "maxProperties": entries,
         "additionalProperties": value,
         "x-kubernetes-validations": rules,
     })
@@ -282,6 +437,11 @@ fn keys() -> Rule {
 }
 
 fn reserved(reserved: &ReservedKeys) -> Rule {
+    each(&format!("!({})", is_reserved(reserved)), reserved.rule)
+}
+
+/// Whether the key `k` is one of these.
+fn is_reserved(reserved: &ReservedKeys) -> String {
     let mut parts = Vec::new();
     if !reserved.names.is_empty() {
         parts.push(format!("k in {}", list(reserved.names)));
@@ -290,7 +450,7 @@ fn reserved(reserved: &ReservedKeys) -> Rule {
         let domains = reserved.domains.join("|").replace('.', "[.]");
         parts.push(format!("k.matches('^([^/]+[.])?({domains})/')"));
     }
-    each(&format!("!({})", parts.join(" || ")), reserved.rule)
+    parts.join(" || ")
 }
 
 /// Every key `k` of a map keeps the rule; the message names the first that does not.

@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AdoptionPolicy, DeletePolicy, IntraZone, Stage};
+use super::{AdoptionPolicy, CrossingStatus, DeletePolicy, IntraZone, Stage};
 
 /// What the operator applied and observed.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,15 @@ pub struct LandingZoneStatus {
     /// Drift that was put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
+    /// What crosses the boundary: each declared crossing and shared service, and what other landing
+    /// zones declare and this one does not; the first 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub crossings: Vec<CrossingStatus>,
+    /// What stage Observe cannot see, one sentence each; the first 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 4096)))]
+    pub unobserved: Vec<String>,
     /// What stage Plan would do, one sentence each; the first 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 4096)))]

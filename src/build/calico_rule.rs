@@ -1,11 +1,13 @@
 //! The rules of Calico policies: who is a pod of this landing zone, and who is not.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::address_range;
-use crate::api::{IntraZone, Protocol, names};
-use crate::domain::{FlowEnd, LandingZone, LandingZoneName, PortRange, Zone};
+use crate::api::{CrossingDirection, IntraZone, Protocol, names};
+use crate::domain::{FlowEnd, LandingZone, LandingZoneName, Opening, PortRange, Reach, Zone};
 use crate::policy::{
     Action, EntityRule, MAX_NETS, MAX_PORTS, MAX_SELECTOR_LENGTH, Rule, Selector, ServiceMatch,
 };
@@ -23,6 +25,19 @@ pub(super) enum Direction {
     Ingress,
     /// They connect to others.
     Egress,
+}
+
+/// The same rules for a tier that is not the last: what they allow is left to whoever decides after us,
+/// such as an administrator's baseline.
+pub(super) fn passing(rules: Vec<Rule>) -> Vec<Rule> {
+    let pass = |rule: Rule| match rule.action {
+        Action::Allow => Rule {
+            action: Action::Pass,
+            ..rule
+        },
+        _ => rule,
+    };
+    rules.into_iter().map(pass).collect()
 }
 
 /// Allows the cluster's DNS, and nothing else that listens on port 53.
@@ -107,8 +122,7 @@ pub(super) fn flows(declared: &LandingZone, zone: &Zone, direction: Direction) -
             continue;
         }
         let labelled = EntityRule {
-            selector: (!own.pod_labels.is_empty())
-                .then(|| Selector::from(&own.pod_labels).to_string()),
+            selector: selected(&own.pod_labels),
             ..EntityRule::default()
         };
         let peer = pods(
@@ -136,6 +150,126 @@ pub(super) fn flows(declared: &LandingZone, zone: &Zone, direction: Direction) -
         }
     }
     distinct
+}
+
+/// Allows what is open across the boundary in one direction.
+pub(super) fn openings(openings: &[&Opening], direction: Direction) -> Vec<Rule> {
+    let wanted = match direction {
+        Direction::Ingress => CrossingDirection::Ingress,
+        Direction::Egress => CrossingDirection::Egress,
+    };
+    let mut distinct: Vec<Rule> = Vec::new();
+    for opening in openings.iter().filter(|it| it.direction == wanted) {
+        for rule in opened(opening, direction) {
+            if !distinct.contains(&rule) {
+                distinct.push(rule);
+            }
+        }
+    }
+    distinct
+}
+
+fn opened(opening: &Opening, direction: Direction) -> Vec<Rule> {
+    let own = EntityRule {
+        selector: selected(&opening.own.pod_labels),
+        ..EntityRule::default()
+    };
+    let ports = by_protocol(&opening.ports);
+    let open = |peer: EntityRule, ports: &[Served]| {
+        let rules = ports.iter().map(|(protocol, ports)| {
+            let (own, peer) = (own.clone(), peer.clone());
+            let mut rule = towards(direction, Action::Allow, protocol.clone(), own, peer);
+            rule.destination.ports.clone_from(ports);
+            rule
+        });
+        rules.collect::<Vec<_>>()
+    };
+    let peers = match &opening.reach {
+        Reach::LandingZone { name, end } => {
+            let labels = Selector::from(&end.pod_labels);
+            vec![pods(name, end.zone.as_ref(), &labels)]
+        }
+        Reach::Namespaces {
+            namespace_labels,
+            pod_labels,
+        } => vec![foreign_pods(namespace_labels, pod_labels)],
+        Reach::Addresses {
+            nets,
+            except,
+            without_pods,
+        } => addresses(nets, except, *without_pods),
+        Reach::ApiServer(nets) => {
+            let service = EntityRule {
+                services: Some(ServiceMatch {
+                    name: "kubernetes".to_owned(),
+                    namespace: "default".to_owned(),
+                }),
+                ..EntityRule::default()
+            };
+            let mut rules = open(service, &[(None, Vec::new())]);
+            let https = (
+                Some("TCP".to_owned()),
+                vec![IntOrString::Int(names::API_SERVER_PORT.into())],
+            );
+            for peer in addresses(nets, &[], false) {
+                rules.extend(open(peer, std::slice::from_ref(&https)));
+            }
+            return rules;
+        }
+    };
+    peers
+        .into_iter()
+        .filter(|peer| is_short(own.selector.as_ref()) && is_short(peer.selector.as_ref()))
+        .filter(|peer| is_short(peer.namespace_selector.as_ref()))
+        .flat_map(|peer| open(peer, &ports))
+        .collect()
+}
+
+/// Whether Calico takes a selector. One that it does not take opens nothing; validation refuses it
+/// before.
+fn is_short(selector: Option<&String>) -> bool {
+    selector.is_none_or(|text| text.len() <= MAX_SELECTOR_LENGTH)
+}
+
+/// Pods in namespaces of no landing zone.
+fn foreign_pods(
+    namespace_labels: &BTreeMap<String, String>,
+    pod_labels: &BTreeMap<String, String>,
+) -> EntityRule {
+    let of_nobody = Selector::has(names::OWNER).negate();
+    let namespaces = Selector::from(namespace_labels);
+    EntityRule {
+        namespace_selector: Some(Selector::and([namespaces, of_nobody]).to_string()),
+        selector: Some(labelled_pods(&Selector::from(pod_labels))),
+        ..EntityRule::default()
+    }
+}
+
+/// Addresses, one family at a time.
+fn addresses(nets: &[IpNet], except: &[IpNet], without_pods: bool) -> Vec<EntityRule> {
+    let except = address_range::families(except);
+    let mut peers = Vec::new();
+    for family in address_range::families(nets) {
+        let not_nets = except
+            .iter()
+            .find(|nets| is_v6_range(nets) == is_v6_range(&family))
+            .map(|nets| written(&address_range::at_most(nets, MAX_NETS)));
+        for nets in family.chunks(MAX_NETS) {
+            peers.push(EntityRule {
+                nets: written(nets),
+                not_nets: not_nets.clone().unwrap_or_default(),
+                not_selector: without_pods.then(|| Selector::has(IS_POD).to_string()),
+                ..EntityRule::default()
+            });
+        }
+    }
+    peers
+}
+
+/// Records what nothing allowed so far, and allows it.
+pub(super) fn log_and_allow() -> [Rule; 2] {
+    [Action::Log, Action::Allow]
+        .map(|action| rule(action, None, EntityRule::default(), EntityRule::default()))
 }
 
 /// Denies everything.
@@ -190,6 +324,11 @@ fn pods(owner: &LandingZoneName, zone: Option<&Zone>, labels: &Selector) -> Enti
     }
 }
 
+/// Which of the pods that a policy selects; all of them without labels.
+fn selected(labels: &BTreeMap<String, String>) -> Option<String> {
+    (!labels.is_empty()).then(|| Selector::from(labels).to_string())
+}
+
 fn labelled_pods(labels: &Selector) -> String {
     let is_pod = Selector::has(IS_POD);
     match labels {
@@ -202,8 +341,11 @@ fn too_long(end: &FlowEnd) -> bool {
     labelled_pods(&Selector::from(&end.pod_labels)).len() > MAX_SELECTOR_LENGTH
 }
 
-/// Ports as Calico writes them, for one protocol each; one entry without ports where all are meant.
-fn by_protocol(ports: &[PortRange]) -> Vec<(Option<String>, Vec<IntOrString>)> {
+/// A protocol and its ports as Calico writes them; without either, all are meant.
+type Served = (Option<String>, Vec<IntOrString>);
+
+/// Ports, for one protocol each.
+fn by_protocol(ports: &[PortRange]) -> Vec<Served> {
     if ports.is_empty() {
         return vec![(None, Vec::new())];
     }

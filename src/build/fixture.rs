@@ -1,18 +1,19 @@
 //! Landing zones for tests: the sample of the articles, and generated ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::Released;
 use crate::api::{
-    AdoptionPolicy, DeletePolicy, IntraZone, PodSecurity, Protocol, Stage, SubjectKind,
-    TolerationEffect, TolerationOperator,
+    AdoptionPolicy, CrossingDirection, DeletePolicy, IntraZone, NodeOperator, PodSecurity,
+    Protocol, Stage, SubjectKind, TolerationEffect, TolerationOperator, WhenUnsatisfiable,
 };
 use crate::domain::{
-    Access, CalicoNaming, Flavour, Flow, FlowEnd, LandingZone, Namespace, Network, Placement,
-    Platform, PolicyApi, PortRange, Toleration,
+    Access, CalicoNaming, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, Namespace, Network,
+    NodeRequirement, Opening, Openings, Placement, Platform, PolicyApi, PortRange, Reach,
+    Toleration,
 };
 
 pub(super) const V3_TIERS: Flavour = calico(PolicyApi::CalicoV3, true, CalicoNaming::TierPrefixed);
@@ -26,7 +27,12 @@ pub(super) const CRD_PLAIN: Flavour = calico(PolicyApi::CalicoCrdV1, true, Calic
 pub(super) const CALICO: [Flavour; 5] = [V3_TIERS, V3_NO_TIERS, CRD_NO_TIERS, CRD_TIERS, CRD_PLAIN];
 
 const fn calico(api: PolicyApi, tiers: bool, naming: CalicoNaming) -> Flavour {
-    Flavour { api, tiers, naming }
+    Flavour {
+        api,
+        tiers,
+        staged: false,
+        naming,
+    }
 }
 
 pub(super) fn landing_zone(name: &str) -> LandingZone {
@@ -225,6 +231,64 @@ fn any_end() -> impl Strategy<Value = FlowEnd> {
     })
 }
 
+/// Anything that may be open across a boundary.
+pub(super) fn any_openings() -> impl Strategy<Value = Openings> {
+    let opening = || {
+        let direction = select(&[CrossingDirection::Egress, CrossingDirection::Ingress]);
+        (direction, any_crossing_end(), any_reach(), any_flow()).prop_map(
+            |(direction, own, reach, flow)| Opening {
+                // Nobody opens a connection from the API server.
+                direction: match reach {
+                    Reach::ApiServer(_) => CrossingDirection::Egress,
+                    _ => direction,
+                },
+                own,
+                reach,
+                ports: flow.ports,
+            },
+        )
+    };
+    let several = move || proptest::collection::vec(opening(), 0..8);
+    (several(), several()).prop_map(|(mut services, crossings)| {
+        for service in &mut services {
+            service.own = CrossingEnd::default();
+        }
+        Openings {
+            services,
+            crossings,
+        }
+    })
+}
+
+fn any_crossing_end() -> impl Strategy<Value = CrossingEnd> {
+    (any_end(), any::<bool>()).prop_map(|(end, everywhere)| CrossingEnd {
+        zone: (!everywhere).then_some(end.zone),
+        pod_labels: end.pod_labels,
+    })
+}
+
+fn any_reach() -> impl Strategy<Value = Reach> {
+    let nets = || any_platform().prop_map(|platform| platform.pod_cidrs);
+    prop_oneof![
+        ("[a-z]{1,40}", any_crossing_end()).prop_map(|(name, end)| Reach::LandingZone {
+            name: name.parse().unwrap(),
+            end,
+        }),
+        (any_end(), any_end()).prop_map(|(namespaces, pods)| Reach::Namespaces {
+            namespace_labels: namespaces.pod_labels,
+            pod_labels: pods.pod_labels,
+        }),
+        (nets(), nets(), any::<bool>()).prop_map(|(nets, except, without_pods)| {
+            Reach::Addresses {
+                nets,
+                except,
+                without_pods,
+            }
+        }),
+        nets().prop_map(Reach::ApiServer),
+    ]
+}
+
 fn any_access() -> impl Strategy<Value = Access> {
     let kind = select(&[
         SubjectKind::User,
@@ -262,11 +326,34 @@ fn any_placement() -> impl Strategy<Value = Placement> {
     (
         proptest::collection::btree_map("[a-z]{1,5}", "[a-z]{1,5}", 0..3),
         proptest::collection::vec(toleration, 0..4),
+        proptest::collection::vec(any_requirement(), 0..3),
+        proptest::option::of(select(&[
+            WhenUnsatisfiable::DoNotSchedule,
+            WhenUnsatisfiable::ScheduleAnyway,
+        ])),
     )
-        .prop_map(|(node_selector, tolerations)| Placement {
-            node_selector,
-            tolerations,
-        })
+        .prop_map(
+            |(node_selector, tolerations, node_affinity, spread)| Placement {
+                node_selector,
+                tolerations,
+                node_affinity,
+                spread,
+                min_availability_zones: None,
+            },
+        )
+}
+
+fn any_requirement() -> impl Strategy<Value = NodeRequirement> {
+    let operator = select(&[NodeOperator::In, NodeOperator::NotIn, NodeOperator::Exists]);
+    let values = proptest::collection::btree_set("[a-z]{1,5}", 1..3);
+    ("[a-z]{1,5}", operator, values).prop_map(|(key, operator, values)| NodeRequirement {
+        key,
+        operator,
+        values: match operator {
+            NodeOperator::Exists => BTreeSet::new(),
+            NodeOperator::In | NodeOperator::NotIn => values,
+        },
+    })
 }
 
 /// Ranges of both families, canonical or not.

@@ -3,6 +3,7 @@
 //! | order | policy | does | tier, where there are tiers |
 //! |---|---|---|---|
 //! | 10 | dns | allows the cluster's DNS | platform |
+//! | 20 | services, crossings by zone | allow what the platform and both sides declare | platform |
 //! | 30 | boundary | denies everything that is not a pod of this landing zone | platform |
 //! | | | (policies of the team) | default |
 //! | 4,000 | inside, or flows by zone | allows what is declared | baseline |
@@ -21,7 +22,7 @@ use super::policy_name::{self, Purpose};
 use super::targets::Targets;
 use super::{metadata, tier};
 use crate::api::names;
-use crate::domain::{Flavour, LandingZone, NamespaceName, Platform};
+use crate::domain::{Flavour, LandingZone, NamespaceName, Opening, Openings, Platform};
 use crate::policy::{
     GlobalNetworkPolicy, GlobalNetworkPolicySpec, MAX_RULES, MAX_SELECTOR_LENGTH, Rule, Selector,
 };
@@ -29,6 +30,7 @@ use crate::policy::{
 // Orders below 100 are the platform's; a team's policy without order, or of Kubernetes' kind,
 // counts as 1,000 or later.
 const DNS: f64 = 10.0;
+const CROSSINGS: f64 = 20.0;
 const BOUNDARY: f64 = 30.0;
 const INSIDE: f64 = 4_000.0;
 const DENY: f64 = 5_000.0;
@@ -38,6 +40,7 @@ pub(super) fn global_network_policies(
     zone: &LandingZone,
     targets: &Targets,
     platform: &Platform,
+    openings: &Openings,
     flavour: Flavour,
 ) -> Vec<GlobalNetworkPolicy> {
     let all = targets.all();
@@ -46,7 +49,11 @@ pub(super) fn global_network_policies(
                    purpose: Purpose<'_>,
                    names: &BTreeSet<&NamespaceName>,
                    rules: (Vec<Rule>, Vec<Rule>)| {
-        policies.extend(parts(zone, flavour, &layer, purpose, names, rules));
+        let targets = PartTargets {
+            namespaces: names.clone(),
+            pods: None,
+        };
+        policies.extend(parts(zone, flavour, &layer, purpose, &targets, rules));
     };
 
     add(
@@ -55,6 +62,13 @@ pub(super) fn global_network_policies(
         &all,
         (Vec::new(), calico_rule::dns(&platform.dns_addresses)),
     );
+    for (purpose, names, open) in opened(&all, targets, openings) {
+        let rules = |direction| calico_rule::openings(&open, direction);
+        let rules = (rules(Direction::Ingress), rules(Direction::Egress));
+        if !rules.0.is_empty() || !rules.1.is_empty() {
+            add(Layer::platform(CROSSINGS, BOTH), purpose, &names, rules);
+        }
+    }
     add(
         Layer::platform(BOUNDARY, BOTH),
         Purpose::Boundary,
@@ -96,10 +110,28 @@ pub(super) fn global_network_policies(
     policies
 }
 
+/// What a policy is for, the namespaces that it selects, and what it opens.
+type Opened<'a> = (Purpose<'a>, BTreeSet<&'a NamespaceName>, Vec<&'a Opening>);
+
+/// What is open across the boundary: what is the same for all pods, and what each zone declares.
+fn opened<'a>(
+    all: &BTreeSet<&'a NamespaceName>,
+    targets: &'a Targets,
+    openings: &'a Openings,
+) -> Vec<Opened<'a>> {
+    let services = openings.services.iter().collect();
+    let mut opened = vec![(Purpose::Services, all.clone(), services)];
+    for (layer, names) in targets.by_zone() {
+        let crossings = openings.crossings_of(layer).collect();
+        opened.push((Purpose::Crossings(layer), names, crossings));
+    }
+    opened
+}
+
 const BOTH: &[&str] = &["Ingress", "Egress"];
 
 /// Where a policy stands in the evaluation.
-struct Layer {
+pub(super) struct Layer {
     tier: &'static str,
     order: f64,
     types: &'static [&'static str],
@@ -114,7 +146,7 @@ impl Layer {
         }
     }
 
-    fn baseline(order: f64, types: &'static [&'static str]) -> Self {
+    pub(super) fn baseline(order: f64, types: &'static [&'static str]) -> Self {
         Self {
             tier: tier::BASELINE,
             order,
@@ -123,20 +155,28 @@ impl Layer {
     }
 }
 
+/// What a policy selects.
+#[derive(Default)]
+pub(super) struct PartTargets<'a> {
+    pub namespaces: BTreeSet<&'a NamespaceName>,
+    /// Which of their pods; all of them if left out.
+    pub pods: Option<Selector>,
+}
+
 /// One policy, or as many as its names and rules need. Parts share an order: those with different
 /// targets never meet, and rules are many only where all of them allow.
-fn parts(
+pub(super) fn parts(
     zone: &LandingZone,
     flavour: Flavour,
     layer: &Layer,
     purpose: Purpose<'_>,
-    names: &BTreeSet<&NamespaceName>,
+    selected: &PartTargets<'_>,
     rules: (Vec<Rule>, Vec<Rule>),
 ) -> Vec<GlobalNetworkPolicy> {
     let tier = tier::used(flavour).then_some(layer.tier);
     let rules = spread(rules);
     let mut parts = Vec::new();
-    for targets in selecting(names) {
+    for targets in selecting(&selected.namespaces) {
         for rules in &rules {
             let (ingress, egress) = directions(&rules.items);
             let name = policy_name::in_tier(&zone.name, purpose, (targets.place, rules.place));
@@ -148,8 +188,9 @@ fn parts(
                 spec: GlobalNetworkPolicySpec {
                     tier: tier.map(str::to_owned),
                     order: Some(layer.order),
-                    selector: None,
+                    selector: selected.pods.as_ref().map(ToString::to_string),
                     namespace_selector: Some(selector(&targets.items)),
+                    staged_action: None,
                     types: layer.types.iter().map(|&it| it.to_owned()).collect(),
                     ingress,
                     egress,

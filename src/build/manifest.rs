@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::Desired;
+use super::{DefaultDenyPolicies, Desired};
 use crate::domain::Flavour;
 use crate::policy::Tier;
 
@@ -22,6 +22,7 @@ pub struct ManifestError {
 pub fn manifests(desired: &Desired, flavour: Flavour) -> Result<Vec<Value>, ManifestError> {
     let Desired {
         global_network_policies,
+        staged_global_network_policies,
         namespaces,
         network_policies,
         resource_quotas,
@@ -34,6 +35,9 @@ pub fn manifests(desired: &Desired, flavour: Flavour) -> Result<Vec<Value>, Mani
     for policy in global_network_policies {
         objects.push(calico("GlobalNetworkPolicy", policy, flavour)?);
     }
+    for policy in staged_global_network_policies {
+        objects.push(calico("StagedGlobalNetworkPolicy", policy, flavour)?);
+    }
     kubernetes(&mut objects, "Namespace", namespaces)?;
     kubernetes(&mut objects, "NetworkPolicy", network_policies)?;
     kubernetes(&mut objects, "ResourceQuota", resource_quotas)?;
@@ -42,6 +46,23 @@ pub fn manifests(desired: &Desired, flavour: Flavour) -> Result<Vec<Value>, Mani
     kubernetes(&mut objects, "ClusterRole", cluster_roles)?;
     kubernetes(&mut objects, "ClusterRoleBinding", cluster_role_bindings)?;
     Ok(objects)
+}
+
+/// The policies of the default deny with apiVersion and kind, in the order in which they are applied.
+pub fn default_deny_manifests(
+    policies: &DefaultDenyPolicies,
+    flavour: Flavour,
+) -> Result<Vec<Value>, ManifestError> {
+    let DefaultDenyPolicies {
+        opening,
+        closing,
+        staged,
+    } = policies;
+    let enforced = opening.iter().chain(closing);
+    let enforced = enforced.map(|policy| calico("GlobalNetworkPolicy", policy, flavour));
+    let staged = staged.iter();
+    let staged = staged.map(|policy| calico("StagedGlobalNetworkPolicy", policy, flavour));
+    enforced.chain(staged).collect()
 }
 
 /// The tiers that the policies of all landing zones share, with apiVersion and kind.
@@ -113,6 +134,7 @@ mod tests {
     const CRD: Flavour = Flavour {
         api: PolicyApi::CalicoCrdV1,
         tiers: true,
+        staged: false,
         naming: CalicoNaming::Plain,
     };
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::names;
-use crate::domain::{LandingZoneName, NamespaceName};
+use crate::domain::{LandingZoneName, NamespaceName, PLATFORM_NAME};
 
 /// The labels that say whose an object is.
 pub(super) fn owner_labels(owner: &LandingZoneName) -> BTreeMap<String, String> {
@@ -21,6 +21,18 @@ pub(super) fn cluster_wide(owner: &LandingZoneName, name: String) -> ObjectMeta 
     ObjectMeta {
         name: Some(name),
         labels: Some(owner_labels(owner)),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Metadata of an object that belongs to the platform as a whole.
+pub(super) fn of_platform(name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        labels: Some(BTreeMap::from([
+            (names::PLATFORM.to_owned(), PLATFORM_NAME.to_owned()),
+            (names::MANAGED_BY.to_owned(), names::MANAGER.to_owned()),
+        ])),
         ..ObjectMeta::default()
     }
 }

@@ -4,6 +4,7 @@
 mod access;
 mod address_range;
 mod calico_rule;
+mod default_deny;
 #[cfg(test)]
 mod fixture;
 mod global_network_policy;
@@ -13,6 +14,7 @@ mod manifest;
 mod metadata;
 mod namespace;
 mod network_policy;
+mod observe;
 mod placement;
 mod policy_name;
 mod resource_quota;
@@ -26,11 +28,20 @@ use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 
-use crate::domain::{Flavour, LandingZone, NamespaceName, Platform, PolicyApi, Zone};
+use crate::api::Stage;
+use crate::domain::{
+    Flavour, LandingZone, NamespaceName, Openings, Platform, PolicyApi, TeamPolicies, Zone,
+};
 use crate::policy::{GlobalNetworkPolicy, Tier};
+use observe::Observed;
 use targets::Targets;
 
-pub use manifest::{ManifestError, manifests, tier_manifests};
+pub use default_deny::{
+    DefaultDenyError, DefaultDenyPolicies, Undecided, default_deny, depends_on_others,
+    observed_default_deny, stage_of,
+};
+pub use manifest::{ManifestError, default_deny_manifests, manifests, tier_manifests};
+pub use policy_name::denies;
 
 /// Everything that one landing zone is made of, by kind. Whoever applies it takes it apart without
 /// `..`, so that a new kind that nobody applies does not compile.
@@ -39,6 +50,8 @@ pub struct Desired {
     /// Calico policies; empty with Kubernetes policies. They come before the namespaces that they
     /// select, so that no window is open.
     pub global_network_policies: Vec<GlobalNetworkPolicy>,
+    /// Calico policies that only say what they would do; in stage Observe.
+    pub staged_global_network_policies: Vec<GlobalNetworkPolicy>,
     /// The namespaces.
     pub namespaces: Vec<Namespace>,
     /// Kubernetes policies; empty with Calico.
@@ -64,7 +77,8 @@ pub struct Released {
     pub zone: Zone,
 }
 
-/// Renders one landing zone.
+/// Renders one landing zone. `openings` is what [`crate::domain::resolve`] found to be open across its
+/// boundary, and `teams` where others' policies decide, which matters in stage Observe only.
 ///
 /// Everything is sorted by namespace and name, and policies by their place in the evaluation; the
 /// order of namespaces, access, flows, ports and tolerations in the declaration changes nothing. A
@@ -75,23 +89,30 @@ pub fn landing_zone(
     zone: &LandingZone,
     released: &[Released],
     platform: &Platform,
+    openings: &Openings,
+    teams: &TeamPolicies,
     flavour: Flavour,
 ) -> Desired {
     let targets = Targets::new(zone, released);
+    if zone.stage == Stage::Observe {
+        return observed(zone, &targets, platform, openings, teams, flavour);
+    }
     let (global_network_policies, network_policies) = match flavour.api {
         PolicyApi::CalicoV3 | PolicyApi::CalicoCrdV1 => (
-            global_network_policy::global_network_policies(zone, &targets, platform, flavour),
+            global_network_policy::global_network_policies(
+                zone, &targets, platform, openings, flavour,
+            ),
             Vec::new(),
         ),
         PolicyApi::Kubernetes => (
             Vec::new(),
-            network_policy::network_policies(zone, &targets, platform),
+            network_policy::network_policies(zone, &targets, platform, openings),
         ),
     };
-    let mut declared: Vec<&crate::domain::Namespace> = zone.namespaces.iter().collect();
-    declared.sort_by(|one, other| one.name.cmp(&other.name));
+    let declared = sorted(zone);
     Desired {
         global_network_policies,
+        staged_global_network_policies: Vec::new(),
         namespaces: declared
             .iter()
             .map(|namespace| namespace::namespace(zone, namespace))
@@ -112,6 +133,75 @@ pub fn landing_zone(
         cluster_roles: access::reader_role(zone).into_iter().collect(),
         cluster_role_bindings: access::reader_binding(zone).into_iter().collect(),
     }
+}
+
+/// Renders one landing zone that is on its way to its boundary: all of it but what denies packets, in
+/// whose place stands what stage Observe has.
+#[must_use]
+pub fn entering_landing_zone(
+    zone: &LandingZone,
+    released: &[Released],
+    platform: &Platform,
+    openings: &Openings,
+    teams: &TeamPolicies,
+    flavour: Flavour,
+) -> Desired {
+    let mut desired = landing_zone(zone, released, platform, openings, teams, flavour);
+    let targets = Targets::new(zone, released);
+    let observed = observed(zone, &targets, platform, openings, teams, flavour);
+    desired.global_network_policies = observed.global_network_policies;
+    desired.staged_global_network_policies = observed.staged_global_network_policies;
+    desired
+}
+
+/// Renders one landing zone that is observed: nothing that could deny anything is there.
+fn observed(
+    zone: &LandingZone,
+    targets: &Targets,
+    platform: &Platform,
+    openings: &Openings,
+    teams: &TeamPolicies,
+    flavour: Flavour,
+) -> Desired {
+    let mut desired = Desired::default();
+    if flavour.staged {
+        let staged = global_network_policy::global_network_policies(
+            zone, targets, platform, openings, flavour,
+        );
+        desired.staged_global_network_policies = staged.into_iter().map(staged_policy).collect();
+    } else if flavour.api != PolicyApi::Kubernetes {
+        let observed = Observed {
+            zone,
+            targets,
+            platform,
+            openings,
+            teams,
+        };
+        desired.global_network_policies = observe::policies(observed, flavour);
+    }
+    for namespace in sorted(zone) {
+        desired
+            .namespaces
+            .push(namespace::namespace(zone, namespace));
+        let bindings = role_binding::role_bindings(zone, namespace);
+        desired.role_bindings.extend(bindings);
+    }
+    desired.cluster_roles.extend(access::reader_role(zone));
+    desired
+        .cluster_role_bindings
+        .extend(access::reader_binding(zone));
+    desired
+}
+
+fn staged_policy(mut policy: GlobalNetworkPolicy) -> GlobalNetworkPolicy {
+    policy.spec.staged_action = Some("Set".to_owned());
+    policy
+}
+
+fn sorted(zone: &LandingZone) -> Vec<&crate::domain::Namespace> {
+    let mut declared: Vec<_> = zone.namespaces.iter().collect();
+    declared.sort_by(|one, other| one.name.cmp(&other.name));
+    declared
 }
 
 /// The tiers that the policies of all landing zones share; none without tiers.

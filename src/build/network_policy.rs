@@ -1,8 +1,11 @@
 //! Kubernetes policies, for clusters without Calico's kinds: weaker, since they only ever add up,
 //! so that a team's own policy can open the boundary.
 
+mod crossing;
+
 use std::collections::BTreeMap;
 
+use crossing::Rules;
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
@@ -14,7 +17,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::targets::Targets;
 use super::{address_range, calico_rule, metadata};
 use crate::api::{IntraZone, Protocol, names};
-use crate::domain::{Flow, FlowEnd, LandingZone, NamespaceName, Platform, PortRange, Zone};
+use crate::domain::{
+    Flow, FlowEnd, LandingZone, LandingZoneName, NamespaceName, Openings, Platform, PortRange, Zone,
+};
 
 /// Name of the policy that selects every pod of a namespace.
 const NAME: &str = "landing-zone";
@@ -26,10 +31,16 @@ pub(super) fn network_policies(
     zone: &LandingZone,
     targets: &Targets,
     platform: &Platform,
+    openings: &Openings,
 ) -> Vec<NetworkPolicy> {
     let mut policies = Vec::new();
     for (namespace, layer) in targets.with_zones() {
-        let mut of_namespace = vec![for_every_pod(zone, namespace, layer, platform)];
+        let of_crossings = crossing::for_every_pod(openings, layer, platform);
+        let of_all = for_every_pod(zone, namespace, layer, platform, of_crossings);
+        let mut of_namespace = vec![of_all];
+        of_namespace.extend(crossing::for_some_pods(
+            zone, namespace, layer, openings, platform,
+        ));
         for flow in &zone.network.flows {
             of_namespace.extend(for_some_pods(zone, namespace, layer, flow));
         }
@@ -39,15 +50,18 @@ pub(super) fn network_policies(
     policies
 }
 
-/// What holds for every pod of a namespace: DNS, free traffic, and flows that select all pods.
+/// What holds for every pod of a namespace: DNS, free traffic, and flows and crossings that select all
+/// pods.
 fn for_every_pod(
     zone: &LandingZone,
     namespace: &NamespaceName,
     layer: &Zone,
     platform: &Platform,
+    crossings: Rules,
 ) -> NetworkPolicy {
-    let mut ingress = Vec::new();
+    let mut ingress = crossings.ingress;
     let mut egress = vec![dns(&platform.dns_addresses)];
+    egress.extend(crossings.egress);
     let free = match (zone.network.flows.is_empty(), zone.network.intra_zone) {
         (true, _) => Some(pods(zone, None, &BTreeMap::new())),
         (false, IntraZone::Allow) => Some(pods(zone, Some(layer), &BTreeMap::new())),
@@ -166,7 +180,16 @@ fn pods(
     layer: Option<&Zone>,
     labels: &BTreeMap<String, String>,
 ) -> NetworkPolicyPeer {
-    let mut namespaces = label(names::OWNER, zone.name.as_str());
+    pods_of(&zone.name, layer, labels)
+}
+
+/// The same of the landing zone of that name.
+fn pods_of(
+    owner: &LandingZoneName,
+    layer: Option<&Zone>,
+    labels: &BTreeMap<String, String>,
+) -> NetworkPolicyPeer {
+    let mut namespaces = label(names::OWNER, owner.as_str());
     if let (Some(layer), Some(labels)) = (layer, &mut namespaces.match_labels) {
         labels.insert(names::ZONE.to_owned(), layer.to_string());
     }

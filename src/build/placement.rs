@@ -1,12 +1,13 @@
-//! Placement, as the annotations that the admission plugins `PodNodeSelector` and
-//! `PodTolerationRestriction` read from a namespace: no webhook has to answer before a pod starts.
+//! Placement, as annotations of namespaces: those that the admission plugins `PodNodeSelector` and
+//! `PodTolerationRestriction` read, and those that the policies in config/placement and config/admission do.
+//! No webhook has to answer before a pod starts.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::api::{TolerationEffect, TolerationOperator, names};
-use crate::domain::{Placement, Toleration};
+use crate::api::{NodeOperator, TolerationEffect, TolerationOperator, WhenUnsatisfiable, names};
+use crate::domain::{NodeRequirement, Placement, Toleration};
 
 /// Taints that Kubernetes itself has pods tolerate, by key and effect. The list of what may be
 /// tolerated must hold them, or no pod starts: `DefaultTolerationSeconds` adds the first two to
@@ -25,9 +26,19 @@ const TOLERATED_BY_THE_SYSTEM: [(&str, &str); 7] = [
 /// The annotations of a placement; none for a placement that asks for nothing.
 pub(super) fn annotations(placement: &Placement) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
-    if placement.node_selector.is_empty() && placement.tolerations.is_empty() {
+    if placement.adds_nothing() {
         return annotations;
     }
+    annotations.extend(
+        node_affinity(&placement.node_affinity).map(|text| (names::NODE_AFFINITY.to_owned(), text)),
+    );
+    annotations.extend(placement.spread.map(|spread| {
+        let text = match spread {
+            WhenUnsatisfiable::DoNotSchedule => "DoNotSchedule",
+            WhenUnsatisfiable::ScheduleAnyway => "ScheduleAnyway",
+        };
+        (names::SPREAD.to_owned(), text.to_owned())
+    }));
     if !placement.node_selector.is_empty() {
         let pairs: Vec<String> = placement
             .node_selector
@@ -38,6 +49,11 @@ pub(super) fn annotations(placement: &Placement) -> BTreeMap<String, String> {
     }
 
     let declared = sorted(&placement.tolerations);
+    let taints: Vec<_> = declared
+        .iter()
+        .map(|toleration| taint(toleration))
+        .collect();
+    annotations.insert(names::TOLERATIONS.to_owned(), taints.join(","));
     // Written even when empty: absent, the plugin falls back to defaults of the cluster, which the
     // list of what may be tolerated would then refuse.
     annotations.insert(
@@ -58,6 +74,45 @@ pub(super) fn annotations(placement: &Placement) -> BTreeMap<String, String> {
         }));
     annotations.insert(names::TOLERATIONS_WHITELIST.to_owned(), list(allowed));
     annotations
+}
+
+/// What the labels of nodes must say, for a policy that can only split texts; None without any. Their
+/// order carries no meaning.
+fn node_affinity(requirements: &[NodeRequirement]) -> Option<String> {
+    let mut texts: Vec<_> = requirements
+        .iter()
+        .map(
+            |NodeRequirement {
+                 key,
+                 operator,
+                 values,
+             }| {
+                let values: Vec<_> = values.iter().map(String::as_str).collect();
+                match operator {
+                    NodeOperator::In => format!("{key} In {}", values.join(",")),
+                    NodeOperator::NotIn => format!("{key} NotIn {}", values.join(",")),
+                    NodeOperator::Exists => format!("{key} Exists"),
+                }
+            },
+        )
+        .collect();
+    texts.sort();
+    texts.dedup();
+    (!texts.is_empty()).then(|| texts.join(";"))
+}
+
+/// A toleration as kubectl writes taints.
+fn taint(toleration: &Toleration) -> String {
+    let mut text = toleration.key.clone();
+    if toleration.operator == TolerationOperator::Equal {
+        text.push('=');
+        text.push_str(toleration.value.as_deref().unwrap_or_default());
+    }
+    if let Some(declared) = toleration.effect {
+        text.push(':');
+        text.push_str(effect(declared));
+    }
+    text
 }
 
 /// Their order carries no meaning, so that reordering a declaration changes nothing.

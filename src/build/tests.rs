@@ -4,18 +4,28 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::fixture::{
-    CALICO, CRD_NO_TIERS, V3_NO_TIERS, V3_TIERS, access, any_landing_zone, any_platform, end, flow,
-    landing_zone as empty, namespace, platform, released, sample,
+    CALICO, CRD_NO_TIERS, V3_NO_TIERS, V3_TIERS, access, any_landing_zone, any_openings,
+    any_platform, end, flow, landing_zone as empty, namespace, platform, released, sample,
 };
 use super::*;
 use crate::api::{
-    IntraZone, PodSecurity, SubjectKind, TolerationEffect, TolerationOperator, names,
+    CrossingDirection, IntraZone, NodeOperator, PodSecurity, SubjectKind, TolerationEffect,
+    TolerationOperator, WhenUnsatisfiable, names,
 };
-use crate::domain::{Limits, Placement, Toleration};
+use crate::domain::{
+    CrossingEnd, Limits, NodeRequirement, Opening, Placement, Reach, Selected, Toleration,
+};
 use crate::policy::{Action, MAX_SELECTOR_LENGTH, Selector};
 
 fn render(zone: &LandingZone, flavour: Flavour) -> Desired {
-    landing_zone(zone, &[], &platform(), flavour)
+    landing_zone(
+        zone,
+        &[],
+        &platform(),
+        &Openings::default(),
+        &TeamPolicies::default(),
+        flavour,
+    )
 }
 
 fn names_of(policies: &[GlobalNetworkPolicy]) -> Vec<&str> {
@@ -53,6 +63,173 @@ fn the_sample_with_kubernetes_policies() {
     let desired = render(&sample(), Flavour::KUBERNETES);
     assert!(desired.global_network_policies.is_empty());
     insta::assert_yaml_snapshot!(desired.network_policies);
+}
+
+/// What the sample may reach and be reached from.
+fn openings() -> Openings {
+    use CrossingDirection::{Egress, Ingress};
+    let ports = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let opening = |direction, own: CrossingEnd, reach, texts: &[&str]| Opening {
+        direction,
+        own,
+        reach,
+        ports: ports(texts),
+    };
+    let in_zone = |zone: &str, labels: &[(&str, &str)]| CrossingEnd {
+        zone: Some(zone.parse().unwrap()),
+        pod_labels: end("a", labels).pod_labels,
+    };
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let orders = Reach::LandingZone {
+        name: "orders".parse().unwrap(),
+        end: in_zone("data", &[("app", "db")]),
+    };
+    let partners = Reach::Addresses {
+        nets: nets(&["203.0.113.0/24", "2001:db8::/32"]),
+        except: nets(&["203.0.113.7/32"]),
+        without_pods: true,
+    };
+    let ingress = Reach::Namespaces {
+        namespace_labels: BTreeMap::from([("tier".into(), "ingress".into())]),
+        pod_labels: BTreeMap::from([("app".into(), "nginx".into())]),
+    };
+    let api_server = Reach::ApiServer(nets(&["10.9.9.9/32"]));
+    let all = CrossingEnd::default;
+    Openings {
+        services: vec![opening(Ingress, all(), ingress, &["TCP 8080"])],
+        crossings: vec![
+            opening(
+                Egress,
+                in_zone("backend", &[("job", "sync")]),
+                orders,
+                &["TCP 5432"],
+            ),
+            opening(
+                Egress,
+                in_zone("backend", &[]),
+                partners,
+                &["TCP 443", "UDP 4000-4010"],
+            ),
+            opening(Egress, all(), api_server, &[]),
+        ],
+    }
+}
+
+#[test]
+fn crossings_without_tiers() {
+    let desired = landing_zone(
+        &sample(),
+        &[],
+        &platform(),
+        &openings(),
+        &TeamPolicies::default(),
+        V3_NO_TIERS,
+    );
+    let crossings = desired.global_network_policies.into_iter();
+    let crossings: Vec<_> = crossings.filter(|it| it.spec.order == Some(20.0)).collect();
+    insta::assert_yaml_snapshot!(crossings);
+}
+
+#[test]
+fn crossings_with_kubernetes_policies() {
+    let desired = landing_zone(
+        &sample(),
+        &[],
+        &platform(),
+        &openings(),
+        &TeamPolicies::default(),
+        Flavour::KUBERNETES,
+    );
+    insta::assert_yaml_snapshot!(desired.network_policies);
+}
+
+fn observed(flavour: Flavour, teams: &TeamPolicies) -> Desired {
+    let mut zone = sample();
+    zone.stage = Stage::Observe;
+    zone.namespaces[0].quota = BTreeMap::from([("pods".into(), "4".parse().unwrap())]);
+    zone.namespaces[0].limits = Some(Limits::default());
+    landing_zone(&zone, &[], &platform(), &openings(), teams, flavour)
+}
+
+#[test]
+fn observed_without_staged_policies() {
+    let mut all = Selected::default();
+    all.ingress.add(None);
+    let mut some = Selected::default();
+    for pods in ["app == 'a'", "app == 'b'"] {
+        some.egress.add(Some(&pods.parse().unwrap()));
+    }
+    let teams = BTreeMap::from([
+        ("application2-ns2".parse().unwrap(), all),
+        ("application2-ns3".parse().unwrap(), some),
+    ]);
+    let desired = observed(CRD_NO_TIERS, &TeamPolicies(teams));
+    insta::assert_yaml_snapshot!(desired.global_network_policies);
+    assert!(desired.resource_quotas.is_empty() && desired.limit_ranges.is_empty());
+    let labels = desired.namespaces[0].metadata.labels.as_ref().unwrap();
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "privileged");
+    assert_eq!(labels["pod-security.kubernetes.io/warn"], "restricted");
+}
+
+/// Tiers without staged policies (Calico 3.29): what comes after us decides on.
+#[test]
+fn observed_with_tiers_nothing_is_allowed_over_others() {
+    let desired = observed(V3_TIERS, &TeamPolicies::default());
+    let rules = desired.global_network_policies.iter();
+    let mut rules = rules.flat_map(|it| it.spec.ingress.iter().chain(&it.spec.egress));
+    assert!(rules.clone().any(|rule| rule.action == Action::Log));
+    assert!(rules.all(|rule| [Action::Log, Action::Pass].contains(&rule.action)));
+}
+
+/// What is staged is what would be enforced.
+#[test]
+fn observed_with_staged_policies() {
+    let flavour = Flavour {
+        staged: true,
+        ..V3_TIERS
+    };
+    let desired = observed(flavour, &TeamPolicies::default());
+    assert!(desired.global_network_policies.is_empty());
+    let mut enforced = landing_zone(
+        &sample(),
+        &[],
+        &platform(),
+        &openings(),
+        &TeamPolicies::default(),
+        flavour,
+    );
+    for policy in &mut enforced.global_network_policies {
+        policy.spec.staged_action = Some("Set".into());
+    }
+    assert_eq!(
+        desired.staged_global_network_policies,
+        enforced.global_network_policies
+    );
+}
+
+#[test]
+fn observed_without_calico_nothing_is_recorded_and_nothing_denied() {
+    let desired = observed(Flavour::KUBERNETES, &TeamPolicies::default());
+    assert!(desired.network_policies.is_empty());
+    assert_eq!(desired.namespaces.len(), 3);
+}
+
+/// On its way to its boundary a landing zone lacks nothing but what denies packets: no namespace is
+/// weaker for a moment than it is going to be.
+#[test]
+fn an_entering_landing_zone_is_whole_but_for_what_denies() {
+    for flavour in [CRD_NO_TIERS, V3_TIERS] {
+        let (zone, platform, openings) = (sample(), platform(), openings());
+        let teams = TeamPolicies::default();
+        let entering = entering_landing_zone(&zone, &[], &platform, &openings, &teams, flavour);
+        let policies = &entering.global_network_policies;
+        assert!(!policies.is_empty());
+        let names = policies.iter().filter_map(|it| it.metadata.name.as_deref());
+        assert!(!names.into_iter().any(denies), "{policies:?}");
+        let mut enforced = landing_zone(&zone, &[], &platform, &openings, &teams, flavour);
+        enforced.global_network_policies = policies.clone();
+        assert_eq!(entering, enforced);
+    }
 }
 
 #[test]
@@ -95,6 +272,13 @@ fn a_namespace_with_everything() {
             toleration("stack", Some("tenant1"), Some(TolerationEffect::NoSchedule)),
             toleration("gpu", None, None),
         ],
+        node_affinity: vec![
+            requirement("stack", NodeOperator::In, &["tenant2", "tenant1"]),
+            requirement("spot", NodeOperator::NotIn, &["true"]),
+            requirement("disk", NodeOperator::Exists, &[]),
+        ],
+        spread: Some(WhenUnsatisfiable::DoNotSchedule),
+        min_availability_zones: Some(3),
     });
     zone.access = vec![
         access(SubjectKind::User, "ann", "edit", &["frontend", "data"]),
@@ -133,6 +317,14 @@ fn toleration(key: &str, value: Option<&str>, effect: Option<TolerationEffect>) 
         },
         value: value.map(str::to_owned),
         effect,
+    }
+}
+
+fn requirement(key: &str, operator: NodeOperator, values: &[&str]) -> NodeRequirement {
+    NodeRequirement {
+        key: key.to_owned(),
+        operator,
+        values: values.iter().map(|&value| value.to_owned()).collect(),
     }
 }
 
@@ -229,14 +421,28 @@ fn a_released_namespace_keeps_its_policies_and_nothing_else() {
     let full = render(&zone, V3_TIERS);
     zone.namespaces.pop();
     let gone = [released("application2-ns3", "data")];
-    let desired = landing_zone(&zone, &gone, &platform(), V3_TIERS);
+    let desired = landing_zone(
+        &zone,
+        &gone,
+        &platform(),
+        &Openings::default(),
+        &TeamPolicies::default(),
+        V3_TIERS,
+    );
     assert_eq!(
         desired.global_network_policies,
         full.global_network_policies
     );
     assert_eq!(desired.namespaces, full.namespaces[..2]);
 
-    let kubernetes = landing_zone(&zone, &gone, &platform(), Flavour::KUBERNETES);
+    let kubernetes = landing_zone(
+        &zone,
+        &gone,
+        &platform(),
+        &Openings::default(),
+        &TeamPolicies::default(),
+        Flavour::KUBERNETES,
+    );
     assert_eq!(
         kubernetes.network_policies,
         render(&sample(), Flavour::KUBERNETES).network_policies
@@ -246,7 +452,14 @@ fn a_released_namespace_keeps_its_policies_and_nothing_else() {
 #[test]
 fn a_namespace_that_came_back_has_the_zone_that_it_declares() {
     let gone = [released("application2-ns3", "archive")];
-    let desired = landing_zone(&sample(), &gone, &platform(), V3_TIERS);
+    let desired = landing_zone(
+        &sample(),
+        &gone,
+        &platform(),
+        &Openings::default(),
+        &TeamPolicies::default(),
+        V3_TIERS,
+    );
     assert_eq!(desired, render(&sample(), V3_TIERS));
 }
 
@@ -315,7 +528,14 @@ fn both_address_families_are_told_apart() {
             .into(),
         ..Platform::default()
     };
-    let desired = landing_zone(&sample(), &[], &both, V3_NO_TIERS);
+    let desired = landing_zone(
+        &sample(),
+        &[],
+        &both,
+        &Openings::default(),
+        &TeamPolicies::default(),
+        V3_NO_TIERS,
+    );
     let rules = &policy(&desired, "landing-zone-application2-boundary")
         .spec
         .egress;
@@ -342,7 +562,14 @@ fn thousands_of_pod_ranges_still_deny_in_one_rule() {
             .collect(),
         ..Platform::default()
     };
-    let desired = landing_zone(&sample(), &[], &scattered, CRD_NO_TIERS);
+    let desired = landing_zone(
+        &sample(),
+        &[],
+        &scattered,
+        &Openings::default(),
+        &TeamPolicies::default(),
+        CRD_NO_TIERS,
+    );
     let boundary = policy(&desired, "default.landing-zone-application2-boundary");
     assert_eq!(boundary.validate(CRD_NO_TIERS), []);
     let covered = &boundary.spec.ingress[0].source.not_nets;
@@ -403,16 +630,80 @@ fn dns_is_decided_before_anything_is_denied(#[case] flavour: Flavour) {
     }
 }
 
+/// A policy that selects a pod in a direction closes the rest of it anyway; this closes what comes
+/// after us, too, and where somebody changes how our tier ends.
+#[rstest]
+#[case(V3_TIERS)]
+#[case(CRD_NO_TIERS)]
+fn what_nothing_allows_is_denied_at_last(#[case] flavour: Flavour) {
+    let desired = render(&sample(), flavour);
+    let (last, others) = desired.global_network_policies.split_last().unwrap();
+    assert_eq!(last.spec.types, ["Ingress", "Egress"]);
+    for rules in [&last.spec.ingress, &last.spec.egress] {
+        let [rule] = rules.as_slice() else {
+            panic!("{rules:?}");
+        };
+        assert_eq!(rule.action, Action::Deny);
+        assert!(rule.protocol.is_none() && rule.source.is_empty() && rule.destination.is_empty());
+    }
+    for policy in others.iter().filter(|it| it.spec.tier == last.spec.tier) {
+        assert!(policy.spec.order < last.spec.order, "{policy:?}");
+    }
+}
+
+/// Tier `default` is 1,000,000, those of administrators' network policies are 1,000 and 10,000,000.
+#[test]
+fn no_tier_of_others_comes_before_the_boundary() {
+    let tiers = tiers(V3_TIERS);
+    let [boundary, baseline] = tiers.as_slice() else {
+        panic!("{tiers:?}");
+    };
+    assert!(boundary.spec.order < Some(1_000.0));
+    assert_eq!(boundary.spec.default_action.as_deref(), Some("Pass"));
+    let between = Some(1_000_000.0)..Some(10_000_000.0);
+    assert!(between.contains(&baseline.spec.order));
+    assert_eq!(baseline.spec.default_action.as_deref(), Some("Deny"));
+    let desired = render(&sample(), V3_TIERS);
+    let denying = desired.global_network_policies.iter().filter(|policy| {
+        let mut rules = policy.spec.ingress.iter().chain(&policy.spec.egress);
+        rules.any(|rule| rule.action == Action::Deny)
+    });
+    let names: Vec<_> = denying.map(|policy| &policy.spec.tier).collect();
+    assert_eq!(names, [&boundary.metadata.name, &baseline.metadata.name]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// A network set inherits the labels of its namespace, so labels alone do not make a pod.
+    #[test]
+    fn what_is_allowed_by_label_is_a_pod(
+        (zone, gone) in any_landing_zone(),
+        openings in any_openings(),
+    ) {
+        let teams = TeamPolicies::default();
+        let desired = landing_zone(&zone, &gone, &platform(), &openings, &teams, V3_NO_TIERS);
+        for policy in &desired.global_network_policies {
+            let from = policy.spec.ingress.iter().map(|rule| (rule, &rule.source));
+            let to = policy.spec.egress.iter().map(|rule| (rule, &rule.destination));
+            for (rule, peer) in from.chain(to) {
+                if rule.action != Action::Allow || peer.namespace_selector.is_none() {
+                    continue;
+                }
+                let selector = peer.selector.as_deref().unwrap_or_default();
+                prop_assert!(selector.starts_with("has(projectcalico.org/orchestrator)"), "{:?}", rule);
+            }
+        }
+    }
 
     #[test]
     fn calico_takes_whatever_is_rendered(
         (zone, gone) in any_landing_zone(),
         platform in any_platform(),
+        openings in any_openings(),
     ) {
         for flavour in CALICO {
-            let desired = landing_zone(&zone, &gone, &platform, flavour);
+            let desired = landing_zone(&zone, &gone, &platform, &openings, &TeamPolicies::default(), flavour);
             for policy in &desired.global_network_policies {
                 prop_assert_eq!(policy.validate(flavour), []);
                 prop_assert_eq!(policy.spec.tier.is_some(), flavour.tiers);
@@ -427,7 +718,7 @@ proptest! {
     fn each_layer_selects_every_namespace_once(
         (zone, gone) in any_landing_zone(),
     ) {
-        let desired = landing_zone(&zone, &gone, &platform(), V3_NO_TIERS);
+        let desired = landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), V3_NO_TIERS);
         let mut expected: Vec<String> = zone.namespaces.iter().map(|it| it.name.to_string()).collect();
         expected.extend(gone.iter().map(|it| it.name.to_string()));
         expected.sort();
@@ -464,12 +755,13 @@ proptest! {
         }
         if let Some(placement) = &mut shuffled.placement {
             turn(&mut placement.tolerations, seed);
+            turn(&mut placement.node_affinity, seed);
         }
         turn(&mut gone_shuffled, seed);
         for flavour in [V3_TIERS, Flavour::KUBERNETES] {
             prop_assert_eq!(
-                landing_zone(&zone, &gone, &platform(), flavour),
-                landing_zone(&shuffled, &gone_shuffled, &platform(), flavour)
+                landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), flavour),
+                landing_zone(&shuffled, &gone_shuffled, &platform(), &Openings::default(), &TeamPolicies::default(), flavour)
             );
         }
     }
@@ -481,6 +773,7 @@ proptest! {
         for flavour in [V3_TIERS, Flavour::KUBERNETES] {
             let Desired {
                 global_network_policies,
+                staged_global_network_policies: _,
                 namespaces,
                 network_policies,
                 resource_quotas,
@@ -488,7 +781,7 @@ proptest! {
                 role_bindings,
                 cluster_roles,
                 cluster_role_bindings,
-            } = landing_zone(&zone, &gone, &platform(), flavour);
+            } = landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), flavour);
             let all = global_network_policies.iter().map(|it| &it.metadata)
                 .chain(namespaces.iter().map(|it| &it.metadata))
                 .chain(network_policies.iter().map(|it| &it.metadata))

@@ -31,6 +31,8 @@ pub struct Declarations {
     pub findings: Vec<Finding>,
     /// What holds for the whole cluster: what the flags say, with what a platform declares.
     pub platform: Platform,
+    /// Where the platform was declared, `file:line:column`; None without one.
+    pub platform_place: Option<String>,
     /// Documents of other kinds, by kind.
     pub skipped: BTreeMap<String, usize>,
     /// Files in folders that are not YAML and cannot hold a landing zone, for instance templates.
@@ -48,7 +50,6 @@ pub fn read(files: &[SourceFile], told: &Platform) -> Result<Declarations, Schem
             platform: told.clone(),
             ..Declarations::default()
         },
-        platform_place: None,
         claims: BTreeMap::new(),
         documents: 0,
     };
@@ -92,8 +93,6 @@ struct Reader<'a> {
     platform_schema: KindSchema,
     told: &'a Platform,
     declarations: Declarations,
-    /// Where the platform was declared.
-    platform_place: Option<String>,
     claims: BTreeMap<(Claim, String), Claimed>,
     documents: usize,
 }
@@ -182,7 +181,7 @@ impl<'a> Reader<'a> {
         let before = flaws.len();
         flaws.extend(own);
         let place = format!("{}:{}", file.name, root.at);
-        if let Some(first) = self.platform_place.replace(place) {
+        if let Some(first) = self.declarations.platform_place.replace(place) {
             let path = FieldPath::default().key("kind");
             let rule = format!("a platform is declared twice, first in {first}");
             flaws.push(Flaw::new(root.locate(&path), path, PLATFORM, rule));

@@ -1,8 +1,10 @@
 //! What is wrong with the input, as compilers say it.
 
 use std::fmt;
+use std::io::{self, IsTerminal, Write};
 
 use super::document::{Flaw, Position};
+use super::source::SourceFile;
 
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,23 @@ impl Finding {
 }
 
 const EXCERPT_WIDTH: usize = 160;
+
+/// Writes one line for each finding; people at a terminal see the line that is meant below it.
+pub fn report(
+    stderr: &mut dyn Write,
+    findings: &[Finding],
+    files: &[SourceFile],
+) -> io::Result<()> {
+    let at_terminal = io::stderr().is_terminal();
+    for finding in findings {
+        writeln!(stderr, "{finding}")?;
+        let file = files.iter().find(|file| file.name == finding.file);
+        if at_terminal && let Some(excerpt) = file.and_then(|file| finding.excerpt(&file.text)) {
+            writeln!(stderr, "{excerpt}")?;
+        }
+    }
+    Ok(())
+}
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,15 +4,18 @@
 //! Findings about the input are printed one to a line, as `file:line:column: field: value: rule`,
 //! for editors and for CI; the exit codes are those of [`Outcome`].
 
+mod crossings;
 mod declaration;
 mod document;
 mod finding;
 mod output;
 mod platform;
+mod propose;
 mod render;
 mod schema;
 mod source;
 mod spelling;
+mod status;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -40,6 +43,12 @@ enum Command {
     /// Print the exact objects that the operator would apply, for review
     #[command(after_help = EXIT_CODES)]
     Render(render::RenderArgs),
+    /// Propose declarations for what Felix logged in stage Observe
+    #[command(after_help = EXIT_CODES)]
+    Propose(propose::ProposeArgs),
+    /// Tell how a landing zone of a cluster stands, and which pods run elsewhere
+    #[command(after_help = EXIT_CODES)]
+    Status(status::StatusArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -74,6 +83,8 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Render(render) => render.run(),
+        Command::Propose(propose) => propose.run(),
+        Command::Status(status) => status.run(),
     }
     .into()
 }

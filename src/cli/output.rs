@@ -128,7 +128,8 @@ fn write_indent(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-fn write_text(out: &mut String, text: &str) {
+/// Writes text so that whoever reads it takes it for text.
+pub fn write_text(out: &mut String, text: &str) {
     if is_plain(text) {
         out.push_str(text);
     } else {

@@ -1,6 +1,6 @@
 //! `kubectl landingzone render`: the objects that the operator would apply, without a cluster.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -8,15 +8,18 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::Outcome;
+use super::crossings;
 use super::declaration::{self, Declarations};
-use super::finding::Finding;
+use super::finding;
 use super::output::{self, OutputFormat};
 use super::platform::PlatformArgs;
 use super::schema::SchemaError;
-use super::source::{self, SourceFile};
-use crate::api::Stage;
-use crate::build::{self, ManifestError};
-use crate::domain::{CalicoNaming, Flavour, LandingZone, PolicyApi};
+use super::source::{self, MAX_FILE_BYTES};
+use crate::api::{DefaultDenyStage, Stage};
+use crate::build::{self, DefaultDenyError, DefaultDenyPolicies, ManifestError, Undecided};
+use crate::domain::{
+    CalicoNaming, Flavour, LandingZone, Platform, PolicyApi, Resolved, TeamPolicies,
+};
 
 /// What to render, and for which cluster.
 #[derive(Args, Clone, Debug)]
@@ -73,6 +76,8 @@ struct CalicoVersion {
 impl CalicoVersion {
     /// The first version with tiers in open source.
     const TIERS: Self = Self::new(3, 29);
+    /// The first version with staged policies in open source.
+    const STAGED: Self = Self::new(3, 30);
     /// The first version whose storage names policies plainly.
     const PLAIN_NAMES: Self = Self::new(3, 32);
 
@@ -136,6 +141,8 @@ impl RenderArgs {
         Ok(Flavour {
             api,
             tiers: self.tiers.unwrap_or(tiers_exist),
+            staged: self.tiers.unwrap_or(tiers_exist)
+                && self.calico_version >= CalicoVersion::STAGED,
             naming: if self.calico_version >= CalicoVersion::PLAIN_NAMES {
                 CalicoNaming::Plain
             } else {
@@ -174,14 +181,14 @@ impl RenderArgs {
             }
         };
         let platform = self.platform.platform();
-        let sources = source::read(&self.paths, stdin);
+        let sources = source::read(&self.paths, stdin, MAX_FILE_BYTES);
         let mut declarations = declaration::read(&sources.files, &platform)?;
         declarations.skipped_files += sources.skipped_files;
         declarations.findings.extend(sources.findings);
         for failure in &sources.failures {
             writeln!(stderr, "{}", super::with_sources(failure))?;
         }
-        report(stderr, &declarations.findings, &sources.files)?;
+        finding::report(stderr, &declarations.findings, &sources.files)?;
         if !sources.failures.is_empty() {
             return Ok(Outcome::Failed);
         }
@@ -189,58 +196,90 @@ impl RenderArgs {
             return Ok(Outcome::BadInput);
         }
         note_skipped(stderr, &declarations)?;
-        if declarations.zones.is_empty() {
-            writeln!(stderr, "error: no LandingZone in {}", self.given())?;
+        let place = declarations.platform_place.as_deref().unwrap_or_default();
+        let default_deny = match default_deny(&declarations.platform, flavour) {
+            Ok(policies) => policies,
+            Err(error @ DefaultDenyError::TooLong { .. }) => {
+                writeln!(stderr, "{place}: spec.exempt: {error}")?;
+                return Ok(Outcome::BadInput);
+            }
+            // The operator says so, too, and goes on with the landing zones.
+            Err(error @ DefaultDenyError::NoCalico) => {
+                writeln!(stderr, "note: {place}: spec.defaultDeny: {error}")?;
+                DefaultDenyPolicies::default()
+            }
+        };
+        let stage = declarations.platform.default_deny.stage;
+        let is_hidden = stage == DefaultDenyStage::Observe && build::depends_on_others(flavour);
+        if is_hidden {
+            writeln!(
+                stderr,
+                "note: {place}: spec.defaultDeny: without tiers, stage Observe has policies only where \
+                 nobody else decides in the cluster, so they are not shown"
+            )?;
+        }
+        let is_nothing = default_deny == DefaultDenyPolicies::default() && !is_hidden;
+        if declarations.zones.is_empty() && is_nothing {
+            writeln!(
+                stderr,
+                "error: no LandingZone in {}",
+                source::described(&self.paths)
+            )?;
             return Ok(Outcome::BadInput);
         }
-        let objects = objects(&declarations.zones, &declarations.platform, flavour)?;
-        for zone in &declarations.zones {
+        let Declarations {
+            zones, platform, ..
+        } = &declarations;
+        note_unknown(stderr, platform)?;
+        let resolved = crossings::resolved(zones, platform, flavour);
+        // In the order in which the operator applies them.
+        let mut objects = build::tier_manifests(&build::tiers(flavour), flavour)?;
+        objects.extend(build::default_deny_manifests(&default_deny, flavour)?);
+        objects.extend(objects_of(zones, &resolved, platform, flavour)?);
+        for (zone, resolved) in zones.iter().zip(&resolved) {
             note_unapplied(stderr, zone)?;
+            crossings::note(stderr, zone, resolved)?;
         }
         stdout.write_all(output::print(&objects, self.output).as_bytes())?;
         stdout.flush()?;
         Ok(Outcome::Done)
     }
+}
 
-    /// The paths, as a person would name them.
-    fn given(&self) -> String {
-        let paths: Vec<String> = self
-            .paths
-            .iter()
-            .map(|path| match path.to_str() {
-                Some("-") => "standard input".to_owned(),
-                _ => path.display().to_string(),
-            })
-            .collect();
-        paths.join(", ")
+/// The policies of the default deny that the platform declares; none where it is off.
+fn default_deny(
+    platform: &Platform,
+    flavour: Flavour,
+) -> Result<DefaultDenyPolicies, DefaultDenyError> {
+    match platform.default_deny.stage {
+        DefaultDenyStage::Off => Ok(DefaultDenyPolicies::default()),
+        DefaultDenyStage::Observe => {
+            build::observed_default_deny(platform, &Undecided::default(), flavour)
+        }
+        DefaultDenyStage::Enforce => build::default_deny(platform, flavour),
     }
 }
 
-/// Everything that the operator would apply, in its order: the tiers, then each landing zone.
-fn objects(
+/// Everything that the operator would apply for landing zones, in its order.
+fn objects_of(
     zones: &[LandingZone],
-    platform: &crate::domain::Platform,
+    resolved: &[Resolved],
+    platform: &Platform,
     flavour: Flavour,
 ) -> Result<Vec<Value>, ManifestError> {
-    let mut objects = build::tier_manifests(&build::tiers(flavour), flavour)?;
-    for zone in zones {
-        let desired = build::landing_zone(zone, &[], platform, flavour);
+    let mut objects = Vec::new();
+    for (zone, resolved) in zones.iter().zip(resolved) {
+        let desired = build::landing_zone(
+            zone,
+            &[],
+            platform,
+            &resolved.openings,
+            &TeamPolicies::default(),
+            flavour,
+        );
         objects.extend(build::manifests(&desired, flavour)?);
     }
     Ok(objects)
-}
-
-/// One line for each finding; people at a terminal see the line that is meant below it.
-fn report(stderr: &mut dyn Write, findings: &[Finding], files: &[SourceFile]) -> io::Result<()> {
-    let at_terminal = io::stderr().is_terminal();
-    for finding in findings {
-        writeln!(stderr, "{finding}")?;
-        let file = files.iter().find(|file| file.name == finding.file);
-        if at_terminal && let Some(excerpt) = file.and_then(|file| finding.excerpt(&file.text)) {
-            writeln!(stderr, "{excerpt}")?;
-        }
-    }
-    Ok(())
 }
 
 fn note_skipped(stderr: &mut dyn Write, declarations: &Declarations) -> io::Result<()> {
@@ -278,6 +317,18 @@ fn plural(count: usize, word: &str) -> String {
     } else {
         format!("{word}s")
     }
+}
+
+/// Says what the operator asks the cluster for, and is not known here.
+fn note_unknown(stderr: &mut dyn Write, platform: &Platform) -> io::Result<()> {
+    if platform.node_local_dns {
+        writeln!(
+            stderr,
+            "note: with dns.nodeLocal the operator also allows the address of the Service \
+             kube-system/kube-dns, which is not known here: list it in dns.extraAddresses to render it"
+        )?;
+    }
+    Ok(())
 }
 
 /// Says of a landing zone that is not in force that the operator applies none of what is shown.

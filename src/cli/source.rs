@@ -56,9 +56,14 @@ pub struct ReadError {
     source: io::Error,
 }
 
-/// Reads files, folders with all below them, and `-` for standard input.
-pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> Sources {
-    let mut reader = Reader::default();
+/// Reads files of at most `max_bytes`, folders with all below them, and `-` for standard input.
+pub fn read(paths: &[PathBuf], stdin: &mut dyn Read, max_bytes: u64) -> Sources {
+    let mut reader = Reader {
+        sources: Sources::default(),
+        seen: BTreeSet::new(),
+        stdin_read: false,
+        max_bytes,
+    };
     for path in paths {
         if path.as_os_str() == "-" {
             reader.standard_input(stdin);
@@ -77,12 +82,24 @@ pub fn mentions_landing_zones(bytes: &[u8]) -> bool {
     bytes.windows(KIND.len()).any(|window| window == KIND)
 }
 
-#[derive(Default)]
+/// Paths, as a person would name them.
+pub fn described(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| match path.to_str() {
+            Some("-") => "standard input".to_owned(),
+            _ => path.display().to_string(),
+        })
+        .collect();
+    paths.join(", ")
+}
+
 struct Reader {
     sources: Sources,
     /// Real paths: a file that is named twice, or linked to, is read once.
     seen: BTreeSet<PathBuf>,
     stdin_read: bool,
+    max_bytes: u64,
 }
 
 impl Reader {
@@ -134,11 +151,11 @@ impl Reader {
 
     fn take(&mut self, name: String, input: &mut dyn Read, origin: Origin) {
         let mut bytes = Vec::new();
-        if let Err(source) = input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
+        if let Err(source) = input.take(self.max_bytes + 1).read_to_end(&mut bytes) {
             return self.sources.failures.push(ReadError { path: name, source });
         }
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            let message = format!("longer than {} MiB", MAX_FILE_BYTES / 1024 / 1024);
+        if bytes.len() as u64 > self.max_bytes {
+            let message = format!("longer than {} MiB", self.max_bytes / 1024 / 1024);
             return self.sources.findings.push(Finding::of_file(name, message));
         }
         match String::from_utf8(bytes) {

@@ -36,6 +36,7 @@ impl ClusterFacts {
     pub fn flavour(&self) -> Flavour {
         let has = |name: &str| self.definitions.contains(name);
         let stored = has("globalnetworkpolicies.crd.projectcalico.org");
+        let stages = |group: &str| has(&format!("stagedglobalnetworkpolicies.{group}"));
         let (api, tiers) = if self.aggregated_v3 && stored {
             (PolicyApi::CalicoV3, has("tiers.crd.projectcalico.org"))
         } else if has("globalnetworkpolicies.projectcalico.org") {
@@ -43,6 +44,7 @@ impl ClusterFacts {
             return Flavour {
                 api: PolicyApi::CalicoV3,
                 tiers: has("tiers.projectcalico.org"),
+                staged: has("tiers.projectcalico.org") && stages("projectcalico.org"),
                 naming: CalicoNaming::Plain,
             };
         } else if stored {
@@ -53,6 +55,7 @@ impl ClusterFacts {
         Flavour {
             api,
             tiers,
+            staged: tiers && stages("crd.projectcalico.org"),
             naming: self.naming(),
         }
     }
@@ -68,6 +71,23 @@ impl ClusterFacts {
             Enforcement::KubernetesPolicies
         } else {
             Enforcement::Unknown
+        }
+    }
+
+    /// Group and version of Calico's pools of addresses; None where there are none. In front of Calico's
+    /// storage its API server tells the same, and may be away.
+    #[must_use]
+    pub fn pools(&self) -> Option<(&'static str, &'static str)> {
+        let has = |name: &str| self.definitions.contains(name);
+        let stored = has("globalnetworkpolicies.crd.projectcalico.org");
+        let is_aggregated = self.aggregated_v3 && stored;
+        let is_native = self.flavour().api == PolicyApi::CalicoV3 && !is_aggregated;
+        if is_native && has("ippools.projectcalico.org") {
+            Some(("projectcalico.org", "v3"))
+        } else if has("ippools.crd.projectcalico.org") {
+            Some(("crd.projectcalico.org", "v1"))
+        } else {
+            None
         }
     }
 
@@ -106,6 +126,8 @@ mod tests {
     const GNP_V1: &str = "globalnetworkpolicies.crd.projectcalico.org";
     const TIERS_V1: &str = "tiers.crd.projectcalico.org";
     const GNP_V3: &str = "globalnetworkpolicies.projectcalico.org";
+    const POOLS_V1: &str = "ippools.crd.projectcalico.org";
+    const POOLS_V3: &str = "ippools.projectcalico.org";
 
     #[rstest]
     #[case::plain_cluster(&[], false, None, PolicyApi::Kubernetes, false)]
@@ -125,6 +147,23 @@ mod tests {
         assert_eq!((flavour.api, flavour.tiers), (api, tiers));
     }
 
+    #[test]
+    fn staged_policies_are_used_where_there_are_tiers_for_them() {
+        const STAGED: &str = "stagedglobalnetworkpolicies.crd.projectcalico.org";
+        assert!(
+            facts(&[GNP_V1, TIERS_V1, STAGED], false, None)
+                .flavour()
+                .staged
+        );
+        assert!(
+            facts(&[GNP_V1, TIERS_V1, STAGED], true, None)
+                .flavour()
+                .staged
+        );
+        assert!(!facts(&[GNP_V1, STAGED], false, None).flavour().staged);
+        assert!(!facts(&[GNP_V1, TIERS_V1], false, None).flavour().staged);
+    }
+
     #[rstest]
     #[case(None, CalicoNaming::TierPrefixed)]
     #[case(Some("v3.31.2"), CalicoNaming::TierPrefixed)]
@@ -133,6 +172,22 @@ mod tests {
     #[case(Some("master"), CalicoNaming::TierPrefixed)]
     fn names_follow_the_version(#[case] version: Option<&str>, #[case] naming: CalicoNaming) {
         assert_eq!(facts(&[GNP_V1], false, version).flavour().naming, naming);
+    }
+
+    #[rstest]
+    #[case::no_calico(&[], false, None)]
+    #[case::storage(&[GNP_V1, POOLS_V1], false, Some("crd.projectcalico.org"))]
+    #[case::api_server(&[GNP_V1, POOLS_V1], true, Some("crd.projectcalico.org"))]
+    #[case::native(&[GNP_V3, POOLS_V3], false, Some("projectcalico.org"))]
+    #[case::native_over_old_storage(&[GNP_V1, POOLS_V1, GNP_V3, POOLS_V3], false, Some("projectcalico.org"))]
+    #[case::policies_only(&[GNP_V1], false, None)]
+    fn pools_are_read_where_they_are_stored(
+        #[case] definitions: &[&str],
+        #[case] aggregated: bool,
+        #[case] group: Option<&str>,
+    ) {
+        let pools = facts(definitions, aggregated, None).pools();
+        assert_eq!(pools.map(|(group, _)| group), group);
     }
 
     #[test]

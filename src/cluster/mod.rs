@@ -1,9 +1,14 @@
-//! What this cluster can do: the flavour of its policies and who enforces them.
+//! What this cluster can do: the flavour of its policies and who enforces them; and which addresses it
+//! has.
 
+mod addresses;
 mod facts;
 mod follow;
+mod nodes;
 mod watch;
 
+pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
 pub use facts::{ClusterFacts, Enforcement, FLAVOUR_SIGNS};
 pub use follow::{failure, follow};
+pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
 pub use watch::{Signs, watch_signs};

@@ -23,6 +23,7 @@ use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
 use super::rendered::Target;
 use crate::api::AdoptionPolicy;
 use crate::api::names::{MANAGED_BY, MANAGER, OWNER};
+use crate::build;
 use crate::domain::Flavour;
 use crate::telemetry::{Metrics, RequestVerb};
 use requests::{fields_patch, request};
@@ -94,7 +95,7 @@ impl Writer {
                 .filter(move |write| phase(write.target.key.kind))
         };
         let is_global = |kind: Kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy);
-        let policies = in_phase(|kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy));
+        let policies = in_phase(|kind| kind == Kind::Tier || kind.is_calico_policy());
         if is_blocked {
             applied
                 .skipped
@@ -140,7 +141,11 @@ impl Writer {
         let rest = in_phase(|kind| {
             !matches!(
                 kind,
-                Kind::Tier | Kind::GlobalNetworkPolicy | Kind::ClusterRole | Kind::Namespace
+                Kind::Tier
+                    | Kind::GlobalNetworkPolicy
+                    | Kind::StagedGlobalNetworkPolicy
+                    | Kind::ClusterRole
+                    | Kind::Namespace
             )
         });
         let (now, later): (Vec<_>, Vec<_>) = rest.partition(|write| {
@@ -168,7 +173,14 @@ impl Writer {
             .prune
             .iter()
             .filter(|prune| policies_are_there || !prune.key.kind.is_policy());
-        self.prune_all(prunes, behalf.flavour, &mut applied).await;
+        // What denies goes before what allows: on the way to stage Observe nothing that is declared is
+        // cut.
+        let denies = |prune: &&Prune| build::denies(&prune.key.name);
+        let (first, then): (Vec<_>, Vec<_>) = prunes.partition(denies);
+        self.prune_all(first.into_iter(), behalf.flavour, &mut applied)
+            .await;
+        self.prune_all(then.into_iter(), behalf.flavour, &mut applied)
+            .await;
         applied
     }
 
@@ -497,7 +509,7 @@ impl Writer {
 
     fn observe(&self, key: &ObjectKey, observed: Observed, flavour: Flavour) {
         let mut objects = self.cache.write();
-        objects.observe_in(flavour, key.clone(), observed);
+        objects.observe_in(flavour, key, observed);
     }
 
     /// Takes what the API server stored into the cache, and checks that it is what was sent.

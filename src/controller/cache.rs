@@ -8,8 +8,11 @@ use serde_json::Value;
 use super::calico_metadata;
 use super::compare::{Content, Digest, keys_held};
 use super::kind::{Kind, ObjectKey};
-use crate::api::names::{MANAGER, OWNER};
-use crate::domain::Flavour;
+use crate::api::names::{MANAGER, OWNER, PLATFORM};
+use crate::domain::{Flavour, PLATFORM_NAME};
+
+/// The owner of what belongs to the platform as a whole. No landing zone can be called so.
+pub const PLATFORM_OWNER: &str = PLATFORM;
 
 /// One object as it was last observed.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ pub struct Observed {
     pub resource_version: String,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// The landing zone that its ownership label names.
+    /// The landing zone that its ownership label names, or [`PLATFORM_OWNER`].
     pub owner: Option<String>,
     /// Whether the operator wrote the ownership label and still holds it.
     pub labelled_by_us: bool,
@@ -37,16 +40,22 @@ impl Observed {
     pub fn of(kind: Kind, object: Value) -> Option<Self> {
         let object = calico_metadata::with_labels(kind, object);
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-        let owner = object
-            .pointer("/metadata/labels")
-            .and_then(|labels| labels.get(OWNER))
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        let labels = object.pointer("/metadata/labels");
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)?.as_str());
+        // With both labels it is the platform's, which takes the other off.
+        let is_platforms =
+            kind.ownership_labels().contains(&PLATFORM) && label(PLATFORM) == Some(PLATFORM_NAME);
+        let (key, owner) = if is_platforms {
+            (PLATFORM, Some(PLATFORM_OWNER))
+        } else {
+            (OWNER, label(OWNER))
+        };
+        let owner = owner.map(str::to_owned);
         Some(Self {
             uid: text("/metadata/uid")?.to_owned(),
             resource_version: text("/metadata/resourceVersion")?.to_owned(),
             deleting: text("/metadata/deletionTimestamp").is_some(),
-            labelled_by_us: owner.is_some() && keys_held(&object, "labels").contains(OWNER),
+            labelled_by_us: owner.is_some() && keys_held(&object, "labels").contains(key),
             owner,
             digest: Content::of(kind, &object).digest(),
             object: Some(Arc::new(object)),
@@ -121,6 +130,9 @@ struct Entry {
     observed: Observed,
     /// The observation that last saw it.
     seen: u64,
+    /// Whose it was before a write of ours gave it to another landing zone, until the watch has seen that
+    /// and told the former owner.
+    former_owner: Option<String>,
 }
 
 impl Objects {
@@ -137,6 +149,13 @@ impl Objects {
             .into_iter()
             .flatten()
             .filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// All namespaces, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Observed)> {
+        let entries = self.entries.iter();
+        let namespaces = entries.filter(|(key, _)| key.kind == Kind::Namespace);
+        namespaces.map(|(key, entry)| (key.name.as_str(), &entry.observed))
     }
 
     /// Whether a namespace bears that ownership label, or none though the operator wrote it: then it
@@ -192,7 +211,16 @@ impl Objects {
             return Err(Late);
         }
         let owner = observed.owner.clone();
-        let before = self.entries.insert(key.clone(), Entry { observed, seen });
+        let former_owner = self
+            .entries
+            .get_mut(&key)
+            .and_then(|known| known.former_owner.take());
+        let entry = Entry {
+            observed,
+            seen,
+            former_owner,
+        };
+        let before = self.entries.insert(key.clone(), entry);
         let before = before.map(|entry| entry.observed);
         if let Some(old) = before.as_ref().and_then(|old| old.owner.as_ref())
             && owner.as_ref() != Some(old)
@@ -276,12 +304,28 @@ impl Objects {
     /// Takes in what was read or written in a flavour. In another than the one that is watched, it says
     /// nothing about Calico's kinds: they move from one API to another while the operator runs, and a
     /// policy that only the old one holds must not count as present.
-    pub fn observe_in(&mut self, flavour: Flavour, key: ObjectKey, observed: Observed) {
-        let moves = matches!(key.kind, Kind::Tier | Kind::GlobalNetworkPolicy);
-        if !moves || self.watched == Some(flavour) {
-            // Whatever came later is the better observation.
-            let _late = self.observe(key, observed);
+    pub fn observe_in(&mut self, flavour: Flavour, key: &ObjectKey, observed: Observed) {
+        let moves = key.kind == Kind::Tier || key.kind.is_calico_policy();
+        if moves && self.watched != Some(flavour) {
+            return;
         }
+        let owner = observed.owner.clone();
+        // Whatever came later is the better observation.
+        let Ok(before) = self.observe(key.clone(), observed) else {
+            return;
+        };
+        let former = before.and_then(|before| before.owner);
+        if let Some(entry) = self.entries.get_mut(key)
+            && former != owner
+            && former.is_some()
+        {
+            entry.former_owner = former;
+        }
+    }
+
+    /// Whose an object was before a write of ours gave it to another landing zone: asked for once.
+    pub fn take_former_owner(&mut self, key: &ObjectKey) -> Option<String> {
+        self.entries.get_mut(key)?.former_owner.take()
     }
 
     /// Forgets a whole kind: its watch ended.

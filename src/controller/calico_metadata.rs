@@ -19,7 +19,7 @@ pub fn is_there(object: &Value) -> bool {
 /// An object with the labels that Calico's API server would show: those in the annotation win.
 #[must_use]
 pub fn with_labels(kind: Kind, mut object: Value) -> Value {
-    if !matches!(kind, Kind::GlobalNetworkPolicy | Kind::Tier) {
+    if !kind.is_calico_policy() && kind != Kind::Tier {
         return object;
     }
     let kept = object

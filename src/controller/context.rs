@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -10,18 +10,23 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
+use tokio::sync::{Notify, watch};
 
 use super::apply::Writer;
-use super::cache::Cache;
+use super::cache::{Cache, PLATFORM_OWNER};
 use super::claims::Claims;
 use super::kind::ObjectKey;
 use super::memory::Memory;
-use super::rendered::Rendered;
+use super::neighbourhood::Neighbourhood;
+use super::placement::Placements;
+use super::platform_status::PlatformStatus;
+use super::rendered::{Rendered, Target, Targets};
 use super::run::Clients;
+use super::team_policies::Policies;
 use crate::api::LandingZone;
-use crate::cluster::{ClusterFacts, Signs};
+use crate::cluster::{ClusterFacts, Nodes, Signs, WantedNodes};
 use crate::domain::Platform;
-use crate::telemetry::{Events, Metrics, Note, Severity};
+use crate::telemetry::{CrossingLabels, Events, Metrics, Note, Severity};
 
 /// A landing zone as it is stored: one that cannot be read must not stop the others.
 pub type Stored = DeserializeGuard<LandingZone>;
@@ -38,6 +43,18 @@ pub struct Context {
     pub cache: Cache,
     /// Who claims what.
     pub claims: RwLock<Claims>,
+    /// What pods showed of placements.
+    pub placements: Placements,
+    /// The nodes, while somebody wants to know.
+    pub nodes: watch::Sender<Nodes>,
+    /// Who wants to know of nodes.
+    pub wanted_nodes: watch::Sender<WantedNodes>,
+    /// Who has to do with whom across boundaries.
+    pub neighbourhood: RwLock<Neighbourhood>,
+    /// Everybody's policies but the operator's, while they matter.
+    pub team_policies: RwLock<Policies>,
+    /// Whether a landing zone, or the default deny, is in stage Observe.
+    pub observing: watch::Sender<bool>,
     platform: RwLock<Option<Arc<Platform>>>,
     /// What the cluster can do.
     pub signs: Signs,
@@ -55,6 +72,12 @@ pub struct Context {
     zones_listed: AtomicBool,
     memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     rendered: RwLock<HashMap<String, Arc<Rendered>>>,
+    /// The status of the platform.
+    pub platform_status: PlatformStatus,
+    default_deny: RwLock<Option<Arc<Targets>>>,
+    default_deny_woken: Notify,
+    /// Whether the default deny has to know where others decide.
+    default_deny_observes: AtomicBool,
     standing: Mutex<Standing>,
 }
 
@@ -62,6 +85,8 @@ pub struct Context {
 struct Standing {
     not_ready: BTreeSet<String>,
     contested: BTreeSet<String>,
+    /// The crossings of each landing zone that have a last day.
+    ending: HashMap<String, BTreeSet<CrossingLabels>>,
 }
 
 /// Asks for reconciles. One that waits already is not asked for twice.
@@ -104,6 +129,12 @@ impl Context {
             zones,
             cache,
             claims: RwLock::default(),
+            placements: Placements::default(),
+            nodes: watch::Sender::new(None),
+            wanted_nodes: watch::Sender::new(WantedNodes::default()),
+            neighbourhood: RwLock::default(),
+            team_policies: RwLock::default(),
+            observing: watch::Sender::new(false),
             platform: RwLock::default(),
             signs,
             writer,
@@ -114,6 +145,10 @@ impl Context {
             zones_listed: AtomicBool::new(false),
             memories: Mutex::default(),
             rendered: RwLock::default(),
+            platform_status: PlatformStatus::default(),
+            default_deny: RwLock::default(),
+            default_deny_woken: Notify::new(),
+            default_deny_observes: AtomicBool::new(false),
             standing: Mutex::default(),
         }
     }
@@ -178,12 +213,43 @@ impl Context {
         owner: &str,
         digest: super::compare::Digest,
     ) -> bool {
+        let is_as = |target: Option<&Target>| target.is_some_and(|it| it.digest == digest);
+        if owner == PLATFORM_OWNER {
+            let targets = self.default_deny();
+            return targets.is_some_and(|targets| is_as(targets.get(key)));
+        }
         let rendered = self.rendered(owner);
-        rendered.is_some_and(|rendered| {
-            rendered
-                .get(key)
-                .is_some_and(|target| target.digest == digest)
-        })
+        rendered.is_some_and(|rendered| is_as(rendered.get(key)))
+    }
+
+    /// The policies of the default deny as they were rendered last.
+    #[must_use]
+    pub fn default_deny(&self) -> Option<Arc<Targets>> {
+        let targets = self.default_deny.read();
+        targets.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records the policies of the default deny, so that a watch can tell what is as declared.
+    pub fn set_default_deny(&self, new: Option<Arc<Targets>>) {
+        let targets = self.default_deny.write();
+        *targets.unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// Records whether the default deny has to know where others decide.
+    pub fn set_default_deny_observes(&self, observes: bool) {
+        self.default_deny_observes
+            .store(observes, Ordering::Release);
+        self.note_observing();
+    }
+
+    /// Asks for a look at the default deny.
+    pub fn wake_default_deny(&self) {
+        self.default_deny_woken.notify_one();
+    }
+
+    /// Waits until somebody asks for a look at the default deny, or did since the last one.
+    pub async fn default_deny_woken(&self) {
+        self.default_deny_woken.notified().await;
     }
 
     /// All landing zones are known now: what names others is nobody's.
@@ -222,10 +288,11 @@ impl Context {
         stored.0.as_ref().ok().cloned()
     }
 
-    /// Whether there is a landing zone of that name, readable or not.
+    /// Whether there is an owner of that name: a landing zone, readable or not, or the platform.
     #[must_use]
     pub fn exists(&self, name: &str) -> bool {
-        self.zones.get(&ObjectRef::<Stored>::new(name)).is_some()
+        // What belongs to the platform is nobody's to take over.
+        name == PLATFORM_OWNER || self.zones.get(&ObjectRef::<Stored>::new(name)).is_some()
     }
 
     /// Whether there is a landing zone of that name, readable or not, that is not being deleted.
@@ -235,15 +302,56 @@ impl Context {
         stored.is_some_and(|stored| stored.meta().deletion_timestamp.is_none())
     }
 
-    /// Asks for a reconcile of every landing zone.
+    /// Asks for a reconcile of every landing zone, and for a look at the default deny.
     pub fn push_all(&self) {
+        self.wake_default_deny();
         for zone in self.zones.state() {
             self.queue.push(&zone.name_any());
         }
     }
 
+    /// Asks for a reconcile of every landing zone in stage Observe, and for a look at the default deny.
+    pub fn push_observing(&self) {
+        self.wake_default_deny();
+        let neighbourhood = self.neighbourhood.read();
+        let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        for zone in neighbourhood.observing() {
+            self.queue.push(zone);
+        }
+    }
+
+    /// Takes in whether a landing zone is observed for a moment on its way to stage Enforce.
+    pub fn enters(&self, zone: &str, is_entering: bool) {
+        let is_news = {
+            let neighbourhood = self.neighbourhood.write();
+            let mut neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+            neighbourhood.enters(zone, is_entering)
+        };
+        if is_news {
+            self.note_observing();
+        }
+    }
+
+    /// Takes in whether any landing zone, or the default deny, is in stage Observe.
+    pub fn note_observing(&self) {
+        let neighbourhood = self.neighbourhood.read();
+        let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        let any = neighbourhood.observing().next().is_some()
+            || self.default_deny_observes.load(Ordering::Acquire);
+        self.observing
+            .send_if_modified(|known| std::mem::replace(known, any) != any);
+    }
+
+    /// Takes in whether a landing zone has to do with nodes.
+    pub fn places(&self, zone: &str, is_placed: bool) {
+        let wanted = self.placements.places(zone, is_placed);
+        self.wanted_nodes
+            .send_if_modified(|known| std::mem::replace(&mut known.placement, wanted) != wanted);
+    }
+
     /// Forgets a landing zone that is gone.
     pub fn forget(&self, zone: &str) {
+        self.places(zone, false);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(zone);
         let mut rendered = self
@@ -252,6 +360,7 @@ impl Context {
             .unwrap_or_else(PoisonError::into_inner);
         rendered.remove(zone);
         self.stands(zone, true, false);
+        self.ends(zone, &BTreeMap::new());
     }
 
     /// Records how a landing zone stands, for the metrics.
@@ -271,6 +380,23 @@ impl Context {
             .landing_zones_not_ready
             .set(count(&standing.not_ready));
         self.metrics.contested.set(count(&standing.contested));
+    }
+
+    /// Records when crossings of a landing zone end, for the metrics: labels, and seconds since 1970.
+    pub fn ends(&self, zone: &str, ends: &BTreeMap<CrossingLabels, i64>) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let gauges = &self.metrics.crossing_expiry;
+        for (labels, at) in ends {
+            gauges.get_or_create(labels).set(*at);
+        }
+        let known = standing.ending.remove(zone).unwrap_or_default();
+        for gone in known.iter().filter(|labels| !ends.contains_key(labels)) {
+            gauges.remove(gone);
+        }
+        if !ends.is_empty() {
+            let labels = ends.keys().cloned().collect();
+            standing.ending.insert(zone.to_owned(), labels);
+        }
     }
 
     /// Tells people about a landing zone.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use kube::core::{ApiResource, GroupVersionKind};
 
+use crate::api::names;
 use crate::domain::{Flavour, PolicyApi};
 
 /// A kind of object that the operator writes.
@@ -14,6 +15,8 @@ pub enum Kind {
     Tier,
     /// Calico policy.
     GlobalNetworkPolicy,
+    /// Calico policy that only says what it would do.
+    StagedGlobalNetworkPolicy,
     /// Namespace; only our own labels and annotations of it are ours.
     Namespace,
     /// Kubernetes policy.
@@ -32,9 +35,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tier,
         Self::GlobalNetworkPolicy,
+        Self::StagedGlobalNetworkPolicy,
         Self::Namespace,
         Self::NetworkPolicy,
         Self::ResourceQuota,
@@ -50,6 +54,7 @@ impl Kind {
         match self {
             Self::Tier => "Tier",
             Self::GlobalNetworkPolicy => "GlobalNetworkPolicy",
+            Self::StagedGlobalNetworkPolicy => "StagedGlobalNetworkPolicy",
             Self::Namespace => "Namespace",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::ResourceQuota => "ResourceQuota",
@@ -70,9 +75,21 @@ impl Kind {
             Self::ClusterRole => &["aggregationRule", "rules"],
             Self::Tier
             | Self::GlobalNetworkPolicy
+            | Self::StagedGlobalNetworkPolicy
             | Self::NetworkPolicy
             | Self::ResourceQuota
             | Self::LimitRange => &["spec"],
+        }
+    }
+
+    /// The labels that say whose an object of this kind is; ours alone.
+    #[must_use]
+    pub const fn ownership_labels(self) -> &'static [&'static str] {
+        match self {
+            Self::GlobalNetworkPolicy | Self::StagedGlobalNetworkPolicy => {
+                &[names::OWNER, names::PLATFORM, names::MANAGED_BY]
+            }
+            _ => &[names::OWNER, names::MANAGED_BY],
         }
     }
 
@@ -86,7 +103,8 @@ impl Kind {
             | Self::Namespace
             | Self::NetworkPolicy
             | Self::RoleBinding => true,
-            Self::ResourceQuota
+            Self::StagedGlobalNetworkPolicy
+            | Self::ResourceQuota
             | Self::LimitRange
             | Self::ClusterRole
             | Self::ClusterRoleBinding => false,
@@ -102,22 +120,39 @@ impl Kind {
         )
     }
 
+    /// Whether it is one of Calico's policies, which are watched whole, and which Calico's API server
+    /// names and labels otherwise than its storage.
+    #[must_use]
+    pub const fn is_calico_policy(self) -> bool {
+        matches!(
+            self,
+            Self::GlobalNetworkPolicy | Self::StagedGlobalNetworkPolicy
+        )
+    }
+
     /// Where the API server serves this kind; None where this flavour has no such kind.
     #[must_use]
     pub fn api_resource(self, flavour: Flavour) -> Option<ApiResource> {
         let (group, version) = match self {
-            Self::Tier | Self::GlobalNetworkPolicy => match flavour.api {
-                PolicyApi::CalicoV3 => ("projectcalico.org", "v3"),
-                PolicyApi::CalicoCrdV1 => ("crd.projectcalico.org", "v1"),
-                PolicyApi::Kubernetes => return None,
-            },
+            Self::Tier | Self::GlobalNetworkPolicy | Self::StagedGlobalNetworkPolicy => {
+                match flavour.api {
+                    PolicyApi::CalicoV3 => ("projectcalico.org", "v3"),
+                    PolicyApi::CalicoCrdV1 => ("crd.projectcalico.org", "v1"),
+                    PolicyApi::Kubernetes => return None,
+                }
+            }
             Self::Namespace | Self::ResourceQuota | Self::LimitRange => ("", "v1"),
             Self::NetworkPolicy => ("networking.k8s.io", "v1"),
             Self::RoleBinding | Self::ClusterRole | Self::ClusterRoleBinding => {
                 ("rbac.authorization.k8s.io", "v1")
             }
         };
-        if self == Self::Tier && !flavour.tiers {
+        let is_missing = match self {
+            Self::Tier => !flavour.tiers,
+            Self::StagedGlobalNetworkPolicy => !flavour.staged,
+            _ => false,
+        };
+        if is_missing {
             return None;
         }
         let kind = GroupVersionKind::gvk(group, version, self.name());
@@ -128,6 +163,7 @@ impl Kind {
         match self {
             Self::Tier => "tiers",
             Self::GlobalNetworkPolicy => "globalnetworkpolicies",
+            Self::StagedGlobalNetworkPolicy => "stagedglobalnetworkpolicies",
             Self::Namespace => "namespaces",
             Self::NetworkPolicy => "networkpolicies",
             Self::ResourceQuota => "resourcequotas",
@@ -170,9 +206,10 @@ impl ObjectKey {
         served: &str,
         flavour: Flavour,
     ) -> Self {
-        let name = match kind {
-            Kind::GlobalNetworkPolicy => flavour.name_in_storage(served),
-            _ => served.to_owned(),
+        let name = if kind.is_calico_policy() {
+            flavour.name_in_storage(served)
+        } else {
+            served.to_owned()
         };
         Self {
             kind,
@@ -184,9 +221,10 @@ impl ObjectKey {
     /// What the API of a flavour calls the object.
     #[must_use]
     pub fn name_served(&self, flavour: Flavour) -> &str {
-        match self.kind {
-            Kind::GlobalNetworkPolicy => flavour.name_served(&self.name),
-            _ => &self.name,
+        if self.kind.is_calico_policy() {
+            flavour.name_served(&self.name)
+        } else {
+            &self.name
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::compare::Digest;
 use super::kind::{Kind, ObjectKey};
 use crate::api::{DriftRepair, DriftStatus, LandingZoneStatus};
+use crate::domain::Opening;
 
 /// Rounds after which two writers are in a fight.
 const ROUNDS: usize = 5;
@@ -24,6 +25,8 @@ const RECENT_REPAIRS: usize = 10;
 pub struct Memory {
     /// What was last seen to be as declared: a difference from it is drift.
     pub in_force: HashMap<ObjectKey, Digest>,
+    /// What was opened last across the boundary; ahead of the status.
+    pub opened: Option<Vec<Opening>>,
     /// UIDs under which namespaces were last known to be ours.
     pub uids: HashMap<String, String>,
     /// Objects that came back from the API server other than they were sent, and when.
@@ -42,6 +45,10 @@ pub struct Memory {
     pub conflict_since: Option<Instant>,
     /// The declaration, by UID and generation, that was told to be unreadable.
     pub unreadable: Option<(Option<String>, Option<i64>)>,
+    /// Since when all of a running application is observed, on its way to a boundary.
+    pub entered: Option<Instant>,
+    /// Since when others' policies are not known that have to be.
+    pub waits_since: Option<Instant>,
     /// Since when nothing but transient failures happens.
     pub unsettled_since: Option<Instant>,
     /// Reconciles in a row that ended with an error.

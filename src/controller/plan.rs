@@ -11,11 +11,20 @@ use super::cache::{Objects, Observed};
 use super::compare::{Difference, Digest, differences, holder, keys_held};
 use super::kind::{Kind, ObjectKey};
 use super::memory::{FIGHT, Memory};
-use super::rendered::{Rendered, Target};
-use crate::api::names::{DEFAULT_TOLERATIONS, NODE_SELECTOR, TOLERATIONS_WHITELIST};
+use super::rendered::{Target, Targets};
+use crate::api::names::{
+    DEFAULT_TOLERATIONS, NODE_AFFINITY, NODE_SELECTOR, SPREAD, TOLERATIONS, TOLERATIONS_WHITELIST,
+};
 
 /// Annotations that only placement sets.
-const PLACEMENT_KEYS: [&str; 3] = [NODE_SELECTOR, DEFAULT_TOLERATIONS, TOLERATIONS_WHITELIST];
+const PLACEMENT_KEYS: [&str; 6] = [
+    NODE_SELECTOR,
+    DEFAULT_TOLERATIONS,
+    TOLERATIONS_WHITELIST,
+    TOLERATIONS,
+    NODE_AFFINITY,
+    SPREAD,
+];
 
 /// Everything that has to be written for one landing zone.
 #[derive(Debug, Default)]
@@ -56,6 +65,17 @@ pub struct Write {
     /// Whether it was ours when it was last looked at: then whatever has its name now took its
     /// place, and no adoption rule protects it.
     pub was_ours: bool,
+}
+
+impl Write {
+    /// Whether it takes a namespace in that ran without the landing zone, whose inventory this is.
+    #[must_use]
+    pub fn is_adoption(&self, inventory: &BTreeSet<ObjectKey>) -> bool {
+        self.target.key.kind == Kind::Namespace
+            && matches!(self.change, Change::Metadata { .. })
+            && self.cause == Cause::Declared
+            && !inventory.contains(&self.target.key)
+    }
 }
 
 /// What has to be done to one object.
@@ -120,8 +140,10 @@ pub struct Prune {
 /// What the plan is made from, besides the objects.
 #[derive(Debug)]
 pub struct Basis<'a> {
+    /// Who owns it, as [`Observed::owner`] names owners.
+    pub owner: &'a str,
     /// What must be there.
-    pub rendered: &'a Rendered,
+    pub targets: &'a Targets,
     /// What the status inventory names.
     pub inventory: &'a BTreeSet<ObjectKey>,
     /// What landing zones that are gone left behind and nothing needs any more.
@@ -146,23 +168,22 @@ pub struct Basis<'a> {
 #[must_use]
 pub fn plan(basis: &Basis<'_>, objects: &Objects) -> Plan {
     let mut plan = Plan::default();
-    for target in &basis.rendered.targets {
+    for target in basis.targets {
         compare(basis, target, objects, &mut plan);
     }
-    let name = basis.rendered.zone.name.as_str();
     let left_behind = basis
         .inherited
         .iter()
         .filter_map(|key| Some((key, objects.get(key)?)));
     plan.prune = objects
-        .owned_by(name)
+        .owned_by(basis.owner)
         .chain(left_behind)
         .filter(|(key, observed)| {
             // What a finalizer keeps is still in force; in a namespace teams can set one.
             key.kind != Kind::Namespace
                 && (!observed.deleting || key.is_in_reach_of_teams())
                 && basis.inventory.contains(key)
-                && basis.rendered.get(key).is_none()
+                && basis.targets.get(key).is_none()
                 && key
                     .namespace
                     .as_ref()
@@ -397,9 +418,19 @@ impl Change {
 impl Plan {
     /// What the plan would do, one sentence each, for stage Plan.
     #[must_use]
-    pub fn sentences(&self, withheld: &BTreeMap<String, String>) -> Vec<String> {
+    pub fn sentences(
+        &self,
+        withheld: &BTreeMap<String, String>,
+        inventory: &BTreeSet<ObjectKey>,
+    ) -> Vec<String> {
         let writes = self.writes.iter().map(|write| match &write.change {
             Change::Create => format!("create {}", write.target.key),
+            change if write.is_adoption(inventory) => {
+                let change = change.describe();
+                // Nobody took away what was never there.
+                let change = change.replace(": removed, declared ", ": none, declared ");
+                format!("adopt {}: {change}", write.target.key)
+            }
             change => format!("change {}: {}", write.target.key, change.describe()),
         });
         let prunes = self

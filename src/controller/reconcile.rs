@@ -11,13 +11,16 @@ use tokio::time::Instant;
 
 use super::apply::Failure;
 use super::context::{Context, Stored};
+use super::crossings;
+use super::entry;
 use super::inheritance;
 use super::kind::ObjectKey;
 use super::memory::Memory;
+use super::placement;
 use super::rendered::RenderError;
 use super::report::{publish, tell_released};
-use super::round::{Round, carry_out, prepare};
-use super::standstill::{invalid, planned, suspended, unreadable};
+use super::round::{Round, carry_out, decided_by_teams, prepare};
+use super::standstill::{invalid, planned, suspended, unreadable, waits_for_policies};
 use super::status::{self, CONFLICT_PATIENCE, Outcome};
 use super::{released, removal};
 use crate::api::{LandingZone, LandingZoneStatus, Stage};
@@ -27,7 +30,7 @@ use crate::domain;
 /// When to look again after transient failures.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long transient failures are nobody's business.
-const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// The first and the longest wait after errors.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -61,6 +64,7 @@ impl Error {
 }
 
 /// What is known of a landing zone at the start of a reconcile.
+#[derive(Clone)]
 pub(super) struct Observation {
     pub zone: LandingZone,
     pub name: String,
@@ -130,7 +134,8 @@ pub fn try_again(stored: &Stored, error: &Error, context: &Context) -> Action {
     Action::requeue(backoff(failures))
 }
 
-fn backoff(failures: u32) -> Duration {
+/// How long to wait after so many failures in a row.
+pub(super) fn backoff(failures: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(10));
     BACKOFF.0.saturating_mul(factor).min(BACKOFF.1)
 }
@@ -178,7 +183,22 @@ async fn govern(
         return suspended(observation, context, memory, &zone).await;
     }
     removal::keep_finalizer(observation, context, &zone).await?;
-    let Some(mut prepared) = prepare(observation, context, memory, &zone)? else {
+    let mut is_entering = entry::is_entering(observation, context, memory, &zone);
+    if decided_by_teams(observation, context, &zone, is_entering).is_none() {
+        // Whoever learns of them asks for a reconcile: only where that does not happen it is told.
+        let since = *memory.waits_since.get_or_insert_with(Instant::now);
+        let left = SETTLES_WITHIN.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            return Ok(Action::requeue(left));
+        }
+        if !is_entering {
+            return waits_for_policies(observation, context, memory).await;
+        }
+        // Packets that are lost for a moment are better than a boundary that never comes.
+        is_entering = false;
+    }
+    memory.waits_since = None;
+    let Some(mut prepared) = prepare(observation, context, memory, &zone, is_entering)? else {
         return Ok(Action::await_change());
     };
     if zone.stage == Stage::Plan {
@@ -187,6 +207,9 @@ async fn govern(
     let round = carry_out(observation, context, memory, &zone, prepared).await?;
     if is_unsettled(memory, &round) {
         return Ok(Action::requeue(LOOK_AGAIN));
+    }
+    if is_entering && round.applied.failed.is_empty() && round.applied.skipped.is_empty() {
+        return entry::follows(observation, context, memory, &round).await;
     }
     tell(observation, context, memory, &zone, &round).await
 }
@@ -201,6 +224,17 @@ async fn tell(
 ) -> Result<Action, Error> {
     let applied = &round.applied;
     let base = round.base.as_ref();
+    let is_there = |namespace: &domain::Namespace| {
+        let key = ObjectKey::namespace(namespace.name.as_str());
+        applied.done.iter().any(|(done, _)| *done == key)
+    };
+    let placement = placement::look(context, zone, is_there).await;
+    if let Some(placement) = placement.as_ref()
+        && placement.is_settling
+        && applied.failed.is_empty()
+    {
+        return Ok(Action::requeue(placement.until - Instant::now()));
+    }
     let outcome = Outcome {
         zone,
         rendered: &round.rendered,
@@ -214,6 +248,9 @@ async fn tell(
             .is_some_and(|since| round.now - since >= CONFLICT_PATIENCE),
         fights: &memory.fights(Instant::now()),
         facts: &observation.facts,
+        crossings: &round.crossings.crossings,
+        unobserved: &round.unobserved,
+        placement: placement.as_ref(),
     };
     let generation = observation.zone.metadata.generation;
     let mut status = status::after_apply(&outcome, base, generation, Timestamp::now());
@@ -223,8 +260,11 @@ async fn tell(
     let complete =
         applied.failed.is_empty() && applied.skipped.is_empty() && round.withheld.is_empty();
     status.applied_digest = complete.then(|| round.rendered.digest.to_string());
+    let told = status.crossings.clone();
     let flush = publish(observation, context, memory, status, base, &round.version).await?;
     tell_released(observation, context, base, &round.released);
+    crossings::tell(observation, context, base, &told);
+    crossings::measure(&observation.name, context, &told);
     if applied
         .failed
         .iter()
@@ -233,7 +273,11 @@ async fn tell(
         // Only now: a status that is refused again and again needs its pauses too.
         memory.failures = 0;
     }
-    let again = next(memory, round, flush);
+    let placement = placement.map(|placement| placement.until - Instant::now());
+    let again = next(memory, round, flush)
+        .into_iter()
+        .chain(placement)
+        .min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -304,6 +348,8 @@ pub(super) fn next(memory: &Memory, round: &Round, flush: Option<Instant>) -> Op
     if memory.failures > 0 {
         times.push(now + backoff(memory.failures));
     }
+    let changes = round.crossings.next_change.and_then(crossings::until);
+    times.extend(changes.map(|left| now + left));
     let first = times.into_iter().min()?;
     Some(first.saturating_duration_since(now))
 }

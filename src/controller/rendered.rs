@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::compare::{Content, Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
-use crate::build::{self, Released};
-use crate::domain::{Flavour, LandingZone, Platform};
+use crate::build::{self, DefaultDenyPolicies, Released};
+use crate::domain::{Flavour, LandingZone, Openings, Platform, TeamPolicies};
+use crate::policy::GlobalNetworkPolicy;
 
 /// One object as it must be.
 #[derive(Clone, Debug)]
@@ -21,18 +22,90 @@ pub struct Target {
     pub digest: Digest,
 }
 
+/// Objects as they must be, in the order in which they are applied.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    all: Vec<Target>,
+    /// Digest of all of them.
+    pub digest: Digest,
+    index: HashMap<ObjectKey, usize>,
+}
+
+impl Targets {
+    fn new(all: Vec<Target>) -> Self {
+        let digests: BTreeMap<_, _> = all
+            .iter()
+            .map(|target| (target.key.to_string(), target.digest.to_string()))
+            .collect();
+        let index = all
+            .iter()
+            .enumerate()
+            .map(|(position, target)| (target.key.clone(), position))
+            .collect();
+        Self {
+            digest: digest_of(&json!(digests)),
+            index,
+            all,
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Target> {
+        self.all.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The target of that key.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<&Target> {
+        self.all.get(*self.index.get(key)?)
+    }
+
+    /// Keys of all of them.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+        self.index.keys().cloned().collect()
+    }
+}
+
+/// None.
+impl Default for Targets {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl<'a> IntoIterator for &'a Targets {
+    type Item = &'a Target;
+    type IntoIter = std::slice::Iter<'a, Target>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Everything that one landing zone renders to.
 #[derive(Clone, Debug)]
 pub struct Rendered {
     /// The landing zone, without the namespaces that are withheld from it.
     pub zone: LandingZone,
-    /// The objects, in the order in which they are applied.
-    pub targets: Vec<Target>,
+    /// The objects.
+    pub targets: Targets,
     /// Digest of all of them.
     pub digest: Digest,
     /// What it was rendered from.
     pub source: Source,
-    index: HashMap<ObjectKey, usize>,
 }
 
 /// What a rendering depends on: the same source renders to the same objects.
@@ -48,6 +121,12 @@ pub struct Source {
     pub withheld: BTreeSet<String>,
     /// Namespaces that left the declaration.
     pub released: Vec<Released>,
+    /// What is open across the boundary.
+    pub openings: Openings,
+    /// Where others' policies decide; known where it is observed.
+    pub teams: TeamPolicies,
+    /// Whether it is on its way to its boundary, and only observed so far.
+    pub is_entering: bool,
 }
 
 /// Rendering failed; a defect, since validated values render.
@@ -74,44 +153,72 @@ impl Rendered {
         zone.namespaces
             .retain(|namespace| !source.withheld.contains(namespace.name.as_str()));
         let flavour = source.flavour;
-        let desired = build::landing_zone(&zone, &source.released, &source.platform, flavour);
-        for policy in &desired.global_network_policies {
-            let problems = policy.validate(flavour);
-            if let Some(problem) = problems.first() {
-                let name = policy.metadata.name.as_deref().unwrap_or_default();
-                return Err(RenderError::InvalidPolicy(format!("{name}: {problem}")));
-            }
-        }
-        let targets = targets(build::manifests(&desired, flavour)?, flavour)?;
-        let all: BTreeMap<_, _> = targets
-            .iter()
-            .map(|target| (target.key.to_string(), target.digest.to_string()))
-            .collect();
-        let index = targets
-            .iter()
-            .enumerate()
-            .map(|(position, target)| (target.key.clone(), position))
-            .collect();
+        let build = if source.is_entering {
+            build::entering_landing_zone
+        } else {
+            build::landing_zone
+        };
+        let desired = build(
+            &zone,
+            &source.released,
+            &source.platform,
+            &source.openings,
+            &source.teams,
+            flavour,
+        );
+        check(&desired.global_network_policies, flavour)?;
+        check(&desired.staged_global_network_policies, flavour)?;
+        let targets = Targets::new(targets(build::manifests(&desired, flavour)?, flavour)?);
         Ok(Self {
             zone,
-            digest: digest_of(&json!(all)),
-            source,
-            index,
+            digest: targets.digest,
             targets,
+            source,
         })
     }
 
     /// The target of that key.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<&Target> {
-        self.targets.get(*self.index.get(key)?)
+        self.targets.get(key)
     }
 
     /// Keys of all targets.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<ObjectKey> {
-        self.index.keys().cloned().collect()
+        self.targets.keys()
     }
+}
+
+/// The policies of the default deny, as targets; those that open come first.
+///
+/// # Errors
+/// Only where rendering itself is wrong.
+pub fn default_deny(
+    policies: &DefaultDenyPolicies,
+    flavour: Flavour,
+) -> Result<Targets, RenderError> {
+    let DefaultDenyPolicies {
+        opening,
+        closing,
+        staged,
+    } = policies;
+    check(opening, flavour)?;
+    check(closing, flavour)?;
+    check(staged, flavour)?;
+    let manifests = build::default_deny_manifests(policies, flavour)?;
+    Ok(Targets::new(targets(manifests, flavour)?))
+}
+
+fn check(policies: &[GlobalNetworkPolicy], flavour: Flavour) -> Result<(), RenderError> {
+    for policy in policies {
+        let problems = policy.validate(flavour);
+        if let Some(problem) = problems.first() {
+            let name = policy.metadata.name.as_deref().unwrap_or_default();
+            return Err(RenderError::InvalidPolicy(format!("{name}: {problem}")));
+        }
+    }
+    Ok(())
 }
 
 /// The tiers that all landing zones share, as targets.

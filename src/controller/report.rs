@@ -13,7 +13,7 @@ use super::apply::{Applied, Repaired};
 use super::context::Context;
 use super::kind::Kind;
 use super::memory::Memory;
-use super::plan::{Cause, Change, Plan};
+use super::plan::Plan;
 use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
@@ -107,11 +107,7 @@ pub(super) fn report(
         context.note(&observation.zone, Severity::Warning, "NamespaceLost", text);
     }
     let adopted = plan.writes.iter().filter(|write| {
-        write.target.key.kind == Kind::Namespace
-            && matches!(write.change, Change::Metadata { .. })
-            && write.cause == Cause::Declared
-            && !observation.inventory.contains(&write.target.key)
-            && applied.changed.contains(&write.target.key)
+        write.is_adoption(&observation.inventory) && applied.changed.contains(&write.target.key)
     });
     for write in adopted {
         let text = format!(
@@ -249,6 +245,7 @@ fn tell_changes(
         (condition::READY, "True"),
         (condition::CONTESTED, "False"),
         (condition::NETWORK_ENFORCED, "True"),
+        (condition::PLACEMENT_ENFORCED, "True"),
     ] {
         let of = |status: &LandingZoneStatus| {
             let found = status
@@ -282,12 +279,14 @@ fn tell_changes(
         let now = (state.clone(), why);
         let changed = before.as_ref() != Some(&now);
         memory.told.insert(type_, (generation, now));
+        let is_warning =
+            [reason::NO_NODE, reason::FEW_AVAILABILITY_ZONES].contains(&now_reason.as_str());
         // Nothing was wrong before the first time, so nothing is told about its being right.
-        if !changed || (type_ != condition::READY && first && state == good) {
+        if !changed || (type_ != condition::READY && first && state == good && !is_warning) {
             continue;
         }
         let is_expected = state == "Unknown" || now_reason == reason::DELETING;
-        let severity = if state == good || is_expected {
+        let severity = if (state == good && !is_warning) || is_expected {
             Severity::Normal
         } else {
             Severity::Warning
@@ -297,6 +296,9 @@ fn tell_changes(
             (condition::READY, false) => "NotReady",
             (condition::CONTESTED, true) => "NoLongerContested",
             (condition::CONTESTED, false) => "Contested",
+            (condition::PLACEMENT_ENFORCED, true) if is_warning => "PlacementWarning",
+            (condition::PLACEMENT_ENFORCED, true) => "PlacementEnforced",
+            (condition::PLACEMENT_ENFORCED, false) => "PlacementNotEnforced",
             (_, true) => "NetworkEnforced",
             (_, false) => "NetworkNotEnforced",
         };

@@ -1,7 +1,7 @@
 //! One round of a landing zone: what is declared, built and compared, then applied.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::apply::{Applied, Behalf, Failure};
 use super::cache::Objects;
 use super::context::Context;
+use super::crossings;
 use super::inheritance;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
@@ -24,7 +25,7 @@ use super::withheld::{Claimed, claimed};
 use crate::api::condition::reason;
 use crate::api::{LandingZoneStatus, Stage};
 use crate::build::Released;
-use crate::domain;
+use crate::domain::{self, PolicyApi, Resolved, TeamPolicies};
 
 /// What is to be done, before any request.
 pub(super) struct Prepared {
@@ -33,6 +34,10 @@ pub(super) struct Prepared {
     pub withheld: BTreeMap<String, Withheld>,
     pub shared_code: Option<Withheld>,
     pub released: Vec<Released>,
+    /// What is open across the boundary.
+    pub crossings: Resolved,
+    /// What stage Observe cannot see, a sentence each.
+    pub unobserved: Vec<String>,
     /// Namespaces that were in force and are gone.
     lost: BTreeSet<String>,
     now: Instant,
@@ -46,6 +51,10 @@ pub(super) struct Round {
     pub withheld: BTreeMap<String, Withheld>,
     pub shared_code: Option<Withheld>,
     pub released: Vec<Released>,
+    /// What is open across the boundary.
+    pub crossings: Resolved,
+    /// What stage Observe cannot see, a sentence each.
+    pub unobserved: Vec<String>,
     /// What is the landing zone's own now.
     pub owned: BTreeSet<ObjectKey>,
     /// The status as it stands, and the resource version that goes with it.
@@ -68,12 +77,13 @@ impl Prepared {
 }
 
 /// Compares what is declared with what is there. None while the objects of another flavour are known
-/// only.
+/// only. `is_entering`, the landing zone is observed first.
 pub(super) fn prepare(
     observation: &Observation,
     context: &Context,
     memory: &mut Memory,
     zone: &domain::LandingZone,
+    is_entering: bool,
 ) -> Result<Option<Prepared>, Error> {
     let flavour = observation.facts.flavour();
     let Claimed {
@@ -81,7 +91,23 @@ pub(super) fn prepare(
         shared_code,
     } = claimed(observation, context, memory, zone);
     let released = released(observation, context, zone);
-    let rendered = render(observation, context, zone, &withheld, released.clone())?;
+    let crossings = crossings::resolved(observation, context, memory, zone);
+    let Some((teams, unobserved)) = decided_by_teams(observation, context, zone, is_entering)
+    else {
+        // Whoever learns of them asks for a reconcile.
+        return Ok(None);
+    };
+    let source = Source {
+        declaration: observation.declaration(),
+        flavour,
+        platform: observation.platform.clone(),
+        withheld: withheld.keys().cloned().collect(),
+        released: released.clone(),
+        openings: crossings.openings.clone(),
+        teams,
+        is_entering,
+    };
+    let rendered = render(observation, context, zone, source)?;
 
     let now = Instant::now();
     memory.tidy(now);
@@ -97,7 +123,8 @@ pub(super) fn prepare(
         exists,
     );
     let basis = Basis {
-        rendered: &rendered,
+        owner: &observation.name,
+        targets: &rendered.targets,
         recorded_keys: &recorded_keys,
         inventory: &observation.inventory,
         inherited: &inherited,
@@ -124,6 +151,8 @@ pub(super) fn prepare(
         withheld,
         shared_code,
         released,
+        crossings,
+        unobserved,
         lost,
         now,
     }))
@@ -143,6 +172,8 @@ pub(super) async fn carry_out(
         withheld,
         shared_code,
         released,
+        crossings,
+        unobserved,
         lost,
         now,
     } = prepared;
@@ -156,6 +187,7 @@ pub(super) async fn carry_out(
         flavour,
     };
     let applied = context.writer.apply(&plan, blocked, behalf).await;
+    memory.opened = Some(crossings.openings.crossings.clone());
     report(observation, context, memory, &applied, &lost, &plan);
     remember(context, memory, &applied);
     Ok(Round {
@@ -165,6 +197,8 @@ pub(super) async fn carry_out(
         withheld,
         shared_code,
         released,
+        crossings,
+        unobserved,
         owned,
         base,
         version,
@@ -192,7 +226,7 @@ pub(super) async fn keep_in_order(
     if zone.suspend || zone.stage == Stage::Plan {
         return Ok(Kept::default());
     }
-    let Some(mut prepared) = prepare(observation, context, memory, zone)? else {
+    let Some(mut prepared) = prepare(observation, context, memory, zone, false)? else {
         return Ok(Kept::default());
     };
     prepared.keep_to_what_is_there(&context.cache.read());
@@ -214,16 +248,8 @@ fn render(
     observation: &Observation,
     context: &Context,
     zone: &domain::LandingZone,
-    withheld: &BTreeMap<String, Withheld>,
-    released: Vec<Released>,
+    source: Source,
 ) -> Result<Arc<Rendered>, Error> {
-    let source = Source {
-        declaration: observation.declaration(),
-        flavour: observation.facts.flavour(),
-        platform: observation.platform.clone(),
-        withheld: withheld.keys().cloned().collect(),
-        released,
-    };
     if let Some(known) = context.rendered(&observation.name)
         && known.source == source
     {
@@ -232,6 +258,29 @@ fn render(
     let rendered = Arc::new(Rendered::of(zone.clone(), source)?);
     context.set_rendered(&observation.name, rendered.clone());
     Ok(rendered)
+}
+
+/// Where others' policies decide, and what is not observed because of it; None until that is known.
+/// It matters only where a landing zone is observed, and there where the operator logs and allows.
+pub(super) fn decided_by_teams(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+    is_entering: bool,
+) -> Option<(TeamPolicies, Vec<String>)> {
+    let flavour = observation.facts.flavour();
+    let logs = flavour.api != PolicyApi::Kubernetes && !flavour.staged;
+    let is_observed = is_entering || zone.stage == Stage::Observe;
+    if !is_observed || !logs {
+        return Some(<_>::default());
+    }
+    let policies = context.team_policies.read();
+    let policies = policies.unwrap_or_else(PoisonError::into_inner);
+    // Policies select what was released, too.
+    let released = released(observation, context, zone);
+    let declared = zone.namespaces.iter().map(|namespace| &namespace.name);
+    let all: BTreeSet<_> = declared.chain(released.iter().map(|it| &it.name)).collect();
+    policies.decided(all.into_iter())
 }
 
 /// Namespaces that were in force and are gone, with all that was in them.

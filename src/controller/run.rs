@@ -8,16 +8,21 @@ use futures::StreamExt;
 use kube::Client;
 use kube::runtime::controller::{Config, applier};
 use kube::runtime::reflector;
+use kube::runtime::reflector::store::Writer as StoreWriter;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::context::{Context, Queue, Stored};
+use super::default_deny::keep_default_deny;
+use super::placement::follow_nodes;
 use super::platform::follow_platform;
 use super::reconcile::{reconcile, try_again};
 use super::report::flush;
+use super::team_policies::follow_team_policies;
 use super::watch::{follow_flavour, follow_zones};
-use crate::cluster::watch_signs;
+use crate::cluster::{ClusterFacts, watch_nodes, watch_signs};
 use crate::domain::Platform;
 use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
 
@@ -35,6 +40,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What holds for the whole cluster.
     pub platform: Platform,
+    /// The namespace that it runs in, where that is known.
+    pub own_namespace: Option<String>,
 }
 
 /// Connections to the API server.
@@ -44,6 +51,37 @@ pub struct Clients {
     pub watching: Client,
     /// For everything else: an answer has to come soon.
     pub asking: Client,
+}
+
+/// Follows all that reconciles depend on; ends only when something went wrong.
+async fn follow_everything(
+    client: Client,
+    facts: watch::Sender<Option<ClusterFacts>>,
+    zones: StoreWriter<Stored>,
+    context: Arc<Context>,
+    settings: Settings,
+    health: Health,
+) {
+    tokio::join!(
+        watch_signs(client.clone(), health.clone(), facts),
+        follow_flavour(context.clone(), health.clone()),
+        follow_platform(
+            client.clone(),
+            context.clone(),
+            settings.platform,
+            health.clone()
+        ),
+        follow_team_policies(client.clone(), context.clone(), health.clone()),
+        follow_zones(client.clone(), zones, context.clone(), health.clone()),
+        watch_nodes(
+            client,
+            health.clone(),
+            context.wanted_nodes.subscribe(),
+            context.nodes.clone()
+        ),
+        follow_nodes(context.clone()),
+        keep_default_deny(context.clone(), health, settings.own_namespace),
+    );
 }
 
 /// Runs the operator until `stop` is cancelled, then finishes the writes in hand.
@@ -67,7 +105,7 @@ pub async fn run(
     );
     let serving = tokio::spawn(serving);
 
-    let (facts, signs) = tokio::sync::watch::channel(None);
+    let (facts, signs) = watch::channel(None);
     let (queue, requests) = Queue::new();
     let (store, writer) = reflector::store::<Stored>();
     let (events, publishing) = Events::start(clients.asking.clone());
@@ -81,19 +119,14 @@ pub async fn run(
         metrics,
     ));
 
-    let watches = async {
-        tokio::join!(
-            watch_signs(clients.watching.clone(), health.clone(), facts),
-            follow_flavour(context.clone(), health.clone()),
-            follow_platform(
-                clients.watching.clone(),
-                context.clone(),
-                settings.platform,
-                health.clone()
-            ),
-            follow_zones(clients.watching, writer, context.clone(), health),
-        );
-    };
+    let watches = follow_everything(
+        clients.watching,
+        facts,
+        writer,
+        context.clone(),
+        settings,
+        health.clone(),
+    );
     let reconciling = applier(
         |zone, context| Box::pin(reconcile(zone, context)),
         |zone, error, context| try_again(&zone, error, &context),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::apply::Failure;
 use super::context::Context;
+use super::crossings;
 use super::memory::Memory;
 use super::reconcile::{Error, Observation};
 use super::report::publish;
@@ -134,6 +135,24 @@ pub(super) async fn suspended(
     .await
 }
 
+/// A landing zone that is to be observed before others' policies are known.
+pub(super) async fn waits_for_policies(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let message = "stage Observe waits until the operator knows everybody's policies; if it stays so, its \
+                   /readyz and its log say why they cannot be read";
+    let said = Said {
+        ready: "Unknown",
+        progress: Progress::Working(reason::PROGRESSING),
+        message: message.to_owned(),
+        looked_after: false,
+        look_again: None,
+    };
+    only_conditions(observation, context, memory, said, |_| {}).await
+}
+
 /// A landing zone that is only planned.
 pub(super) async fn planned(
     observation: &Observation,
@@ -150,10 +169,10 @@ pub(super) async fn planned(
         .iter()
         .map(|(name, withheld)| (name.clone(), withheld.why.clone()))
         .collect();
-    let sentences = plan.sentences(&why);
+    let sentences = plan.sentences(&why, &observation.inventory);
     let message = format!(
         "stage Plan: {} changes would be made, see status.plan; nothing is changed until stage is \
-         Enforce",
+         Observe or Enforce",
         plan.writes.len() + plan.prune.len()
     );
     let effective = status::effective(zone, flavour);
@@ -162,7 +181,7 @@ pub(super) async fn planned(
         progress: Progress::Done(reason::PLAN_ONLY),
         message,
         looked_after: false,
-        look_again: None,
+        look_again: prepared.crossings.next_change.and_then(crossings::until),
     };
     only_conditions(observation, context, memory, said, |status| {
         status.plan = sentences
@@ -171,6 +190,11 @@ pub(super) async fn planned(
             .map(status::shortened)
             .collect();
         status.effective = Some(effective);
+        status.crossings.clone_from(&prepared.crossings.crossings);
+        for crossing in &mut status.crossings {
+            // Nothing of it is in force.
+            crossing.open.clear();
+        }
     })
     .await
 }

@@ -16,13 +16,14 @@ use serde_json::json;
 use super::apply::{Applied, Failure, TIMEOUT, WriteError};
 use super::kind::{Kind, ObjectKey};
 use super::memory::Fight;
+use super::placement::{Admitted, Looked, Shown};
 use super::plan::Plan;
 use super::rendered::Rendered;
 use crate::api::condition::{self, reason};
 use crate::api::names::{APPLICATION_CODE, MANAGED_BY, MANAGER, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::api::{
-    EffectiveValues, LandingZone, LandingZonePlatform, LandingZonePlatformStatus,
-    LandingZoneStatus, NamespaceState, NamespaceStatus,
+    CrossingState, CrossingStatus, EffectiveValues, LandingZone, LandingZonePlatform,
+    LandingZonePlatformStatus, LandingZoneStatus, NamespaceState, NamespaceStatus, Stage,
 };
 use crate::cluster::{ClusterFacts, Enforcement};
 use crate::domain::{self, PLATFORM_NAME};
@@ -32,6 +33,9 @@ pub use conditions::{Conditions, Progress, nobody_looks, progress, sentence, sho
 /// How long another landing zone may hold what this one declares before it counts as stalled: a
 /// rename in Git (old deleted, new created) takes less.
 pub const CONFLICT_PATIENCE: Duration = Duration::from_mins(1);
+
+/// The status lists at most this much of what stage Observe cannot see.
+const UNOBSERVED: usize = 100;
 
 /// A declared namespace to which nothing is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,12 @@ pub struct Outcome<'a> {
     pub fights: &'a [Fight],
     /// What the cluster can do.
     pub facts: &'a ClusterFacts,
+    /// What became of the crossings, where the policies are in place.
+    pub crossings: &'a [CrossingStatus],
+    /// What stage Observe cannot see, a sentence each.
+    pub unobserved: &'a [String],
+    /// What a pod showed of the placement; None where there is none to be seen yet.
+    pub placement: Option<&'a Looked>,
 }
 
 /// The status after a plan was carried out. Inventory and drift are the caller's.
@@ -97,6 +107,15 @@ pub fn after_apply(
 
     namespaces_ready(&mut conditions, outcome, &namespaces);
     let enforced = network_enforced(&mut conditions, outcome);
+    placement_enforced(&mut conditions, outcome);
+    let policies_are_in_place = policies_are_in_place(outcome);
+    let crossings = if policies_are_in_place {
+        outcome.crossings.to_vec()
+    } else {
+        // What was told last is what is in force.
+        old.map(|old| old.crossings.clone()).unwrap_or_default()
+    };
+    crossings_open(&mut conditions, outcome.crossings, policies_are_in_place);
     contested(&mut conditions, outcome.fights);
     overall(&mut conditions, outcome, &namespaces, enforced);
 
@@ -107,6 +126,13 @@ pub fn after_apply(
         namespaces_ready: Some(format!("{ready}/{declared}")),
         effective: Some(effective(outcome.zone, flavour)),
         namespaces,
+        crossings,
+        unobserved: outcome
+            .unobserved
+            .iter()
+            .take(UNOBSERVED)
+            .cloned()
+            .collect(),
         ..LandingZoneStatus::default()
     }
 }
@@ -321,6 +347,12 @@ fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool 
         conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
         return false;
     }
+    if outcome.zone.stage == Stage::Observe {
+        let message = observed(outcome);
+        let why = reason::OBSERVED;
+        conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
+        return true;
+    }
     match outcome.facts.enforcement() {
         Enforcement::Calico => {
             let tiers = if outcome.facts.flavour().tiers {
@@ -353,7 +385,158 @@ fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool 
     }
 }
 
-fn contested(conditions: &mut Conditions, fights: &[Fight]) {
+fn policies_are_in_place(outcome: &Outcome<'_>) -> bool {
+    let done = done(outcome);
+    let policies = outcome.rendered.targets.iter().map(|target| &target.key);
+    policies
+        .filter(|key| key.kind.is_policy())
+        .all(|key| done.contains(key))
+}
+
+/// Whether all that this landing zone declares is open. Nothing is said where nothing was ever declared.
+pub fn crossings_open(
+    conditions: &mut Conditions,
+    crossings: &[CrossingStatus],
+    policies_are_in_place: bool,
+) {
+    let own = |crossing: &&CrossingStatus| crossing.state != CrossingState::DeclaredThere;
+    let own: Vec<_> = crossings.iter().filter(own).collect();
+    if own.is_empty() && !conditions.has(condition::CROSSINGS_OPEN) {
+        return;
+    }
+    if !policies_are_in_place {
+        let message = "the policies are not all in place yet: see NetworkEnforced";
+        let why = reason::POLICIES_PENDING;
+        conditions.set(condition::CROSSINGS_OPEN, "False", why, message);
+        return;
+    }
+    let closed = own.iter().filter(|it| it.state != CrossingState::Open);
+    let said = |crossing: &&&CrossingStatus| {
+        let message = crossing.message.as_deref().unwrap_or("closed");
+        format!("{} ({}): {message}", crossing.name, crossing.peer)
+    };
+    let closed: Vec<_> = closed.map(|it| said(&it)).collect();
+    if !closed.is_empty() {
+        let message = sentence(closed.into_iter());
+        let why = reason::CROSSINGS_CLOSED;
+        conditions.set(condition::CROSSINGS_OPEN, "False", why, message);
+        return;
+    }
+    let remarks: Vec<_> = own
+        .iter()
+        .filter(|it| it.message.is_some())
+        .map(|it| said(&it))
+        .collect();
+    let (why, message) = if remarks.is_empty() {
+        let message = format!("all {} crossings and shared services are open", own.len());
+        (reason::AS_DECLARED, message)
+    } else {
+        (reason::CROSSINGS_REMARKED, sentence(remarks.into_iter()))
+    };
+    conditions.set(condition::CROSSINGS_OPEN, "True", why, message);
+}
+
+/// What stage Observe does.
+fn observed(outcome: &Outcome<'_>) -> String {
+    let flavour = outcome.facts.flavour();
+    if flavour.staged {
+        return "stage Observe: nothing is denied; staged policies tell Calico's flow logs what would be"
+            .to_owned();
+    }
+    if flavour.api == domain::PolicyApi::Kubernetes {
+        return "stage Observe: nothing is denied, and nothing recorded either, since Kubernetes policies \
+                cannot log; install Calico for that"
+            .to_owned();
+    }
+    let logged = "stage Observe: nothing is denied; what would be is in the kernel log of the nodes \
+                  (calico-packet, or what Felix's logPrefix says), which kubectl landingzone propose \
+                  --from-log reads";
+    if outcome.unobserved.is_empty() {
+        return logged.to_owned();
+    }
+    let unseen = sentence(outcome.unobserved.iter().cloned());
+    format!("{logged}; not observed, since others' policies decide there: {unseen}")
+}
+
+/// Whether pods get what the placement declares.
+fn placement_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) {
+    let type_ = condition::PLACEMENT_ENFORCED;
+    let declared = outcome.zone.placement.as_ref();
+    if declared.is_none_or(domain::Placement::is_empty) {
+        conditions.remove(type_);
+        return;
+    }
+    if outcome.zone.stage == Stage::Observe {
+        let message = "stage Observe: placement waits for stage Enforce";
+        conditions.set(type_, "False", reason::OBSERVED, message);
+        return;
+    }
+    match outcome.placement.map(|looked| &looked.shown) {
+        // Its namespaces are not there yet, which Ready tells.
+        None => conditions.set(
+            type_,
+            "Unknown",
+            reason::PROGRESSING,
+            "no namespace is there yet",
+        ),
+        Some(Shown::InForce) => {
+            let (why, warning) = remarked(outcome);
+            let message = format!(
+                "the API server adds it to every pod, as a pod that was not created has shown{warning}"
+            );
+            conditions.set(type_, "True", why, message);
+        }
+        Some(Shown::Missing(missing)) => {
+            let message = format!(
+                "the API server leaves out {}, as a pod that was not created has shown: pods run where \
+                 they like. AKS has the admission plugins for node selectors and tolerations; elsewhere, and \
+                 for node affinity and spread, apply config/placement (Kubernetes 1.36 and later)",
+                sentence(missing.iter().cloned())
+            );
+            conditions.set(type_, "False", reason::NOT_ADDED_TO_PODS, message);
+        }
+        Some(Shown::Refused(why)) => {
+            let message = format!(
+                "nobody knows: the API server refused the pod that would have shown it, which is not \
+                 created ({why}); it is tried again"
+            );
+            conditions.set(type_, "Unknown", reason::TEST_REFUSED, message);
+        }
+    }
+}
+
+/// What there is to know about the nodes that a placement admits. No numbers of nodes: they change with every
+/// scaling of a pool.
+fn remarked(outcome: &Outcome<'_>) -> (&'static str, String) {
+    let wanted = outcome.zone.placement.as_ref();
+    let wanted = wanted.and_then(|placement| placement.min_availability_zones);
+    match outcome.placement.map(|looked| &looked.admitted) {
+        Some(Admitted::None) => {
+            let warning = "; but no node has what it asks for at present, and pods wait for one: a node pool \
+                           that is scaled to zero, or a label or taint that no pool has";
+            (reason::NO_NODE, warning.to_owned())
+        }
+        Some(Admitted::In(zones)) if wanted.is_some_and(|wanted| zones.len() < wanted.into()) => {
+            let names: Vec<_> = zones.iter().map(String::as_str).collect();
+            let names = if names.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", names.join(", "))
+            };
+            let warning = format!(
+                "; but its nodes are in {} availability zones{names}, and minAvailabilityZones asks for {}: use \
+                 a pool that spans more, or ask for fewer",
+                zones.len(),
+                wanted.unwrap_or_default()
+            );
+            (reason::FEW_AVAILABILITY_ZONES, warning)
+        }
+        _ => (reason::ADDED_TO_PODS, String::new()),
+    }
+}
+
+/// Whether somebody else keeps changing what is declared.
+pub fn contested(conditions: &mut Conditions, fights: &[Fight]) {
     if fights.is_empty() {
         let why = reason::NO_OTHER_WRITER;
         conditions.set(
@@ -377,7 +560,7 @@ fn contested(conditions: &mut Conditions, fights: &[Fight]) {
         format!("{who} keeps changing {}, it is put back {pace}", fight.key)
     });
     let message =
-        sentence(items) + "; take the object out of the other tool, or change the LandingZone";
+        sentence(items) + "; take the object out of the other tool, or change the declaration";
     conditions.set(condition::CONTESTED, "True", reason::OTHER_WRITER, message);
 }
 
@@ -460,8 +643,23 @@ fn standing(outcome: &Outcome<'_>, namespaces: &[NamespaceStatus], enforced: boo
             sentence(waiting),
         );
     }
+    if enforced
+        && outcome
+            .placement
+            .is_some_and(|looked| matches!(looked.shown, Shown::Missing(_)))
+    {
+        let message = "everything declared is in the cluster, but pods do not get all of the placement: see \
+                       PlacementEnforced";
+        let why = Progress::Done(reason::NOT_ADDED_TO_PODS);
+        return ("False", why, message.to_owned());
+    }
     if enforced {
-        let message = "everything declared is in the cluster".to_owned();
+        let message = if outcome.zone.stage == Stage::Observe {
+            "everything declared is in the cluster but what could deny anything: see NetworkEnforced"
+        } else {
+            "everything declared is in the cluster"
+        };
+        let message = message.to_owned();
         return ("True", Progress::Done(reason::AS_DECLARED), message);
     }
     let why = match outcome.facts.enforcement() {
@@ -504,12 +702,14 @@ pub async fn write(
 
 /// Replaces the whole status of the platform: a list that became empty leaves nothing behind.
 ///
+/// Returns its new resource version.
+///
 /// # Errors
 /// As the API server answers.
 pub async fn write_platform(
     client: &Client,
     status: &LandingZonePlatformStatus,
-) -> Result<(), kube::Error> {
+) -> Result<String, kube::Error> {
     let operations = json!([{"op": "add", "path": "/status", "value": status}]);
     let patch = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
     let params = PatchParams {
@@ -518,9 +718,11 @@ pub async fn write_platform(
     };
     // The answer may be as unreadable as what is stored, so nothing but its metadata is read.
     let api = Api::<PartialObjectMeta<LandingZonePlatform>>::all(client.clone());
-    api.patch_status(PLATFORM_NAME, &params, &Patch::Json::<()>(patch))
+    let patch = Patch::Json::<()>(patch);
+    let written = tokio::time::timeout(TIMEOUT, api.patch_status(PLATFORM_NAME, &params, &patch))
         .await
-        .map(drop)
+        .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
+    Ok(written.metadata.resource_version.unwrap_or_default())
 }
 
 /// Writes conditions, and leaves everything else of a status as it is.

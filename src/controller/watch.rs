@@ -15,7 +15,7 @@ use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::cache::Observed;
+use super::cache::{Observed, PLATFORM_OWNER};
 use super::context::{Context, Stored};
 use super::kind::{Kind, ObjectKey};
 use crate::api::names::OWNER;
@@ -52,7 +52,7 @@ fn restart_changed(
     flavour: Flavour,
     running: &mut Running,
 ) {
-    let renames = |kind| kind == Kind::GlobalNetworkPolicy && flavour.renames();
+    let renames = |kind: Kind| kind.is_calico_policy() && flavour.renames();
     let changed: Vec<Kind> = Kind::ALL
         .into_iter()
         .filter(|kind| {
@@ -86,13 +86,20 @@ fn restart_changed(
                 context.clone(),
                 health.clone(),
             );
-            let watch = AbortOnDrop(tokio::spawn(watch));
+            let watch = AbortOnDrop::spawn(watch);
             running.insert(kind, (resource, renames(kind), watch));
         }
     }
 }
 
-struct AbortOnDrop(JoinHandle<()>);
+/// A task that ends when this is dropped.
+pub(super) struct AbortOnDrop(JoinHandle<()>);
+
+impl AbortOnDrop {
+    pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+}
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -120,7 +127,7 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
         // Tiers belong to no landing zone, and there are few. Policies whole, too: Calico's API
         // server tells nothing of one that lost its label to whoever watches by label, and in its
         // storage the labels of what it wrote are not where a selector looks.
-        Kind::Tier | Kind::GlobalNetworkPolicy => {
+        Kind::Tier | Kind::GlobalNetworkPolicy | Kind::StagedGlobalNetworkPolicy => {
             let api = Api::<DynamicObject>::all_with(client, &resource);
             dispatch_all(named, follow(api, Config::default()), &context, &health).await;
         }
@@ -195,7 +202,7 @@ fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context:
         return;
     };
     let owner = observed.owner.clone();
-    if kind == Kind::GlobalNetworkPolicy && owner.is_none() {
+    if kind.is_calico_policy() && owner.is_none() {
         // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
         return gone(named, object, context);
     }
@@ -217,20 +224,19 @@ fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context:
         if quiet {
             objects.settle(&key, digest);
         }
-        before
+        before.map(|before| (before, objects.take_former_owner(&key)))
     };
-    let Ok(before) = before else { return };
+    let Ok((before, former_owner)) = before else {
+        return;
+    };
     let settled_before = before
         .as_ref()
         .is_some_and(|before| before.digest == digest && !before.deleting);
-    if quiet && settled_before {
+    if quiet && settled_before && former_owner.is_none() {
         return;
     }
-    tell_concerned(
-        &key,
-        context,
-        [owner, before.and_then(|before| before.owner)],
-    );
+    let owner_before = before.and_then(|before| before.owner);
+    tell_concerned(&key, context, [owner, owner_before, former_owner]);
 }
 
 /// The configuration that kubectl keeps in an annotation is as large as the object; nobody needs it
@@ -251,12 +257,15 @@ fn gone<K: kube::Resource>(named: Named, object: &K, context: &Context) {
     let known = context.cache.write().forget(&key, version);
     // An object that merely lost its label looks deleted here; the reconcile's POST tells.
     if let Some(known) = known {
-        tell_concerned(&key, context, [known.owner, None]);
+        tell_concerned(&key, context, [known.owner]);
     }
 }
 
-fn tell_concerned(key: &ObjectKey, context: &Context, owners: [Option<String>; 2]) {
+fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [Option<String>; N]) {
     let mut concerned: BTreeSet<String> = owners.into_iter().flatten().collect();
+    if key.kind == Kind::Namespace || concerned.remove(PLATFORM_OWNER) {
+        context.wake_default_deny();
+    }
     match key.kind {
         Kind::Namespace => {
             let claims = context
@@ -400,8 +409,14 @@ fn claim(zone: &LandingZone, context: &Context) {
         }
         concerned
     };
-    for other in concerned {
-        context.queue.push(&other);
+    let neighbours = {
+        let neighbourhood = context.neighbourhood.write();
+        let mut neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        neighbourhood.update(zone)
+    };
+    context.note_observing();
+    for other in concerned.union(&neighbours) {
+        context.queue.push(other);
     }
 }
 
@@ -415,7 +430,13 @@ fn withdrawn(name: &str, context: &Context, known: &mut HashMap<String, Seen>) {
             .unwrap_or_else(PoisonError::into_inner);
         claims.remove(name)
     };
-    for other in concerned {
-        context.queue.push(&other);
+    let neighbours = {
+        let neighbourhood = context.neighbourhood.write();
+        let mut neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        neighbourhood.remove(name)
+    };
+    context.note_observing();
+    for other in concerned.union(&neighbours) {
+        context.queue.push(other);
     }
 }

@@ -133,6 +133,9 @@ impl Contest<'_> {
                 platform: self.observation.platform.clone(),
                 withheld: BTreeSet::new(),
                 released: Vec::new(),
+                openings: domain::Openings::default(),
+                teams: domain::TeamPolicies::default(),
+                is_entering: false,
             };
             Rendered::of(zone.clone(), source).ok()
         });

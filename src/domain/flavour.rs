@@ -9,6 +9,8 @@ pub struct Flavour {
     pub api: PolicyApi,
     /// Whether Calico's tiers exist (3.29 and later).
     pub tiers: bool,
+    /// Whether Calico's staged policies exist (3.30 and later), which say what they would do.
+    pub staged: bool,
     /// How Calico stores the names of policies; of no consequence with Kubernetes policies.
     pub naming: CalicoNaming,
 }
@@ -42,6 +44,7 @@ impl Flavour {
     pub const KUBERNETES: Self = Self {
         api: PolicyApi::Kubernetes,
         tiers: false,
+        staged: false,
         naming: CalicoNaming::Plain,
     };
 
@@ -119,6 +122,7 @@ mod tests {
         let flavour = Flavour {
             api,
             tiers: false,
+            staged: false,
             naming,
         };
         assert_eq!(flavour.name_in_storage(served), stored);

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ApplicationCode, LandingZoneName, NamespaceName, Quantity, Zone};
+use super::{ApplicationCode, Crossing, LandingZoneName, NamespaceName, PortRange, Quantity, Zone};
 use crate::api::{
-    AdoptionPolicy, DeletePolicy, IntraZone, PodSecurity, Protocol, Stage, SubjectKind,
-    TolerationEffect, TolerationOperator,
+    AdoptionPolicy, DeletePolicy, IntraZone, NodeOperator, PodSecurity, Stage, SubjectKind,
+    TolerationEffect, TolerationOperator, WhenUnsatisfiable,
 };
 
-/// A landing zone whose every part is known to be right, with all defaults filled in.
+/// A landing zone whose every part is known to be right, with all defaults filled in, those of the
+/// platform included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LandingZone {
     /// Its name.
@@ -55,7 +56,7 @@ pub struct Namespace {
 }
 
 /// Defaults and bounds for each container, by resource name, as declared.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Limits of a container that sets none.
     pub default: BTreeMap<String, Quantity>,
@@ -83,16 +84,56 @@ pub struct Access {
 }
 
 /// Which nodes the pods run on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Placement {
     /// Labels that a node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the pods tolerate.
     pub tolerations: Vec<Toleration>,
+    /// What a node's labels must say besides, all of it.
+    pub node_affinity: Vec<NodeRequirement>,
+    /// How pods of one workload spread over availability zones.
+    pub spread: Option<WhenUnsatisfiable>,
+    /// In how many availability zones its nodes should be, at least.
+    pub min_availability_zones: Option<u8>,
+}
+
+impl Placement {
+    /// Whether it asks for nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether nothing is added to pods.
+    #[must_use]
+    pub fn adds_nothing(&self) -> bool {
+        self.for_pods().is_empty()
+    }
+
+    /// What is added to pods.
+    #[must_use]
+    pub fn for_pods(&self) -> Self {
+        Self {
+            min_availability_zones: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// What a label of a node must say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeRequirement {
+    /// Key of the label.
+    pub key: String,
+    /// How it compares.
+    pub operator: NodeOperator,
+    /// With what: nothing with Exists, something otherwise.
+    pub values: BTreeSet<String>,
 }
 
 /// A taint that pods tolerate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Toleration {
     /// Key of the taint; never empty.
     pub key: String,
@@ -104,13 +145,17 @@ pub struct Toleration {
     pub effect: Option<TolerationEffect>,
 }
 
-/// Who may talk to whom inside the landing zone.
+/// Who may talk to whom inside the landing zone, and across its boundary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
     /// Whether pods of one zone may talk freely once flows are declared.
     pub intra_zone: IntraZone,
     /// Declared flows in declared order; none: all is free inside.
     pub flows: Vec<Flow>,
+    /// Shared services that it asks for, by name.
+    pub shared_services: BTreeSet<String>,
+    /// What crosses its boundary: egress, then ingress, each in declared order.
+    pub crossings: Vec<Crossing>,
 }
 
 /// Traffic from one zone to another, or inside a zone between selected pods.
@@ -133,15 +178,4 @@ pub struct FlowEnd {
     pub zone: Zone,
     /// Labels that a pod must have; empty: all pods of the zone.
     pub pod_labels: BTreeMap<String, String>,
-}
-
-/// Destination ports, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PortRange {
-    /// Protocol.
-    pub protocol: Protocol,
-    /// First port.
-    pub first: u16,
-    /// Last port, at least the first.
-    pub last: u16,
 }

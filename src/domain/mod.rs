@@ -5,21 +5,42 @@
 //! mistakes on admission; these rules serve the command line and whatever reached the cluster
 //! before the schema knew a rule.
 
+mod address;
+mod crossing;
+mod default_deny;
+mod defaults;
 mod flavour;
 mod landing_zone;
 mod names;
+mod node;
+mod opening;
 mod platform;
+mod port_range;
+mod preset;
 mod problem;
 mod quantity;
+mod shared_service;
 mod syntax;
+mod team_policies;
 mod validate;
 
+pub(crate) use address::at_most;
+pub use crossing::{Crossing, CrossingEnd, Peer};
+pub use default_deny::{DefaultDeny, Exempt};
+pub use defaults::Defaults;
 pub use flavour::{CalicoNaming, Flavour, PolicyApi};
 pub use landing_zone::{
-    Access, Flow, FlowEnd, LandingZone, Limits, Namespace, Network, Placement, PortRange,
+    Access, Flow, FlowEnd, LandingZone, Limits, Namespace, Network, NodeRequirement, Placement,
     Toleration,
 };
 pub use names::{ApplicationCode, LandingZoneName, NamespaceName, Zone};
-pub use platform::{BUILT_IN_EXEMPT_NAMESPACES, PLATFORM_NAME, Platform};
+pub use node::{Node, Taint};
+pub use opening::{Neighbour, Opening, Openings, Reach, Resolved, Surroundings, resolve};
+pub use platform::{
+    BUILT_IN_EXEMPT_NAMESPACES, FoundRanges, PLATFORM_NAME, Platform, PodRangeSources,
+};
+pub use port_range::{PortRange, shared_ports};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;
+pub use shared_service::{Destination, ServicePeer, SharedService};
+pub use team_policies::{Directions, Selected, SelectedPods, TeamPolicies};

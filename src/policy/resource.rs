@@ -21,6 +21,9 @@ pub struct GlobalNetworkPolicySpec {
     /// Name of the tier; none where tiers do not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// What would be done with the policy, in a staged one: Set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged_action: Option<String>,
     /// Lower comes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<f64>,

@@ -27,7 +27,7 @@ use std::fmt;
 pub use parse::SelectorError;
 
 /// A selector, parsed. Conjunctions and disjunctions are flat: none directly holds its own kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
     /// `all()`, and the empty text: everything.
     All,
@@ -47,7 +47,7 @@ pub enum Selector {
 
 /// How a label's value is compared. A missing label makes the negative ones true and the others
 /// false.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Comparison {
     /// `== 'value'`.
     Equal(String),
@@ -107,6 +107,21 @@ impl Selector {
         Self::Compare(label.into(), Comparison::In(values))
     }
 
+    /// Whether the label has none of these values, or is missing.
+    ///
+    /// ```
+    /// use landing_zone_operator::policy::Selector;
+    /// assert_eq!(Selector::none_of("zone", ["a", "b"]).to_string(), "zone not in {'a','b'}");
+    /// ```
+    #[must_use]
+    pub fn none_of<V: Into<String>>(
+        label: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        Self::Compare(label.into(), Comparison::NotIn(values))
+    }
+
     /// All of these together; `all()` for none.
     ///
     /// ```
@@ -128,6 +143,22 @@ impl Selector {
             1 => flat.remove(0),
             _ => Self::And(flat),
         }
+    }
+
+    /// Neither of these: `all()` for none.
+    ///
+    /// ```
+    /// use landing_zone_operator::policy::Selector;
+    /// let neither = Selector::none_match([Selector::has("a"), Selector::equal("b", "c")]);
+    /// assert_eq!(neither.to_string(), "!(has(a) || b == 'c')");
+    /// ```
+    #[must_use]
+    pub fn none_match(operands: impl IntoIterator<Item = Self>) -> Self {
+        let operands: Vec<_> = operands.into_iter().collect();
+        if operands.is_empty() {
+            return Self::All;
+        }
+        Self::or(operands).negate()
     }
 
     /// At least one of these. Not public: an empty disjunction has no text.

@@ -124,8 +124,8 @@ pub enum Fault {
     /// A service at the end that cannot have one.
     #[error("may stand only in an egress rule's destination or an ingress rule's source")]
     ServiceDirection,
-    /// An action that policies of ours never take.
-    #[error("must not be Log: it would write a line to the node's log for every packet")]
+    /// A line for what goes on to be decided, or for what a later rule means.
+    #[error("must not be Log, but right before a last rule that allows or passes everything")]
     Log,
 }
 
@@ -202,6 +202,7 @@ impl GlobalNetworkPolicy {
                 found.report(&path, Fault::RulesWithoutType);
             }
             found.limit(&path, rules.len(), MAX_RULES);
+            check_logs(rules, &path, found);
             for (index, rule) in rules.iter().enumerate() {
                 check_rule(rule, direction, &path.index(index), found);
             }
@@ -227,10 +228,24 @@ impl Found {
     }
 }
 
-fn check_rule(rule: &Rule, direction: &str, path: &FieldPath, found: &mut Found) {
-    if rule.action == Action::Log {
-        found.report(&path.key("action"), Fault::Log);
+/// Whether every Log stands where stage Observe has it.
+fn check_logs(rules: &[Rule], path: &FieldPath, found: &mut Found) {
+    let everything = |rule: &Rule| {
+        rule.protocol.is_none() && rule.source.is_empty() && rule.destination.is_empty()
+    };
+    let denies_nothing = |rule: &Rule| matches!(rule.action, Action::Allow | Action::Pass);
+    let ends_openly = rules
+        .last()
+        .is_some_and(|last| denies_nothing(last) && everything(last));
+    for (index, rule) in rules.iter().enumerate() {
+        let is_next_to_last = index + 2 == rules.len();
+        if rule.action == Action::Log && !(is_next_to_last && ends_openly && everything(rule)) {
+            found.report(&path.index(index).key("action"), Fault::Log);
+        }
     }
+}
+
+fn check_rule(rule: &Rule, direction: &str, path: &FieldPath, found: &mut Found) {
     if rule.protocol.as_deref().is_some_and(|it| !is_protocol(it)) {
         found.report(&path.key("protocol"), Fault::Protocol);
     }

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub landing_zones_not_ready: Gauge,
     /// Landing zones with an object that somebody else keeps changing back.
     pub contested: Gauge,
+    /// When the last day of a crossing is over, in seconds since 1970.
+    pub crossing_expiry: Family<CrossingLabels, Gauge>,
     /// Whether a kind is watched and was listed completely: 1 or 0.
     pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
 }
@@ -41,6 +43,17 @@ pub struct WriteLabels {
     pub verb: RequestVerb,
     /// Kind of the object.
     pub kind: String,
+}
+
+/// Labels of [`Metrics::crossing_expiry`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+pub struct CrossingLabels {
+    /// The landing zone that declares it.
+    pub landing_zone: String,
+    /// Egress or Ingress.
+    pub direction: String,
+    /// Its name.
+    pub crossing: String,
 }
 
 /// Label of metrics by kind.
@@ -96,6 +109,7 @@ impl Default for Metrics {
             landing_zones: Gauge::default(),
             landing_zones_not_ready: Gauge::default(),
             contested: Gauge::default(),
+            crossing_expiry: Family::default(),
             watch_synced: Family::default(),
             registry: Registry::default(),
         };
@@ -144,6 +158,12 @@ impl Default for Metrics {
             "contested",
             "Landing zones with an object that somebody else keeps changing back",
             metrics.contested.clone(),
+        );
+        registry.register_with_unit(
+            "crossing_expiry_timestamp",
+            "When the last day of a crossing is over, since 1970",
+            Unit::Seconds,
+            metrics.crossing_expiry.clone(),
         );
         registry.register(
             "watch_synced",

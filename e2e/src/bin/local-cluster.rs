@@ -1,12 +1,20 @@
 //! Starts a cluster, prints where it is, and stops it on SIGINT or SIGTERM.
 
 use anyhow::{Context, Result};
+use clap::Parser;
 use e2e::{ClusterOptions, LocalCluster};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Starts a plain Kubernetes control plane on this machine, prints a line of JSON that says where its
+/// kubeconfig and kubectl are, and stops it on Ctrl-C.
+#[derive(Debug, Parser)]
+#[command(name = "local-cluster", version)]
+struct Arguments {}
+
 #[tokio::main]
 async fn main() -> Result<()> {
+    Arguments::parse();
     let mut interrupted = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     let mut terminated = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let cluster = tokio::select! {

@@ -15,7 +15,8 @@ use sha1::{Digest as _, Sha1};
 use tokio::task::JoinHandle;
 
 use super::network_namespace::NetworkNamespace;
-use super::probe::{Leak, Listeners, Protocol, Verdict, leak, probe};
+use super::place::{OUTSIDE, Place};
+use super::probe::{Conversation, Leak, Listeners, Protocol, Verdict, leak, probe};
 use crate::LocalCluster;
 use crate::binaries::felix;
 use crate::install::apply;
@@ -26,10 +27,10 @@ use crate::wait::eventually;
 
 /// The addresses of pods.
 pub const POD_CIDR: &str = "10.244.0.0/16";
-/// Where something outside of the cluster has its address.
-pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
-/// The node's own address, on the way to what is outside.
+/// The node's own address.
 pub const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// The address of the DNS cache on the node.
+pub const DNS_CACHE: Ipv4Addr = Ipv4Addr::new(169, 254, 20, 10);
 
 const NODE: &str = "node-1";
 /// The next hop of every pod, as Calico has it; the node answers for it.
@@ -45,9 +46,8 @@ pub struct FelixNode {
     client: Client,
     folder: PathBuf,
     next_address: AtomicU8,
-    /// Outside of the cluster, and what listens there.
-    outside: NetworkNamespace,
     _listeners: [Listeners; 2],
+    places: Vec<(Place, NetworkNamespace, Listeners)>,
 }
 
 /// A pod: an object of the cluster, and a network namespace with the address that it tells.
@@ -69,12 +69,14 @@ pub enum End<'a> {
     Pod(&'a WiredPod),
     /// The node itself, as kubelet and pods on the host's network are.
     Node,
+    /// A DNS cache on the node's own network.
+    DnsCache,
     /// Something outside of the cluster.
-    Outside,
+    Outside(Place),
 }
 
 /// The ports on which every end listens.
-pub const PORTS: [u16; 4] = [53, 5432, 8080, 9090];
+pub const PORTS: [u16; 7] = [53, 443, 5432, 5440, 5441, 8080, 9090];
 
 impl FelixNode {
     /// Builds Felix where that has to be, starts it on a node of its own, and waits until it has seen
@@ -91,28 +93,26 @@ impl FelixNode {
 
         let namespace = NetworkNamespace::create("node", &folder).await?;
         namespace.set("ipv4/ip_forward", "1").await?;
-        let outside = NetworkNamespace::create("outside", &folder).await?;
-        // The default route is also what lets the node answer for the next hop of its pods.
         namespace
             .ip(&format!(
-                "link add outside type veth peer name eth0 netns {}\n\
-                 addr add {NODE_ADDRESS}/24 dev outside\n\
-                 link set outside up\n\
-                 route add default via {OUTSIDE}\n",
-                outside.holder()
+                "addr add {NODE_ADDRESS}/32 dev lo\naddr add {DNS_CACHE}/32 dev lo\n"
             ))
             .await?;
-        outside
-            .ip(&format!(
-                "addr add {OUTSIDE}/24 dev eth0\n\
-                 link set eth0 up\n\
-                 route add default via {NODE_ADDRESS}\n"
-            ))
+        let mut places = Vec::new();
+        for place in Place::ALL {
+            let network = place.beside(&namespace, NODE_ADDRESS, &folder).await?;
+            let address = place.address();
+            let listeners = Listeners::open(&network, place.name(), address, &PORTS).await?;
+            places.push((place, network, listeners));
+        }
+        // Also what lets the node answer for the next hop of its pods.
+        namespace
+            .ip(&format!("route add default via {OUTSIDE}\n"))
             .await?;
         let relay = relay(&namespace, cluster).await?;
         let listeners = [
-            Listeners::open(&namespace, "the node", &PORTS).await?,
-            Listeners::open(&outside, "outside", &PORTS).await?,
+            Listeners::open(&namespace, "the node", NODE_ADDRESS, &PORTS).await?,
+            Listeners::open(&namespace, "the DNS cache", DNS_CACHE, &PORTS).await?,
         ];
         let port = free_port()?;
         let program = namespace.program(&binary, &folder.join("felix.log"));
@@ -124,8 +124,8 @@ impl FelixNode {
             client,
             folder,
             next_address: AtomicU8::new(2),
-            outside,
             _listeners: listeners,
+            places,
         };
         node.wait_until_ready(port).await?;
         Ok(node)
@@ -192,7 +192,7 @@ impl FelixNode {
                  route add default via {NEXT_HOP} dev eth0\n"
             ))
             .await?;
-        let listeners = Listeners::open(&network, &full_name, &PORTS).await?;
+        let listeners = Listeners::open(&network, &full_name, address, &PORTS).await?;
         Ok(WiredPod {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -214,6 +214,14 @@ impl FelixNode {
         pods.create(&PostParams::default(), &pod)
             .await
             .with_context(|| format!("failed to create the pod {namespace}/{name}"))?;
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": NODE},
+        });
+        let bound: kube::Result<Value> = pods
+            .create_subresource("binding", name, &PostParams::default(), &binding)
+            .await;
+        bound.with_context(|| format!("failed to bind the pod {namespace}/{name}"))?;
         let status = json!({"status": {
             "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
             "conditions": [{"type": "Ready", "status": "True"}],
@@ -250,13 +258,23 @@ impl FelixNode {
         protocol: Protocol,
         port: u16,
     ) -> Result<Verdict> {
-        let source = self.network(from);
-        let (address, name) = match to {
-            End::Pod(pod) => (pod.address, format!("{}/{}", pod.namespace, pod.name)),
-            End::Node => (NODE_ADDRESS, "the node".to_owned()),
-            End::Outside => (OUTSIDE, "outside".to_owned()),
-        };
-        probe(source, SocketAddr::from((address, port)), protocol, &name).await
+        let (address, name) = listener(to, port);
+        probe(self.network(from)?, address, protocol, &name).await
+    }
+
+    /// Opens a connection that stays open.
+    ///
+    /// # Errors
+    /// Where it may not be opened, or something else came of it.
+    pub async fn open(
+        &self,
+        from: End<'_>,
+        to: End<'_>,
+        protocol: Protocol,
+        port: u16,
+    ) -> Result<Conversation> {
+        let (address, name) = listener(to, port);
+        Conversation::open(self.network(from)?, address, protocol, &name).await
     }
 
     /// Sends datagrams to a pod as long as something goes on, and counts those that were answered.
@@ -267,15 +285,19 @@ impl FelixNode {
         port: u16,
         during: impl Future<Output = Result<T>>,
     ) -> Result<(T, Leak)> {
-        leak(self.network(from), SocketAddr::from((to, port)), during).await
+        leak(self.network(from)?, SocketAddr::from((to, port)), during).await
     }
 
-    fn network<'a>(&'a self, end: End<'a>) -> &'a NetworkNamespace {
-        match end {
+    fn network<'a>(&'a self, end: End<'a>) -> Result<&'a NetworkNamespace> {
+        Ok(match end {
             End::Pod(pod) => &pod.network,
-            End::Node => &self.namespace,
-            End::Outside => &self.outside,
-        }
+            End::Node | End::DnsCache => &self.namespace,
+            End::Outside(place) => {
+                let found = self.places.iter().find(|(known, ..)| *known == place);
+                let (_, network, _) = found.with_context(|| format!("{place:?} is not there"))?;
+                network
+            }
+        })
     }
 
     /// What Felix wrote so far.
@@ -300,6 +322,17 @@ impl Drop for FelixNode {
     fn drop(&mut self) {
         self.relay.abort();
     }
+}
+
+/// Where an end listens, and the name that it answers with.
+fn listener(end: End<'_>, port: u16) -> (SocketAddr, String) {
+    let (address, name) = match end {
+        End::Pod(pod) => (pod.address, format!("{}/{}", pod.namespace, pod.name)),
+        End::Node => (NODE_ADDRESS, "the node".to_owned()),
+        End::DnsCache => (DNS_CACHE, "the DNS cache".to_owned()),
+        End::Outside(place) => (place.address(), place.name().to_owned()),
+    };
+    (SocketAddr::from((address, port)), name)
 }
 
 /// Carries connections to the API server's address in the node's network namespace on to the API
@@ -374,14 +407,15 @@ fn ip_pool() -> Result<DynamicObject> {
     serde_json::from_value(pool).context("a pool of addresses that is none")
 }
 
-/// A pod that Pod Security restricted admits, on the node.
+/// A pod that Pod Security restricted admits. It is bound to the node as a scheduler does it: a pod that names
+/// its node is refused in landing zones.
 fn pod(name: &str, labels: &[(&str, &str)]) -> Value {
     let labels: BTreeMap<_, _> = labels.iter().copied().collect();
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "nodeName": NODE,
+            "schedulerName": "data-plane",
             "automountServiceAccountToken": false,
             "terminationGracePeriodSeconds": 0,
             "containers": [{

@@ -10,6 +10,7 @@
 //! | `meaning` | what a policy means, in a line |
 //! | `drift` | four changes by somebody else, and how each is put back |
 //! | `team` | what belongs to others and must stay |
+//! | `packets` | who reaches whom, with real packets, before and after |
 //! | `report` | what the landing zone itself says about it |
 //!
 //! Architecture invariant: nothing is shown that was not read from the cluster, and what is claimed
@@ -20,6 +21,7 @@ mod drift;
 mod landscape;
 mod meaning;
 mod owned;
+mod packets;
 mod page;
 mod report;
 mod stage;
@@ -56,6 +58,10 @@ pub struct Options {
     /// Does not ask before it installs the operator's kind and rights with --context
     #[arg(long, requires = "context")]
     yes: bool,
+    /// Builds Calico's Felix where it is not there yet (2 to 3 minutes), and shows who reaches whom with
+    /// real packets; needs root on Linux. Without it they are shown where Felix is there
+    #[arg(long, conflicts_with = "context")]
+    packets: bool,
     /// An operator that is built already; it is built when this is left out
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
@@ -80,7 +86,7 @@ pub async fn run(options: Options) -> Result<bool> {
         () = stopped() => bail!("interrupted"),
     };
     let played = tokio::select! {
-        played = play(&stage, &sample, &mut page) => played,
+        played = play(&options, &stage, &sample, &mut page) => played,
         () = stopped() => Err(anyhow::anyhow!("interrupted")),
     };
     if played.is_ok() {
@@ -99,13 +105,19 @@ pub async fn run(options: Options) -> Result<bool> {
     Ok(page.failed().is_empty())
 }
 
-async fn play(stage: &Stage, sample: &LandingZone, page: &mut Page) -> Result<()> {
+async fn play(
+    options: &Options,
+    stage: &Stage,
+    sample: &LandingZone,
+    page: &mut Page,
+) -> Result<()> {
     let zone = declare(stage, sample, page).await?;
     let objects = landscape::show(stage, &zone, page).await?;
     team::show(stage, &zone, page).await?;
     let repairs = drift::show(stage, &zone, &objects, page).await?;
     report::show(stage, &zone, &repairs, page).await?;
-    team::survived(stage, &zone, page).await
+    team::survived(stage, &zone, page).await?;
+    packets::show(options, stage, &zone, page).await
 }
 
 fn conclude(page: &mut Page) {

@@ -60,6 +60,7 @@ pub(super) fn resource(status: &LandingZoneStatus, key: &ObjectKey) -> Result<Ap
     let flavour = Flavour {
         api,
         tiers: effective.tiers,
+        staged: false,
         naming: CalicoNaming::Plain,
     };
     key.kind

@@ -82,6 +82,14 @@ impl Stage {
         self.client.clone()
     }
 
+    /// The local cluster, where the demo plays in one.
+    pub(super) fn local_cluster(&self) -> Option<&LocalCluster> {
+        match &self.place {
+            Place::Local(local) => Some(&local.cluster),
+            Place::Users(_) => None,
+        }
+    }
+
     /// What the API server recorded, where the demo may read it.
     pub(super) fn audit_log(&self) -> Option<AuditLog> {
         match &self.place {

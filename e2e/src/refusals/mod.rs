@@ -3,6 +3,7 @@
 #![allow(clippy::too_many_lines, reason = "each function is one table")]
 
 mod access;
+mod crossings;
 mod metadata;
 mod names;
 mod network;
@@ -29,6 +30,16 @@ pub struct Refusal {
 /// A landing zone without a mistake, in which each refusal changes one thing.
 #[must_use]
 pub fn flawless() -> Value {
+    let mut flawless = without_crossings();
+    if let (Some(Value::Object(network)), Value::Object(crossings)) =
+        (flawless.pointer_mut("/spec/network"), crossings::flawless())
+    {
+        network.extend(crossings);
+    }
+    flawless
+}
+
+fn without_crossings() -> Value {
     json!({
         "apiVersion": "landingzones.dev/v1alpha1",
         "kind": "LandingZone",
@@ -61,6 +72,8 @@ pub fn flawless() -> Value {
             "placement": {
                 "nodeSelector": {"stack": "tenant1"},
                 "tolerations": [{"key": "stack", "operator": "Equal", "value": "tenant1", "effect": "NoSchedule"}],
+                "nodeAffinity": [{"key": "pool", "operator": "In", "values": ["one", "two"]}],
+                "spread": {"whenUnsatisfiable": "ScheduleAnyway"},
             },
             "network": {
                 "intraZone": "FlowsOnly",
@@ -90,6 +103,7 @@ pub fn refusals() -> Vec<Refusal> {
         access::refusals(),
         placement::refusals(),
         network::refusals(),
+        crossings::refusals(),
     ]
     .concat()
 }

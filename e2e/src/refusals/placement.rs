@@ -1,5 +1,7 @@
 //! Which nodes the pods run on.
 
+use serde_json::json;
+
 use super::{Refusal, refusal};
 
 pub(super) fn refusals() -> Vec<Refusal> {
@@ -54,6 +56,27 @@ pub(super) fn refusals() -> Vec<Refusal> {
             "a,b=c".into(),
             "spec.placement.nodeSelector.stack",
             "replace what else is in it",
+        ),
+        refusal(
+            "a requirement of nodes compares with nothing",
+            "/spec/placement/nodeAffinity/0/values",
+            json!([]),
+            "spec.placement.nodeAffinity[0].values",
+            "use operator Exists",
+        ),
+        refusal(
+            "a requirement of nodes asks for any value and names one",
+            "/spec/placement/nodeAffinity/0/operator",
+            "Exists".into(),
+            "spec.placement.nodeAffinity[0].values",
+            "use operator In",
+        ),
+        refusal(
+            "the key of a requirement of nodes has a space",
+            "/spec/placement/nodeAffinity/0/key",
+            "a b".into(),
+            "spec.placement.nodeAffinity[0].key",
+            "like costCenter",
         ),
     ]
 }

@@ -30,11 +30,16 @@ use serde_json::{Value, json};
 pub use object::{FLAVOUR, MALLORY, Object};
 pub use watched::Watched;
 
+use self::object::content;
 use crate::{Governed, eventually};
 
 /// How long the operator may take to do something and to tell about it: events and drift counts
 /// are gathered for 5 s, and machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a namespace that was deleted may take to be gone: kube-controller-manager lets 5 s pass
+/// first, and another 5, 10, 20 and so on after each attempt that found something left in it.
+pub const NAMESPACE_PATIENCE: Duration = Duration::from_secs(90);
 
 /// One application with a landing zone of its own. Its namespaces are `<name>-web` and
 /// `<name>-data`; what is said of its quota, limits and binding is meant of the first.
@@ -74,8 +79,10 @@ impl<'a> Shop<'a> {
             repairs: BTreeMap::new(),
         };
         for object in shop.inventory().await? {
-            let content = object.content().await?;
-            shop.declared.insert(object.key().clone(), content);
+            // The inventory names an object before it is created.
+            if let Some(found) = object.look().await? {
+                shop.declared.insert(object.key().clone(), content(&found));
+            }
         }
         for kind in Kind::ALL {
             shop.repairs.insert(kind.name(), shop.repaired(kind).await?);
@@ -235,7 +242,7 @@ impl<'a> Shop<'a> {
         let declared = self.declared.get(key);
         let declared = declared.with_context(|| format!("{key} was not there at first"))?;
         let what = format!("{key} to be put back");
-        eventually(PATIENCE, &what, async || {
+        eventually(object.patience(), &what, async || {
             let found = object.content().await?;
             ensure!(found == *declared, "it is {found}, declared {declared}");
             Ok(Some(()))
@@ -365,7 +372,7 @@ impl<'a> Shop<'a> {
     pub async fn is_closed(&self) -> Result<()> {
         let zones = self.governed.zones();
         let what = format!("the landing zone {} to be gone", self.name);
-        eventually(PATIENCE, &what, async || {
+        eventually(NAMESPACE_PATIENCE, &what, async || {
             let zone = zones.get_opt(&self.name).await?;
             if let Some(zone) = &zone {
                 let status = json!(zone.status.as_ref().map(|status| &status.conditions));

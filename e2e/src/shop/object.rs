@@ -1,5 +1,7 @@
 //! One object of a cluster, and what somebody may do to it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, GroupVersionKind};
@@ -9,7 +11,7 @@ use landing_zone_operator::controller::{Kind, ObjectKey};
 use landing_zone_operator::domain::{CalicoNaming, Flavour, PolicyApi};
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::{NAMESPACE_PATIENCE, PATIENCE};
 use crate::eventually;
 
 /// Under this name the fields are owned of what is changed behind the operator's back.
@@ -19,6 +21,7 @@ pub const MALLORY: &str = "mallory";
 pub const FLAVOUR: Flavour = Flavour {
     api: PolicyApi::CalicoCrdV1,
     tiers: false,
+    staged: false,
     naming: CalicoNaming::TierPrefixed,
 };
 
@@ -216,10 +219,18 @@ impl Object {
         eventually(PATIENCE, &what, async || self.look().await).await
     }
 
+    /// How long it may take to go, or to come back after it went.
+    pub(super) fn patience(&self) -> Duration {
+        match self.key.kind {
+            Kind::Namespace => NAMESPACE_PATIENCE,
+            _ => PATIENCE,
+        }
+    }
+
     /// Waits until it is gone.
     pub async fn vanishes(&self) -> Result<()> {
         let what = format!("{} to be gone", self.key);
-        eventually(PATIENCE, &what, async || {
+        eventually(self.patience(), &what, async || {
             let found = self.look().await?;
             ensure!(found.is_none(), "it is there: {found:?}");
             Ok(Some(()))
@@ -239,7 +250,8 @@ impl Object {
     }
 }
 
-fn content(object: &Value) -> Value {
+/// What an object says: all but what the API server and its controllers keep.
+pub(super) fn content(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");

@@ -24,7 +24,8 @@ use storage::{
     storage_without_tiers_takes_prefixed_names_until_they_are_plain,
 };
 use tiers::{
-    tiers_of_native_kinds_are_used_and_kept, tiers_of_the_storage_kinds_are_used_and_kept,
+    staged_policies_say_what_would_be_enforced, tiers_of_native_kinds_are_used_and_kept,
+    tiers_of_the_storage_kinds_are_used_and_kept,
 };
 
 /// Each test starts a cluster of its own and may have to wait for its turn.
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         policies_come_before_their_namespaces_and_outlive_them within LONG,
         tiers_of_the_storage_kinds_are_used_and_kept within LONG,
         tiers_of_native_kinds_are_used_and_kept within LONG,
+        staged_policies_say_what_would_be_enforced within LONG,
         fifty_namespaces_with_the_longest_names_are_governed within LONG,
     ])
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use e2e::owned::{self, ensure_stored, rendered, sample_spec};
-use e2e::{Calico, Governed, eventually, governed::CONVERGED};
+use e2e::{Calico, Governed, eventually, governed::CONVERGED, governed::condition};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -32,6 +32,79 @@ pub async fn tiers_of_native_kinds_are_used_and_kept(clusters: &Clusters) -> Res
             used_and_kept(governed, ("projectcalico.org", "v3"), &flags).await
         })
         .await
+}
+
+/// From Calico 3.30 on, stage Observe writes the policies of stage Enforce as staged ones.
+pub async fn staged_policies_say_what_would_be_enforced(clusters: &Clusters) -> Result<()> {
+    clusters
+        .with(Calico::StorageWithTiers, async |governed| {
+            let mut spec = sample_spec()?;
+            spec["stage"] = json!("Observe");
+            let zone = governed.converge(SAMPLE, spec).await?;
+            let status = zone.status.context("no status")?;
+            let told = condition(&status, "NetworkEnforced").context("no condition")?;
+            ensure!(
+                told.1 == "Observed" && told.2.contains("staged policies"),
+                "{told:?}"
+            );
+            let staged = specs(governed, "StagedGlobalNetworkPolicy").await?;
+            ensure!(specs(governed, "GlobalNetworkPolicy").await?.is_empty());
+
+            // Repaired like everything else.
+            let name = format!("{PLATFORM}.landing-zone-{SAMPLE}-boundary");
+            let kind = policies(governed, "StagedGlobalNetworkPolicy");
+            kind.delete(&name, &DeleteParams::default()).await?;
+            eventually(CONVERGED, "the staged policy to be put back", async || {
+                Ok(kind.get_opt(&name).await?.map(drop))
+            })
+            .await?;
+
+            let enforce = Patch::Merge(json!({"spec": {"stage": "Enforce"}}));
+            let zones = governed.zones();
+            zones
+                .patch(SAMPLE, &PatchParams::default(), &enforce)
+                .await?;
+            governed
+                .condition(SAMPLE, "NetworkEnforced", "True", "Calico")
+                .await?;
+            let enforced = specs(governed, "GlobalNetworkPolicy").await?;
+            let as_staged = enforced.into_iter().map(|(name, mut spec)| {
+                spec["stagedAction"] = json!("Set");
+                (name, spec)
+            });
+            ensure!(as_staged.collect::<BTreeMap<_, _>>() == staged);
+            eventually(CONVERGED, "no staged policy to be left", async || {
+                let left = specs(governed, "StagedGlobalNetworkPolicy").await?;
+                Ok(left.is_empty().then_some(()))
+            })
+            .await
+        })
+        .await
+}
+
+fn policies(governed: &Governed, kind: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("crd.projectcalico.org", "v1", kind);
+    let plural = kind.kind.to_lowercase().replace("policy", "policies");
+    Api::all_with(
+        governed.client(),
+        &ApiResource::from_gvk_with_plural(&kind, &plural),
+    )
+}
+
+/// Specs of all policies of a kind, by name.
+async fn specs(governed: &Governed, kind: &str) -> Result<BTreeMap<String, Value>> {
+    let found = policies(governed, kind)
+        .list(&ListParams::default())
+        .await?;
+    let specs = found.items.into_iter();
+    Ok(specs
+        .map(|it| {
+            (
+                it.metadata.name.unwrap_or_default(),
+                it.data["spec"].clone(),
+            )
+        })
+        .collect())
 }
 
 async fn used_and_kept(

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use e2e::holds_for;
 use e2e::shop::{Object, Shop, Watched, spec_with};
 use landing_zone_operator::api::names::OWNER;
-use landing_zone_operator::domain::Platform;
+use landing_zone_operator::domain::{Openings, Platform, TeamPolicies};
 use landing_zone_operator::{build, domain};
 use serde_json::{Value, json};
 
@@ -85,7 +85,14 @@ fn declared_marks(name: &str) -> Result<Value> {
     let platform = Platform::default();
     let zone = domain::LandingZone::validate(&zone, &platform)
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-    let desired = build::landing_zone(&zone, &[], &platform, e2e::shop::FLAVOUR);
+    let desired = build::landing_zone(
+        &zone,
+        &[],
+        &platform,
+        &Openings::default(),
+        &TeamPolicies::default(),
+        e2e::shop::FLAVOUR,
+    );
     let web = desired
         .namespaces
         .iter()

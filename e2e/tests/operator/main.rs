@@ -14,6 +14,7 @@ mod contested;
 mod convergence;
 mod drift;
 mod invalid;
+mod refused;
 mod removal;
 mod territory;
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     use contested::*;
     use convergence::*;
     use invalid::*;
+    use refused::*;
     use removal::*;
 
     use drift::{access::*, namespace::*, policy::*, quota::*, team::*};
@@ -75,8 +77,8 @@ fn main() -> ExitCode {
         a_foreign_ownership_label_is_put_back,
         all_labels_stripped_at_once_are_put_back,
         a_changed_placement_is_put_back,
-        a_deleted_namespace_comes_back_behind_its_policies,
-        a_namespace_that_cannot_go_holds_nothing_up,
+        a_deleted_namespace_comes_back_behind_its_policies within LONG,
+        a_namespace_that_cannot_go_holds_nothing_up within LONG,
         a_raised_quota_is_put_back,
         a_key_added_to_a_quota_goes,
         a_key_removed_from_a_quota_comes_back,
@@ -123,11 +125,13 @@ fn main() -> ExitCode {
         a_foreign_object_of_our_name_is_not_overwritten,
         with_keep_everything_stays,
         a_finalizer_stands_while_delete_does,
-        unused_namespaces_are_deleted,
-        namespaces_in_use_need_confirmation,
-        a_released_namespace_outlives_deletion,
-        what_waits_for_a_confirmation_is_kept_in_order,
+        unused_namespaces_are_deleted within LONG,
+        namespaces_in_use_need_confirmation within LONG,
+        a_released_namespace_outlives_deletion within LONG,
+        what_waits_for_a_confirmation_is_kept_in_order within LONG,
         a_role_that_is_not_allowed_stalls_only_its_landing_zone,
         what_is_in_force_stays_when_an_edit_is_invalid,
+        a_namespace_is_not_made_before_its_policies,
+        an_old_policy_stays_until_the_new_ones_are_there,
     ])
 }

@@ -13,5 +13,5 @@ const CALICO: Calico = Calico::Aggregated;
 const API: &str = "projectcalico.org/v3";
 
 fn main() -> ExitCode {
-    suite::run()
+    suite::run(Vec::new())
 }

@@ -8,10 +8,15 @@ use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, scenarios};
 
 mod kubectl;
+mod namespaces;
 mod refused;
 mod roles;
 
 use kubectl::{kubectl_applies_without_a_warning_and_shows_columns, kubectl_explains_every_field};
+use namespaces::{
+    a_landing_zone_s_namespace_is_not_deleted, a_landing_zone_s_namespace_is_not_edited,
+    nobody_joins_a_landing_zone_by_label,
+};
 use refused::{
     an_application_code_stays, each_mistake_is_refused_with_the_way_out,
     the_flawless_declaration_is_accepted,
@@ -45,5 +50,8 @@ fn main() -> ExitCode {
         kubectl_applies_without_a_warning_and_shows_columns within long,
         teams_write_their_own_policies_and_no_others,
         subjects_see_their_own_landing_zone,
+        a_landing_zone_s_namespace_is_not_edited within long,
+        a_landing_zone_s_namespace_is_not_deleted within long,
+        nobody_joins_a_landing_zone_by_label within long,
     ])
 }

@@ -1,5 +1,8 @@
 //! What holds for the whole cluster, declared by a `LandingZonePlatform`.
 
+mod addresses;
+mod defaults;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +18,24 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, CustomResourceExt};
 use landing_zone_operator::api::{LandingZonePlatform, LandingZonePlatformStatus};
 use serde_json::{Value, json};
+
+mod default_deny;
+
+use addresses::{
+    ranges_of_pods_come_from_calico_s_pools, ranges_of_pods_come_from_nodes_without_pools,
+    the_address_of_dns_is_followed,
+};
+use default_deny::{
+    a_policy_of_somebody_else_is_left_alone, exemptions_that_find_no_room_are_told,
+    observe_is_staged_where_calico_can, observe_records_only_where_nobody_decides,
+    observe_says_what_enforce_would_refuse, the_default_deny_comes_and_goes,
+    the_operator_does_not_cut_itself_off, what_the_api_server_calls_is_not_cut_off,
+    with_its_platform_the_default_deny_goes, with_tiers_long_lists_pass_before_the_deny,
+    without_calico_it_is_refused,
+};
+use defaults::{
+    a_landing_zone_without_required_labels_is_refused, what_a_landing_zone_leaves_out_is_filled_in,
+};
 
 /// Each starts a cluster of its own.
 const LONG: Duration = Duration::from_mins(3);
@@ -279,6 +300,41 @@ async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
             json!({"access": {"clusterRoles": ["a/b"]}}),
             "cannot be the name of a ClusterRole",
         ),
+        (
+            "cluster",
+            json!({"network": {"serviceCidrs": ["10.0.0.10"]}}),
+            "is not a range of addresses",
+        ),
+        (
+            "cluster",
+            json!({"defaults": {"quota": {"request.cpu": "1"}}}),
+            "use one like requests.cpu",
+        ),
+        (
+            "cluster",
+            json!({"defaults": {"limits": {"min": {"cpu": "2"}, "max": {"cpu": "1"}}}}),
+            "is more than max",
+        ),
+        (
+            "cluster",
+            json!({"defaults": {"podSecurity": "privileged"}}),
+            "privileged in the namespaces that need it",
+        ),
+        (
+            "cluster",
+            json!({"defaults": {"placement": {"tolerations": [{"key": "CriticalAddonsOnly"}]}}}),
+            "the taint of the system node pool",
+        ),
+        (
+            "cluster",
+            json!({"requiredLabels": ["cost center"]}),
+            "write it like costCenter",
+        ),
+        (
+            "cluster",
+            json!({"requiredLabels": ["team", "kubernetes.azure.com/team"]}),
+            "is a key that no landing zone can set",
+        ),
     ];
     for (name, spec, words) in mistakes {
         let Err(error) = declare(&governed, name, spec.clone()).await else {
@@ -288,9 +344,16 @@ async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
         ensure!(said.contains(words), "{words:?} is missing in: {said}");
     }
     let fine = json!({
-        "dns": {"extraAddresses": ["169.254.20.10", "169.254.10.0/31", "fd00::1"]},
+        "dns": {"nodeLocal": false, "extraAddresses": ["169.254.20.10", "169.254.10.0/31", "fd00::1"]},
         "access": {"clusterRoles": ["view", "edit", "team:deployer"]},
-        "network": {"podCidrs": ["10.244.0.0/16", "fd00:10::/56"]},
+        "network": {"podCidrs": ["10.244.0.0/16", "fd00:10::/56"], "serviceCidrs": ["10.96.0.0/16"]},
+        "defaults": {
+            "quota": {"pods": "50", "requests.nvidia.com/gpu": "1"},
+            "limits": {"default": {"cpu": "500m"}, "defaultRequest": {"cpu": "100m"}},
+            "podSecurity": "baseline",
+            "placement": {"tolerations": [{"key": "shared", "operator": "Exists"}]},
+        },
+        "requiredLabels": ["costCenter", "example.com/owner"],
     });
     declare(&governed, "cluster", fine).await?;
     stands(&governed, "True").await?;
@@ -316,5 +379,21 @@ fn main() -> ExitCode {
         a_restart_in_between_writes_nothing within LONG,
         without_the_kind_built_in_values_hold within LONG,
         each_mistake_is_refused_with_the_way_out within LONG,
+        the_default_deny_comes_and_goes within LONG,
+        with_its_platform_the_default_deny_goes within LONG,
+        what_the_api_server_calls_is_not_cut_off within LONG,
+        the_operator_does_not_cut_itself_off within LONG,
+        exemptions_that_find_no_room_are_told within LONG,
+        a_policy_of_somebody_else_is_left_alone within LONG,
+        with_tiers_long_lists_pass_before_the_deny within LONG,
+        without_calico_it_is_refused within LONG,
+        what_a_landing_zone_leaves_out_is_filled_in within LONG,
+        a_landing_zone_without_required_labels_is_refused within LONG,
+        the_address_of_dns_is_followed within LONG,
+        ranges_of_pods_come_from_calico_s_pools within LONG,
+        ranges_of_pods_come_from_nodes_without_pools within LONG,
+        observe_records_only_where_nobody_decides within LONG,
+        observe_says_what_enforce_would_refuse within LONG,
+        observe_is_staged_where_calico_can within LONG,
     ])
 }

@@ -133,7 +133,8 @@ fn missing_fields_are_pointed_at_by_what_they_are_missing_in() {
 fn unknown_words_are_pointed_at() {
     assert_eq!(
         finding("  applicationCode", "  stage: enforce\n  applicationCode"),
-        "0.yaml:6:10: spec.stage: \"enforce\": must be one of Plan, Enforce: did you mean Enforce?"
+        "0.yaml:6:10: spec.stage: \"enforce\": must be one of Plan, Observe, Enforce: did you mean \
+         Enforce?"
     );
 }
 

@@ -45,6 +45,26 @@ pub struct Failure {
 }
 
 impl Applied {
+    /// Adds what came of another plan.
+    pub(in crate::controller) fn add(&mut self, other: Self) {
+        let Self {
+            done,
+            repaired,
+            changed,
+            pruned,
+            failed,
+            skipped,
+            rewritten,
+        } = other;
+        self.done.extend(done);
+        self.repaired.extend(repaired);
+        self.changed.extend(changed);
+        self.pruned.extend(pruned);
+        self.failed.extend(failed);
+        self.skipped.extend(skipped);
+        self.rewritten.extend(rewritten);
+    }
+
     /// Whether the API server left a write without an answer.
     pub(super) fn is_without_answer(&self) -> bool {
         self.failed

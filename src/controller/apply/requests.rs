@@ -5,7 +5,6 @@ use kube::core::{Request, Resource};
 use serde_json::{Value, json};
 
 use super::write_error::WriteError;
-use crate::api::names::{MANAGED_BY, OWNER};
 use crate::controller::calico_metadata;
 use crate::controller::kind::ObjectKey;
 use crate::controller::rendered::Target;
@@ -40,17 +39,21 @@ pub(super) fn fields_patch(
     if found.is_some() && labels.is_none() {
         operations.push(json!({"op": "add", "path": "/metadata/labels", "value": {}}));
     }
-    for key in [OWNER, MANAGED_BY] {
-        if let Some(value) = target
-            .object
-            .pointer("/metadata/labels")
-            .and_then(|map| map.get(key))
-        {
-            let path = format!(
-                "/metadata/labels/{}",
-                key.replace('~', "~0").replace('/', "~1")
-            );
-            operations.push(json!({"op": "add", "path": path, "value": value}));
+    let ours = target.object.pointer("/metadata/labels");
+    for key in target.key.kind.ownership_labels() {
+        let path = format!(
+            "/metadata/labels/{}",
+            key.replace('~', "~0").replace('/', "~1")
+        );
+        match ours.and_then(|ours| ours.get(key)) {
+            Some(value) => {
+                operations.push(json!({"op": "add", "path": path, "value": value}));
+            }
+            // Somebody else says that it is another's.
+            None if labels.is_some_and(|labels| labels.get(key).is_some()) => {
+                operations.push(json!({"op": "remove", "path": path}));
+            }
+            None => {}
         }
     }
     for field in target.key.kind.whole_fields() {
@@ -71,7 +74,8 @@ pub(super) fn fields_patch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::compare::digest_of;
+    use crate::api::names::{MANAGED_BY, OWNER, PLATFORM};
+    use crate::controller::compare::{Content, digest_of};
     use crate::controller::kind::Kind;
 
     /// What Calico's API server keeps in its annotation would win over what is written beside it.
@@ -105,5 +109,32 @@ mod tests {
         assert_eq!(added("/metadata/labels")["value"], all);
         let owner = format!("/metadata/labels/{}", OWNER.replace('/', "~1"));
         assert_eq!(added(&owner)["value"], "shop");
+    }
+
+    /// Otherwise it would count as another's from then on.
+    #[test]
+    fn a_label_of_another_owner_is_taken_off() {
+        let found = json!({"metadata": {"labels": {OWNER: "shop", PLATFORM: "cluster"}}});
+        let object = json!({"metadata": {"labels": {PLATFORM: "cluster", MANAGED_BY: "us"}}});
+        let target = Target {
+            key: "GlobalNetworkPolicy/default.a".parse().unwrap(),
+            digest: digest_of(&object),
+            object,
+        };
+        assert_ne!(
+            Content::of(target.key.kind, &found).digest(),
+            Content::of(target.key.kind, &target.object).digest()
+        );
+        let Patch::Json::<Value>(patch) = fields_patch(&target, Some(&found), "7").unwrap() else {
+            panic!("another kind of patch");
+        };
+        let removed = json!({
+            "op": "remove", "path": format!("/metadata/labels/{}", OWNER.replace('/', "~1")),
+        });
+        let operations = serde_json::to_value(&patch).unwrap();
+        assert!(
+            operations.as_array().unwrap().contains(&removed),
+            "{operations}"
+        );
     }
 }

@@ -64,6 +64,7 @@ fn what_another_api_holds_does_not_count() {
     let v1 = Flavour {
         api: PolicyApi::CalicoCrdV1,
         tiers: false,
+        staged: false,
         naming: CalicoNaming::TierPrefixed,
     };
     let v3 = Flavour {
@@ -72,13 +73,13 @@ fn what_another_api_holds_does_not_count() {
     };
     let mut objects = Objects::default();
     objects.watch(v3, &[]);
-    objects.observe_in(v1, key(), seen("1", None));
+    objects.observe_in(v1, &key(), seen("1", None));
     assert!(objects.get(&key()).is_none());
-    objects.observe_in(v3, key(), seen("1", None));
+    objects.observe_in(v3, &key(), seen("1", None));
     assert!(objects.get(&key()).is_some());
     // Other kinds are the same through every flavour.
     let namespace = ObjectKey::namespace("shop-web");
-    objects.observe_in(v1, namespace.clone(), seen("2", None));
+    objects.observe_in(v1, &namespace, seen("2", None));
     assert!(objects.get(&namespace).is_some());
 }
 
@@ -112,4 +113,29 @@ fn what_a_team_labels_as_ours_takes_no_memory() {
     assert!(kept(&policy("declared")) && !kept(&policy("forged")));
     // Nobody but the platform writes these.
     assert!(kept(&key()));
+}
+
+/// The answer to a write may come before the watch hears of it: whoever had the object must still be told
+/// once.
+#[test]
+fn a_write_of_ours_does_not_hide_whose_an_object_was() {
+    let mut objects = Objects::default();
+    let namespace = ObjectKey::namespace("shop-web");
+    let flavour = Flavour::KUBERNETES;
+    objects
+        .observe(namespace.clone(), seen("1", Some("shop")))
+        .unwrap();
+    objects.observe_in(flavour, &namespace, seen("2", Some("other")));
+    let before = objects
+        .observe(namespace.clone(), seen("2", Some("other")))
+        .unwrap();
+    assert_eq!(before.unwrap().owner.as_deref(), Some("other"));
+    assert_eq!(
+        objects.take_former_owner(&namespace).as_deref(),
+        Some("shop")
+    );
+    assert_eq!(objects.take_former_owner(&namespace), None);
+    // What stays with its owner, or comes to be, is nobody else's.
+    objects.observe_in(flavour, &namespace, seen("3", Some("other")));
+    assert_eq!(objects.take_former_owner(&namespace), None);
 }

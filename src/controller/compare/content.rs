@@ -5,7 +5,6 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::api::names::{MANAGED_BY, OWNER};
 use crate::controller::kind::Kind;
 use crate::domain::Quantity;
 
@@ -36,9 +35,10 @@ impl Content {
     pub fn of(kind: Kind, object: &Value) -> Self {
         let mut content = Map::new();
         let labels = object.pointer("/metadata/labels");
-        let ours: Map<String, Value> = [OWNER, MANAGED_BY]
-            .into_iter()
-            .filter_map(|key| Some((key.to_owned(), labels?.get(key)?.clone())))
+        let ours: Map<String, Value> = kind
+            .ownership_labels()
+            .iter()
+            .filter_map(|&key| Some((key.to_owned(), labels?.get(key)?.clone())))
             .collect();
         content.insert("metadata".into(), json!({ "labels": ours }));
         for field in kind.whole_fields() {
@@ -85,7 +85,7 @@ fn normalise(kind: Kind, value: &mut Value) {
                 drop_empty_fields(limit);
             }
         }
-        Kind::GlobalNetworkPolicy | Kind::Tier => {
+        Kind::GlobalNetworkPolicy | Kind::StagedGlobalNetworkPolicy | Kind::Tier => {
             // In Calico's kinds an empty string, list or map says the same as none at all, and the
             // v3 API fills in `source: {}`, `destination: {}` and `tier: default`.
             drop_empty_deep(value);

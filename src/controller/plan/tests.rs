@@ -3,12 +3,13 @@ use serde_json::json;
 
 use super::*;
 use crate::api::LandingZone;
-use crate::controller::rendered::Source;
+use crate::controller::rendered::{Rendered, Source};
 use crate::domain::{self, CalicoNaming, Flavour, Platform, PolicyApi};
 
 const CALICO: Flavour = Flavour {
     api: PolicyApi::CalicoCrdV1,
     tiers: false,
+    staged: false,
     naming: CalicoNaming::TierPrefixed,
 };
 
@@ -30,6 +31,9 @@ fn shop(flavour: Flavour) -> Rendered {
         flavour,
         withheld: BTreeSet::new(),
         released: Vec::new(),
+        openings: crate::domain::Openings::default(),
+        teams: crate::domain::TeamPolicies::default(),
+        is_entering: false,
     };
     Rendered::of(zone, source).unwrap()
 }
@@ -54,6 +58,25 @@ fn object(objects: &Objects, key: &ObjectKey) -> Value {
     objects.get(key).unwrap().object.as_deref().unwrap().clone()
 }
 
+#[test]
+fn stage_plan_says_which_namespaces_are_adopted() {
+    let rendered = shop(CALICO);
+    let mut objects = converged(&rendered);
+    let namespace = key("Namespace/shop-web");
+    let bare = json!({"metadata": {"name": "shop-web", "labels": {"team": "web"}}});
+    put(&mut objects, &namespace, bare);
+    let plan = Known::default().plan(&rendered, &objects);
+    let all = plan.sentences(&BTreeMap::new(), &BTreeSet::new());
+    let [adopts] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert!(adopts.starts_with("adopt Namespace/shop-web: "), "{adopts}");
+    assert!(
+        adopts.contains("metadata.labels.zone: none, declared web"),
+        "{adopts}"
+    );
+}
+
 fn key(text: &str) -> ObjectKey {
     text.parse().unwrap()
 }
@@ -70,7 +93,8 @@ struct Known {
 impl Known {
     fn plan(&self, rendered: &Rendered, objects: &Objects) -> Plan {
         let basis = Basis {
-            rendered,
+            owner: rendered.zone.name.as_str(),
+            targets: &rendered.targets,
             inventory: &self.inventory,
             left_alone: &self.left_alone,
             applied_before: self.applied_before,
@@ -278,7 +302,7 @@ fn stage_plan_says_what_would_be_done() {
     let plan = Known::default().plan(&rendered, &objects);
     let withheld = BTreeMap::from([("shop-x".to_owned(), "it is not ours".to_owned())]);
     assert_eq!(
-        plan.sentences(&withheld),
+        plan.sentences(&withheld, &BTreeSet::new()),
         [
             "create ResourceQuota/shop-web/landing-zone",
             "leave Namespace/shop-x alone: it is not ours",

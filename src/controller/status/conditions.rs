@@ -59,6 +59,17 @@ impl Conditions {
         }
     }
 
+    /// Takes a condition away that has nothing to say any more.
+    pub fn remove(&mut self, type_: &str) {
+        self.all.retain(|known| known.type_ != type_);
+    }
+
+    /// Whether a condition was ever set.
+    #[must_use]
+    pub fn has(&self, type_: &str) -> bool {
+        self.all.iter().any(|known| known.type_ == type_)
+    }
+
     /// The conditions.
     #[must_use]
     pub fn finish(self) -> Vec<Condition> {
@@ -84,9 +95,11 @@ pub fn nobody_looks(conditions: &mut Conditions, progress: Progress) {
     for type_ in [
         condition::NAMESPACES_READY,
         condition::NETWORK_ENFORCED,
+        condition::PLACEMENT_ENFORCED,
+        condition::CROSSINGS_OPEN,
         condition::CONTESTED,
     ] {
-        if conditions.all.iter().any(|known| known.type_ == type_) {
+        if conditions.has(type_) {
             conditions.set(type_, "Unknown", why, "nobody looks after it: see Ready");
         }
     }

@@ -1,9 +1,9 @@
 //! Labels and annotations that people give to namespaces, and selectors made of labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Findings;
-use crate::api::rule::{RESERVED_KEYS, ReservedKeys};
+use crate::api::rule::{self, RESERVED_KEYS, ReservedKeys};
 use crate::domain::{FieldPath, syntax};
 
 /// Checks labels for namespaces.
@@ -13,6 +13,49 @@ pub(super) fn labels(labels: &BTreeMap<String, String>, path: &FieldPath, findin
         key_allowed(key, &path, findings);
         findings.check(&path, value, syntax::label_value_or_empty(value));
     }
+}
+
+/// Checks that labels which the platform requires are there, and say something.
+pub(super) fn required(
+    labels: &BTreeMap<String, String>,
+    required: &BTreeSet<String>,
+    path: &FieldPath,
+    findings: &mut Findings,
+) {
+    let is_missing = |key: &&String| labels.get(*key).is_none_or(String::is_empty);
+    let missing: Vec<&str> = required
+        .iter()
+        .filter(is_missing)
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        let rule = format!(
+            "must have a value for {}: add what is missing, since the platform requires it \
+             (spec.requiredLabels of the LandingZonePlatform)",
+            missing.join(", ")
+        );
+        findings.report(path, "", rule);
+    }
+}
+
+/// Reads the keys of labels that the platform requires.
+pub(in crate::domain) fn required_keys(
+    declared: &[String],
+    path: &FieldPath,
+    findings: &mut Findings,
+) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for (index, key) in declared.iter().enumerate() {
+        let path = path.index(index);
+        findings.check(&path, key, syntax::qualified_name(key));
+        if RESERVED_KEYS.iter().any(|keys| includes(keys, key)) {
+            findings.report(&path, key, rule::UNSETTABLE_LABEL);
+        }
+        if !keys.insert(key.clone()) {
+            findings.report(&path, key, rule::TWICE);
+        }
+    }
+    keys
 }
 
 /// Checks annotations for namespaces.

@@ -4,11 +4,14 @@
 //! go on, so that an author learns of every mistake at once.
 
 mod access;
-mod metadata;
+mod crossings;
+pub(super) mod defaults;
+pub(super) mod metadata;
 mod namespaces;
-mod network;
+pub(super) mod network;
 mod placement;
 mod quotas;
+pub(super) mod shared_services;
 #[cfg(test)]
 mod tests;
 
@@ -30,10 +33,8 @@ impl LandingZone {
     ) -> Result<Self, Vec<Problem>> {
         let mut findings = Findings::default();
         let root = FieldPath::default();
-        let name = findings.parse::<LandingZoneName>(
-            &root.key("metadata").key("name"),
-            declared.metadata.name.as_deref().unwrap_or_default(),
-        );
+        let own_name = declared.metadata.name.as_deref().unwrap_or_default();
+        let name = findings.parse::<LandingZoneName>(&root.key("metadata").key("name"), own_name);
 
         let spec = &declared.spec;
         let path = root.key("spec");
@@ -47,17 +48,23 @@ impl LandingZone {
             );
         }
         metadata::labels(&spec.labels, &path.key("labels"), &mut findings);
+        let required = &platform.required_labels;
+        metadata::required(&spec.labels, required, &path.key("labels"), &mut findings);
         let quota_total = quotas::hard(&spec.quota_total, &path.key("quotaTotal"), &mut findings);
-        let namespaces = namespaces::validate(spec, &path.key("namespaces"), &mut findings);
-        quotas::total(&quota_total, spec, &path, &mut findings);
+        let defaults = &platform.defaults;
+        let namespaces =
+            namespaces::validate(spec, defaults, &path.key("namespaces"), &mut findings);
+        quotas::total(&quota_total, spec, &defaults.quota, &path, &mut findings);
 
         let zones = Zones(spec.namespaces.iter().map(|n| n.zone.as_str()).collect());
         let access = access::validate(spec, &zones, platform, &path.key("access"), &mut findings);
         let placement = spec
             .placement
             .as_ref()
-            .map(|declared| placement::validate(declared, &path.key("placement"), &mut findings));
-        let network = network::validate(spec, &zones, &path.key("network"), &mut findings);
+            .map(|declared| placement::validate(declared, &path.key("placement"), &mut findings))
+            .or_else(|| defaults.placement.clone());
+        let network =
+            network::validate(spec, own_name, &zones, &path.key("network"), &mut findings);
 
         match (name, code) {
             (Some(name), Some(code)) if findings.0.is_empty() => Ok(Self {
@@ -80,13 +87,18 @@ impl LandingZone {
 
 /// What is wrong so far.
 #[derive(Default)]
-struct Findings(Vec<Problem>);
+pub(super) struct Findings(pub(super) Vec<Problem>);
 
 impl Findings {
     /// Longest value that is shown whole.
     const SHOWN: usize = 80;
 
-    fn report(&mut self, path: &FieldPath, value: impl Display, rule: impl Into<String>) {
+    pub(super) fn report(
+        &mut self,
+        path: &FieldPath,
+        value: impl Display,
+        rule: impl Into<String>,
+    ) {
         let mut value = value.to_string();
         if value.chars().count() > Self::SHOWN {
             value = value.chars().take(Self::SHOWN).chain(['…']).collect();
@@ -98,7 +110,12 @@ impl Findings {
         });
     }
 
-    fn check(&mut self, path: &FieldPath, value: impl Display, outcome: Result<(), String>) {
+    pub(super) fn check(
+        &mut self,
+        path: &FieldPath,
+        value: impl Display,
+        outcome: Result<(), String>,
+    ) {
         if let Err(rule) = outcome {
             self.report(path, value, rule);
         }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Findings, metadata, quotas};
 use crate::api::{LandingZoneSpec, NamespaceSpec, PodSecurity, rule};
-use crate::domain::{FieldPath, Namespace};
+use crate::domain::{Defaults, FieldPath, Namespace};
 
 /// Most namespaces that one landing zone may have.
 const MOST: usize = 50;
 
 pub(super) fn validate(
     spec: &LandingZoneSpec,
+    defaults: &Defaults,
     path: &FieldPath,
     findings: &mut Findings,
 ) -> Vec<Namespace> {
@@ -38,7 +39,7 @@ pub(super) fn validate(
         if !seen.insert(&declared.name) {
             findings.report(&path.key("name"), &declared.name, rule::TWICE);
         }
-        namespaces.extend(namespace(declared, spec, &path, findings));
+        namespaces.extend(namespace(declared, spec, defaults, &path, findings));
     }
     namespaces
 }
@@ -46,6 +47,7 @@ pub(super) fn validate(
 fn namespace(
     declared: &NamespaceSpec,
     spec: &LandingZoneSpec,
+    defaults: &Defaults,
     path: &FieldPath,
     findings: &mut Findings,
 ) -> Option<Namespace> {
@@ -54,11 +56,16 @@ fn namespace(
     metadata::labels(&declared.labels, &path.key("labels"), findings);
     metadata::annotations(&declared.annotations, &path.key("annotations"), findings);
     pod_security(declared, path, findings);
-    let quota = quotas::hard(&declared.quota, &path.key("quota"), findings);
+    let quota = if declared.quota.is_empty() {
+        defaults.quota.clone()
+    } else {
+        quotas::hard(&declared.quota, &path.key("quota"), findings)
+    };
     let limits = declared
         .limits
         .as_ref()
-        .map(|limits| quotas::limits(limits, &path.key("limits"), findings));
+        .map(|limits| quotas::limits(limits, &path.key("limits"), findings))
+        .or_else(|| defaults.limits.clone());
 
     let mut labels = spec.labels.clone();
     labels.extend(declared.labels.clone());
@@ -67,7 +74,10 @@ fn namespace(
         zone: zone?,
         labels,
         annotations: declared.annotations.clone(),
-        pod_security: declared.pod_security.unwrap_or_default(),
+        pod_security: declared
+            .pod_security
+            .or(defaults.pod_security)
+            .unwrap_or_default(),
         quota,
         limits,
     })

@@ -1,14 +1,15 @@
-//! Who may talk to whom inside the landing zone.
+//! Who may talk to whom inside the landing zone, and across its boundary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Zones, metadata};
+use super::{Findings, Zones, crossings, metadata};
 use crate::api::rule::{self, LONGEST_NAME};
 use crate::api::{self, LandingZoneSpec};
 use crate::domain::{FieldPath, Flow, FlowEnd, Network, PortRange, syntax};
 
 pub(super) fn validate(
     spec: &LandingZoneSpec,
+    own_name: &str,
     zones: &Zones<'_>,
     path: &FieldPath,
     findings: &mut Findings,
@@ -34,6 +35,8 @@ pub(super) fn validate(
     Network {
         intra_zone: declared.intra_zone.unwrap_or_default(),
         flows,
+        shared_services: crossings::shared_services(spec, path, findings),
+        crossings: crossings::validate(spec, own_name, zones, path, findings),
     }
 }
 
@@ -66,30 +69,53 @@ fn end(
     findings: &mut Findings,
 ) -> Option<FlowEnd> {
     zones.check_known(&declared.zone, &path.key("zone"), findings);
-    let mut pod_labels = BTreeMap::new();
-    if let Some(selector) = &declared.pod_selector {
-        let path = path.key("podSelector").key("matchLabels");
-        if selector.match_labels.is_empty() {
-            findings.report(&path, "", rule::EMPTY_SELECTOR);
-        }
-        let length: usize = selector
-            .match_labels
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if selector.match_labels.len() > rule::SELECTOR_LABELS || length > rule::SELECTOR_LENGTH {
-            findings.report(&path, "", rule::LONG_SELECTOR);
-        }
-        metadata::selector(&selector.match_labels, &path, findings);
-        pod_labels.clone_from(&selector.match_labels);
-    }
+    let pod_labels = pod_labels(declared.pod_selector.as_ref(), path, findings);
     Some(FlowEnd {
         zone: declared.zone.parse().ok()?,
         pod_labels,
     })
 }
 
-fn ports(declared: &[api::Port], path: &FieldPath, findings: &mut Findings) -> Vec<PortRange> {
+/// The labels that a pod must have; `path` is that of the end that they belong to.
+pub(in crate::domain) fn pod_labels(
+    declared: Option<&api::PodSelector>,
+    path: &FieldPath,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    let Some(selector) = declared else {
+        return BTreeMap::new();
+    };
+    let path = path.key("podSelector");
+    labels(selector, &path, findings);
+    selector.match_labels.clone()
+}
+
+/// Labels by which something is selected.
+pub(in crate::domain) fn labels(
+    selector: &api::PodSelector,
+    path: &FieldPath,
+    findings: &mut Findings,
+) {
+    let path = path.key("matchLabels");
+    if selector.match_labels.is_empty() {
+        findings.report(&path, "", rule::EMPTY_SELECTOR);
+    }
+    let length: usize = selector
+        .match_labels
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    if selector.match_labels.len() > rule::SELECTOR_LABELS || length > rule::SELECTOR_LENGTH {
+        findings.report(&path, "", rule::LONG_SELECTOR);
+    }
+    metadata::selector(&selector.match_labels, &path, findings);
+}
+
+pub(in crate::domain) fn ports(
+    declared: &[api::Port],
+    path: &FieldPath,
+    findings: &mut Findings,
+) -> Vec<PortRange> {
     let mut ranges = Vec::new();
     for (index, port) in declared.iter().enumerate() {
         let path = path.index(index);

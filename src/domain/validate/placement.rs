@@ -2,7 +2,7 @@
 
 use super::{Findings, metadata};
 use crate::api::{self, rule};
-use crate::domain::{FieldPath, Placement, Toleration, syntax};
+use crate::domain::{FieldPath, NodeRequirement, Placement, Toleration, syntax};
 
 pub(super) fn validate(
     declared: &api::Placement,
@@ -10,13 +10,53 @@ pub(super) fn validate(
     findings: &mut Findings,
 ) -> Placement {
     metadata::selector(&declared.node_selector, &path.key("nodeSelector"), findings);
-    let path = path.key("tolerations");
+    let (at_tolerations, at_affinity) = (path.key("tolerations"), path.key("nodeAffinity"));
     let tolerations = declared.tolerations.iter().enumerate();
     Placement {
         node_selector: declared.node_selector.clone(),
         tolerations: tolerations
-            .map(|(index, declared)| toleration(declared, &path.index(index), findings))
+            .map(|(index, declared)| toleration(declared, &at_tolerations.index(index), findings))
             .collect(),
+        node_affinity: declared
+            .node_affinity
+            .iter()
+            .enumerate()
+            .map(|(index, declared)| requirement(declared, &at_affinity.index(index), findings))
+            .collect(),
+        spread: declared.spread.map(|spread| spread.when_unsatisfiable),
+        min_availability_zones: declared.min_availability_zones,
+    }
+}
+
+fn requirement(
+    declared: &api::NodeRequirement,
+    path: &FieldPath,
+    findings: &mut Findings,
+) -> NodeRequirement {
+    let api::NodeRequirement {
+        key,
+        operator,
+        values,
+    } = declared;
+    findings.check(&path.key("key"), key, syntax::qualified_name(key));
+    let at_values = path.key("values");
+    match operator {
+        api::NodeOperator::Exists if !values.is_empty() => {
+            findings.report(&at_values, values.join(","), rule::EXISTS_WITH_VALUES);
+        }
+        api::NodeOperator::In | api::NodeOperator::NotIn if values.is_empty() => {
+            findings.report(&at_values, "", rule::NO_VALUES);
+        }
+        _ => {}
+    }
+    for (index, value) in values.iter().enumerate() {
+        let allowed = syntax::label_value_or_empty(value);
+        findings.check(&at_values.index(index), value, allowed);
+    }
+    NodeRequirement {
+        key: key.clone(),
+        operator: *operator,
+        values: values.iter().cloned().collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! refused here, so that nothing is applied halfway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::Findings;
 use crate::api::rule::{self, CONTAINER_RESOURCES, COUNTED_RESOURCES, MEASURED_RESOURCES};
@@ -16,34 +17,43 @@ pub(super) fn hard(declared: &Declared, path: &FieldPath, findings: &mut Finding
     quantities(declared, path, findings, quota_resource)
 }
 
-/// Checks that the quotas of all namespaces add up to no more than `total`, exactly.
+/// Checks that the quotas of all namespaces add up to no more than `total`, exactly. A namespace without
+/// any has the quota `default`.
 ///
 /// A namespace without a quota for a resource that has a total is unbounded, which no total holds.
 pub(super) fn total(
     total: &Quantities,
     spec: &LandingZoneSpec,
+    default: &Quantities,
     path: &FieldPath,
     findings: &mut Findings,
 ) {
     for (resource, most) in total {
         let mut parts = Vec::new();
+        let mut by_default = 0;
         for (index, namespace) in spec.namespaces.iter().enumerate() {
-            match namespace.quota.get(resource) {
-                Some(part) => parts.extend(part.0.parse::<Quantity>().ok()),
-                None => findings.report(
-                    &path.key("namespaces").index(index).key("quota"),
-                    "",
-                    format!("{} ({resource})", rule::UNBOUNDED),
-                ),
+            let path = path.key("namespaces").index(index).key("quota");
+            if let Some(part) = namespace.quota.get(resource) {
+                parts.extend(part.0.parse::<Quantity>().ok());
+            } else if !namespace.quota.is_empty() || default.is_empty() {
+                findings.report(&path, "", format!("{} ({resource})", rule::UNBOUNDED));
+            } else if let Some(part) = default.get(resource) {
+                parts.push(part.clone());
+                by_default += 1;
+            } else {
+                let rule = rule::UNBOUNDED_BY_DEFAULT;
+                findings.report(&path, "", format!("{rule} ({resource})"));
             }
         }
         let sum: Quantity = parts.iter().sum();
         if sum > *most {
-            findings.report(
-                &path.key("quotaTotal").key(resource),
-                most,
-                format!("{} (they are {sum})", rule::OVER_TOTAL),
-            );
+            let mut rule = format!("{} (they are {sum}", rule::OVER_TOTAL);
+            if let Some(part) = default.get(resource).filter(|_| by_default > 0) {
+                let _ = write!(rule, ", with {part} for each of {by_default} that have");
+                rule.push_str(" no quota of their own, from the platform's defaults");
+            }
+            rule.push(')');
+            findings.report(&path.key("quotaTotal").key(resource), most, rule);
         }
     }
 }

@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rstest::rstest;
 
 use super::*;
-use crate::policy::{GlobalNetworkPolicySpec, ServiceMatch};
+use crate::policy::{EntityRule, GlobalNetworkPolicySpec, ServiceMatch};
 
 const V3: Flavour = calico(PolicyApi::CalicoV3, false, CalicoNaming::TierPrefixed);
 const TIERS: Flavour = calico(PolicyApi::CalicoV3, true, CalicoNaming::TierPrefixed);
@@ -10,7 +10,12 @@ const CRD: Flavour = calico(PolicyApi::CalicoCrdV1, false, CalicoNaming::TierPre
 const CRD_PLAIN: Flavour = calico(PolicyApi::CalicoCrdV1, true, CalicoNaming::Plain);
 
 const fn calico(api: PolicyApi, tiers: bool, naming: CalicoNaming) -> Flavour {
-    Flavour { api, tiers, naming }
+    Flavour {
+        api,
+        tiers,
+        staged: false,
+        naming,
+    }
 }
 
 fn good() -> GlobalNetworkPolicy {
@@ -324,6 +329,22 @@ fn logging_is_refused() {
         after_rule(|rule| rule.action = Action::Log),
         ["spec.egress[0].action Log"]
     );
+    let all = |action| Rule {
+        action,
+        protocol: None,
+        source: EntityRule::default(),
+        destination: EntityRule::default(),
+    };
+    for (last, expected) in [
+        (Action::Allow, vec![]),
+        (Action::Pass, vec![]),
+        (Action::Deny, vec!["spec.egress[0].action Log"]),
+    ] {
+        let found = after(V3, |policy| {
+            policy.spec.egress = vec![all(Action::Log), all(last)];
+        });
+        assert_eq!(found, expected, "before {last:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,11 @@ use super::landscape::Landscape;
 use super::table::Sent::{Both, Tcp, Udp};
 use super::table::holds;
 
+/// The four landing zones of three zones each.
+const LANDING_ZONES: &str = "shop-* portal-* orders-* billing-*";
+/// Namespaces of no landing zone.
+const SYSTEM: &str = "kube-system gatekeeper-system app-routing-system stranger";
+
 /// Calico's own tool reads the policies, by the names that it knows them by.
 pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
@@ -24,7 +29,7 @@ pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()
     let said = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{error}");
-    for purpose in ["dns", "boundary", "web-flows", "deny"] {
+    for purpose in ["dns", "boundary", "frontend-flows", "deny"] {
         let name = format!("name: landing-zone-shop-{purpose}\n");
         ensure!(said.contains(&name), "no {name} in {said}");
     }
@@ -33,55 +38,147 @@ pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()
 
 pub async fn traffic_inside_is_free_until_flows_are_declared(landscape: &Landscape) -> Result<()> {
     let rows = [
-        ("free-web", Both(8080), "free-api", Allowed),
-        ("free-api", Both(9090), "free-web", Allowed),
-        ("other-web", Both(5432), "other-data", Allowed),
+        ("orders-*", Both(8080), "orders-*", Allowed),
+        ("orders-*", Both(5432), "orders-*", Allowed),
+        ("orders-frontend", Both(9090), "orders-frontend/b", Allowed),
     ];
     holds(landscape.wired()?, &rows).await
 }
 
 pub async fn traffic_goes_along_flows_and_not_against_them(landscape: &Landscape) -> Result<()> {
     let rows = [
-        ("shop-web", Tcp(8080), "shop-api", Allowed),
-        ("shop-api", Both(5432), "shop-data", Allowed),
+        ("shop-frontend", Tcp(8080), "shop-backend", Allowed),
+        ("shop-backend", Both(5432), "shop-data", Allowed),
+        ("shop-frontend", Both(9090), "shop-frontend/b", Allowed),
         // Not the protocol that the flow names, nor another port.
-        ("shop-web", Udp(8080), "shop-api", Denied),
-        ("shop-web", Both(9090), "shop-api", Denied),
+        ("shop-frontend", Udp(8080), "shop-backend", Denied),
+        ("shop-frontend", Both(9090), "shop-backend", Denied),
+        ("shop-backend", Both(5440), "shop-data", Denied),
         // Against the flow, and past it.
-        ("shop-api", Both(8080), "shop-web", Denied),
-        ("shop-data", Both(5432), "shop-api", Denied),
-        ("shop-web", Both(5432), "shop-data", Denied),
+        ("shop-backend", Both(8080), "shop-frontend", Denied),
+        ("shop-data", Both(5432), "shop-backend", Denied),
+        ("shop-frontend", Both(5432), "shop-data", Denied),
+        ("shop-data", Both(8080), "shop-frontend", Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+pub async fn only_flows_pass_where_only_flows_count(landscape: &Landscape) -> Result<()> {
+    let rows = [
+        // A flow without ports is one of all ports.
+        ("billing-frontend", Both(8080), "billing-backend", Allowed),
+        ("billing-frontend", Both(9090), "billing-backend", Allowed),
+        ("billing-backend", Both(9090), "billing-frontend", Denied),
+        // A range, of one protocol.
+        ("billing-backend", Udp(5432), "billing-data", Allowed),
+        ("billing-backend", Udp(5440), "billing-data", Allowed),
+        ("billing-backend", Udp(5441), "billing-data", Denied),
+        ("billing-backend", Tcp(5432), "billing-data", Denied),
+        ("billing-data", Both(5432), "billing-backend", Denied),
+        // Not even inside a zone.
+        ("billing-frontend", Both(8080), "billing-frontend/b", Denied),
+        ("billing-frontend/b", Both(8080), "billing-frontend", Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+pub async fn no_landing_zone_reaches_another(landscape: &Landscape) -> Result<()> {
+    let rows = [
+        ("shop-*", Both(8080), "portal-* orders-* billing-*", Denied),
+        ("portal-*", Both(8080), "shop-* orders-* billing-*", Denied),
+        ("orders-*", Both(8080), "shop-* portal-* billing-*", Denied),
+        ("billing-*", Both(8080), "shop-* portal-* orders-*", Denied),
+        // Along what would be a flow at home.
+        (
+            "shop-backend",
+            Both(5432),
+            "portal-data orders-data billing-data",
+            Denied,
+        ),
+        (
+            "portal-backend",
+            Both(5432),
+            "shop-data orders-data billing-data",
+            Denied,
+        ),
     ];
     holds(landscape.wired()?, &rows).await
 }
 
 pub async fn nothing_crosses_the_boundary(landscape: &Landscape) -> Result<()> {
     let rows = [
-        ("shop-web", Both(8080), "free-api", Denied),
-        ("free-api", Both(8080), "shop-web", Denied),
-        ("free-web", Both(8080), "other-web", Denied),
-        ("stranger", Both(8080), "free-web", Denied),
-        ("free-web", Both(8080), "stranger", Denied),
-        ("free-web", Both(8080), "outside", Denied),
-        ("outside", Both(8080), "free-web", Denied),
-        ("free-web", Both(8080), "node", Denied),
-        // Who calls himself one of them, by the labels of his namespace or his pod.
-        ("impostor", Both(8080), "free-web", Denied),
-        ("free-web", Both(8080), "impostor", Denied),
-        ("stranger/impostor", Both(8080), "free-web", Denied),
-        ("free-web", Both(8080), "stranger/impostor", Denied),
-        // DNS, and only where the cluster's is.
-        ("free-web", Both(53), "kube-system/coredns", Allowed),
-        ("shop-data", Both(53), "kube-system/coredns", Allowed),
-        ("free-web", Both(53), "stranger/false-dns", Denied),
-        ("free-web", Both(8080), "kube-system/coredns", Denied),
+        (LANDING_ZONES, Both(8080), SYSTEM, Denied),
+        (SYSTEM, Both(8080), LANDING_ZONES, Denied),
+        (
+            LANDING_ZONES,
+            Both(8080),
+            "outside metadata endpoint",
+            Denied,
+        ),
+        (
+            "outside metadata endpoint",
+            Both(8080),
+            LANDING_ZONES,
+            Denied,
+        ),
+        (LANDING_ZONES, Both(8080), "node", Denied),
         // kubelet's probes.
-        ("node", Both(8080), "shop-web", Allowed),
-        // Everybody else as before.
-        ("stranger", Both(8080), "kube-system", Allowed),
-        ("stranger", Both(53), "stranger/false-dns", Allowed),
-        ("outside", Both(8080), "stranger", Allowed),
-        ("stranger", Both(8080), "outside", Allowed),
+        ("node", Both(8080), LANDING_ZONES, Allowed),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+pub async fn only_the_cluster_s_dns_is_dns(landscape: &Landscape) -> Result<()> {
+    let rows = [
+        (LANDING_ZONES, Both(53), "kube-system/coredns", Allowed),
+        (LANDING_ZONES, Both(8080), "kube-system/coredns", Denied),
+        ("kube-system/coredns", Both(53), LANDING_ZONES, Denied),
+        // A cache on the node is known by its address.
+        (LANDING_ZONES, Both(53), "dns-cache", Allowed),
+        (LANDING_ZONES, Both(8080), "dns-cache", Denied),
+        // Nobody else, whatever he calls himself or wherever he is.
+        (
+            LANDING_ZONES,
+            Both(53),
+            "stranger/false-dns impostor/false-dns",
+            Denied,
+        ),
+        (
+            LANDING_ZONES,
+            Both(53),
+            "kube-system outside metadata endpoint node",
+            Denied,
+        ),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+/// By the labels of a namespace, or of a pod.
+pub async fn nobody_is_a_member_by_labels(landscape: &Landscape) -> Result<()> {
+    let impostors = "impostor stranger/impostor";
+    let rows = [
+        (impostors, Both(8080), "orders-*", Denied),
+        ("orders-*", Both(8080), impostors, Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+pub async fn everybody_else_is_as_before(landscape: &Landscape) -> Result<()> {
+    let others = "outside metadata endpoint";
+    let rows = [
+        (SYSTEM, Both(8080), SYSTEM, Allowed),
+        (SYSTEM, Both(8080), others, Allowed),
+        (others, Both(8080), SYSTEM, Allowed),
+        (SYSTEM, Both(8080), "node", Allowed),
+        ("node", Both(8080), SYSTEM, Allowed),
+        (
+            SYSTEM,
+            Both(53),
+            "kube-system/coredns stranger/false-dns",
+            Allowed,
+        ),
+        (SYSTEM, Both(8080), "impostor stranger/impostor", Allowed),
+        ("impostor stranger/impostor", Both(8080), SYSTEM, Allowed),
     ];
     holds(landscape.wired()?, &rows).await
 }

@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Error, Result};
-use e2e::data_plane::{End, FelixNode, POD_CIDR, WiredPod};
+use anyhow::{Context, Error, Result, bail, ensure};
+use e2e::data_plane::{
+    DNS_CACHE, End, FelixNode, HostNetwork, Lodgings, POD_CIDR, Place, WiredPod,
+};
 use e2e::install::apply_objects;
 use e2e::prerequisites::PacketFilter;
 use e2e::scenario::{Shared, Skipped};
 use e2e::{Governed, OperatorOptions};
-use serde_json::{Value, json};
+use futures::future::try_join_all;
+use futures::{StreamExt as _, stream};
 
+use super::{crossings, observe, propose, residents};
 use crate::CALICO;
+
+/// Pods that are wired at once: each takes a few programs and requests.
+const WIRED_AT_ONCE: usize = 6;
 
 /// What the tests share; or why there can be no packets here.
 pub enum Landscape {
@@ -24,6 +31,8 @@ pub struct Wired {
     pub governed: Governed,
     pub node: FelixNode,
     pods: BTreeMap<String, WiredPod>,
+    /// The host's network before there was any of this.
+    before: HostNetwork,
 }
 
 impl Shared for Landscape {
@@ -32,16 +41,23 @@ impl Shared for Landscape {
         if let PacketFilter::OutOfReach(why) = filter {
             return Ok(Self::OutOfReach(why));
         }
+        let before = HostNetwork::look()?;
         let options = OperatorOptions {
-            arguments: vec![format!("--pod-cidr={POD_CIDR}")],
+            arguments: vec![
+                format!("--pod-cidr={POD_CIDR}"),
+                format!("--dns-address={DNS_CACHE}"),
+            ],
             ..OperatorOptions::default()
         };
-        let governed = Governed::start(CALICO, options).await?;
+        let older = residents::before_admission().map(serde_json::from_value);
+        let older = older.into_iter().collect::<Result<_, _>>()?;
+        let governed = Governed::start_among(CALICO, options, older).await?;
         let node = FelixNode::start(&governed.cluster).await?;
         let mut wired = Wired {
             governed,
             node,
             pods: BTreeMap::new(),
+            before,
         };
         wired.settle().await?;
         Ok(Self::Wired(Box::new(wired)))
@@ -51,9 +67,13 @@ impl Shared for Landscape {
         let Self::Wired(wired) = self else {
             return Ok(());
         };
+        let lodgings = Lodgings::of_children(std::process::id())?;
+        ensure!(lodgings.count() > wired.pods.len(), "{lodgings:?}");
         drop(wired.pods);
         wired.node.stop().await?;
-        wired.governed.stop().await
+        wired.governed.stop().await?;
+        lodgings.are_given_up().await?;
+        HostNetwork::look()?.ensure_nothing_new(&wired.before)
     }
 
     fn logs(&self) -> String {
@@ -75,77 +95,35 @@ impl Landscape {
 }
 
 impl Wired {
-    /// Declares three landing zones and strangers, and wires a pod in each namespace.
+    /// Declares the landing zones, and wires everybody's pods.
     async fn settle(&mut self) -> Result<()> {
-        self.declare("shop", &["web", "api", "data"], shop_flows())
-            .await?;
-        self.declare("free", &["web", "api"], Value::Null).await?;
-        self.declare("other", &["web", "data"], Value::Null).await?;
-        self.declare("bare", &["web", "api"], Value::Null).await?;
-        self.declare("drifting", &["web"], Value::Null).await?;
-        let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        let dns = json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": "kube-dns", "namespace": "kube-system"},
-            "spec": {
-                "selector": {"k8s-app": "kube-dns"},
-                "ports": [
-                    {"name": "dns", "protocol": "UDP", "port": 53},
-                    {"name": "dns-tcp", "protocol": "TCP", "port": 53},
-                ],
-            },
-        });
-        // The code and the zone alone make nobody a member.
-        let mut impostor = namespace("impostor");
-        impostor["metadata"]["labels"] = json!({"applicationcode": "free", "zone": "api"});
-        let objects =
-            [impostor, namespace("stranger"), namespace("early"), dns].map(serde_json::from_value);
-        let objects = objects.into_iter().collect::<Result<_, _>>()?;
+        let objects = residents::beside().into_iter();
+        let objects = objects.chain(crossings::beside());
+        let objects = objects.map(serde_json::from_value);
+        let objects = objects.collect::<Result<_, _>>()?;
         apply_objects(&self.governed.client(), objects).await?;
-        for (namespace, name, labels) in [
-            ("shop-web", "a", &[][..]),
-            ("shop-api", "a", &[]),
-            ("shop-data", "a", &[]),
-            ("free-web", "a", &[]),
-            ("free-api", "a", &[]),
-            ("bare-web", "a", &[]),
-            ("bare-api", "a", &[]),
-            ("drifting-web", "a", &[]),
-            ("impostor", "a", &[]),
-            (
-                "stranger",
-                "impostor",
-                &[
-                    ("pcns.landingzones.dev/landing-zone", "free"),
-                    ("landingzones.dev/landing-zone", "free"),
-                    ("zone", "api"),
-                ],
-            ),
-            ("other-web", "a", &[]),
-            ("other-data", "a", &[]),
-            ("stranger", "a", &[]),
-            ("stranger", "control", &[("app", "control")]),
-            ("early", "a", &[]),
-            ("stranger", "false-dns", &[("k8s-app", "kube-dns")]),
-            ("kube-system", "coredns", &[("k8s-app", "kube-dns")]),
-            ("kube-system", "a", &[]),
-        ] {
-            let pod = self.node.wire(namespace, name, labels).await?;
-            self.pods.insert(format!("{namespace}/{name}"), pod);
+        let declared = residents::landing_zones()?.into_iter();
+        let declared = declared
+            .chain(crossings::landing_zones())
+            .chain(observe::landing_zones())
+            .chain(propose::landing_zones());
+        try_join_all(declared.map(|(name, spec)| self.governed.converge(name, spec))).await?;
+        let everybody = residents::PODS.into_iter();
+        let everybody = everybody
+            .chain(crossings::PODS)
+            .chain(observe::PODS)
+            .chain(propose::PODS);
+        let mut wired = stream::iter(everybody)
+            .map(|(namespace, name, labels)| self.node.wire(namespace, name, labels))
+            .buffer_unordered(WIRED_AT_ONCE);
+        let mut pods = BTreeMap::new();
+        while let Some(pod) = wired.next().await {
+            let pod = pod?;
+            pods.insert(format!("{}/{}", pod.namespace, pod.name), pod);
         }
+        drop(wired);
+        self.pods = pods;
         Ok(())
-    }
-
-    async fn declare(&self, name: &str, zones: &[&str], flows: Value) -> Result<()> {
-        let namespaces: Vec<_> = zones
-            .iter()
-            .map(|zone| json!({"name": format!("{name}-{zone}"), "zone": zone}))
-            .collect();
-        let mut spec = json!({"applicationCode": name, "namespaces": namespaces});
-        if !flows.is_null() {
-            spec["network"] = json!({"flows": flows});
-        }
-        self.governed.converge(name, spec).await.map(drop)
     }
 
     /// The address of a namespace's pod `a`.
@@ -156,29 +134,43 @@ impl Wired {
             .address)
     }
 
-    /// An end by its name: `namespace/pod`, or `namespace` for the pod `a` in it, `node` or `outside`.
-    pub fn end(&self, name: &str) -> Result<End<'_>> {
-        match name {
-            "node" => Ok(End::Node),
-            "outside" => Ok(End::Outside),
-            _ => {
-                let full = if name.contains('/') {
-                    name.to_owned()
-                } else {
-                    format!("{name}/a")
-                };
-                let pod = self.pods.get(&full);
-                Ok(End::Pod(pod.with_context(|| format!("no pod {full}"))?))
+    /// Ends by their names, separated by spaces: `namespace/pod`; `namespace` for the pod `a` in it;
+    /// `shop-*` for the pods `a` of all namespaces that begin so; `node`, `dns-cache`, `outside`,
+    /// `metadata`, `endpoint`.
+    pub fn ends<'a>(&'a self, names: &str) -> Result<Vec<(&'a str, End<'a>)>> {
+        let mut ends = Vec::new();
+        for name in names.split_whitespace() {
+            match name {
+                "node" => ends.push(("node", End::Node)),
+                "dns-cache" => ends.push(("dns-cache", End::DnsCache)),
+                "outside" => ends.push(("outside", End::Outside(Place::Internet))),
+                "metadata" => ends.push(("metadata", End::Outside(Place::Metadata))),
+                "endpoint" => ends.push(("endpoint", End::Outside(Place::Endpoint))),
+                _ => ends.extend(self.pods_named(name)?),
             }
         }
+        Ok(ends)
     }
-}
 
-fn shop_flows() -> Value {
-    json!([
-        {"name": "web-to-api", "from": {"zone": "web"}, "to": {"zone": "api"},
-         "ports": [{"protocol": "TCP", "port": 8080}]},
-        {"name": "api-to-data", "from": {"zone": "api"}, "to": {"zone": "data"},
-         "ports": [{"protocol": "TCP", "port": 5432}, {"protocol": "UDP", "port": 5432}]},
-    ])
+    /// One end by its name.
+    pub fn end(&self, name: &str) -> Result<End<'_>> {
+        match self.ends(name)?.as_slice() {
+            [(_, end)] => Ok(*end),
+            ends => bail!("{name} are {} ends", ends.len()),
+        }
+    }
+
+    fn pods_named<'a>(&'a self, name: &str) -> Result<Vec<(&'a str, End<'a>)>> {
+        let is_meant = |full: &str| match (name.strip_suffix('*'), name.contains('/')) {
+            (Some(start), _) => full.starts_with(start) && full.ends_with("/a"),
+            (None, true) => full == name,
+            (None, false) => full.strip_suffix("/a") == Some(name),
+        };
+        let pods = self.pods.iter().filter(|(full, _)| is_meant(full));
+        let pods: Vec<_> = pods
+            .map(|(full, pod)| (full.as_str(), End::Pod(pod)))
+            .collect();
+        ensure!(!pods.is_empty(), "no pod {name}");
+        Ok(pods)
+    }
 }

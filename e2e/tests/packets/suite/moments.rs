@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::data_plane::Protocol;
 use e2e::data_plane::Verdict::{Allowed, Denied};
-use e2e::eventually;
 use e2e::governed::CONVERGED;
 use e2e::shop::Object;
+use e2e::{eventually, holds_for};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -52,7 +53,7 @@ pub async fn nothing_passes_while_a_landing_zone_is_created(landscape: &Landscap
         // The pod listens: its kubelet hears it.
         let node = wired.end("node")?;
         let heard = async || {
-            let protocol = e2e::data_plane::Protocol::Udp;
+            let protocol = Protocol::Udp;
             let pod = e2e::data_plane::End::Pod(&pod);
             let verdict = wired.node.can(node, pod, protocol, 8080).await?;
             Ok((verdict == Allowed).then_some(()))
@@ -125,6 +126,37 @@ pub async fn what_leaks_while_policies_are_put_back(landscape: &Landscape) -> Re
     // They are back within milliseconds, and in force within the second that Felix takes.
     ensure!(leak.sent > 100 && leak.answered < leak.sent / 2, "{leak:?}");
     holds(wired, &[("stranger", Both(8080), "drifting-web", Denied)]).await
+}
+
+/// Only what is opened afterwards is denied.
+pub async fn open_connections_go_on_when_a_policy_closes(landscape: &Landscape) -> Result<()> {
+    let wired = landscape.wired()?;
+    let (from, to) = (wired.end("closing-web")?, wired.end("closing-api")?);
+    let mut open = Vec::new();
+    for protocol in Protocol::ALL {
+        open.push((protocol, wired.node.open(from, to, protocol, 8080).await?));
+    }
+    let flows = json!([{"name": "back", "from": {"zone": "api"}, "to": {"zone": "web"}}]);
+    let declared = json!({"spec": {"network": {"flows": flows}}});
+    wired
+        .governed
+        .zones()
+        .patch("closing", &PatchParams::default(), &Patch::Merge(declared))
+        .await?;
+    let closed = [
+        ("closing-web", Both(8080), "closing-api", Denied),
+        ("closing-api", Both(8080), "closing-web", Allowed),
+    ];
+    holds(wired, &closed).await?;
+    holds_for(AFTERWARDS, "what was open goes on", async || {
+        for (protocol, conversation) in &mut open {
+            let verdict = conversation.goes_on().await?;
+            ensure!(verdict == Allowed, "{protocol} is {verdict}");
+        }
+        Ok(())
+    })
+    .await?;
+    holds(wired, &closed).await
 }
 
 /// Nobody puts the label back here: the landing zone is suspended.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::data_plane::{Protocol, Verdict};
+use e2e::data_plane::{End, Protocol, Verdict};
 use e2e::eventually;
 use futures::{StreamExt as _, stream};
 
@@ -36,8 +36,19 @@ impl Sent {
     }
 }
 
-/// One line of a table: who sends what to whom, and what becomes of it.
+/// One line of a table: who sends what to whom, and what becomes of it. Both ends may stand for
+/// several ([`Wired::ends`]): each of them sends to each of the others.
 pub type Row = (&'static str, Sent, &'static str, Verdict);
+
+/// One packet of a row.
+#[derive(Clone, Copy)]
+struct Probe<'a> {
+    from: (&'a str, End<'a>),
+    to: (&'a str, End<'a>),
+    protocol: Protocol,
+    port: u16,
+    expected: Verdict,
+}
 
 /// Sends the packets of all rows, and again until all became what the table says.
 pub async fn holds(wired: &Wired, rows: &[Row]) -> Result<()> {
@@ -51,25 +62,53 @@ pub async fn holds(wired: &Wired, rows: &[Row]) -> Result<()> {
 
 /// The rows that do not hold, a line each.
 pub async fn differences(wired: &Wired, rows: &[Row]) -> Result<String> {
-    let probes = rows.iter().flat_map(|row| {
-        let probes = row.1.probes().into_iter();
-        probes.map(move |(protocol, port)| (row, protocol, port))
-    });
+    let mut probes = Vec::new();
+    for (from, sent, to, expected) in rows {
+        let senders = wired.ends(from)?;
+        let receivers = wired.ends(to)?;
+        for (&from, &to) in senders
+            .iter()
+            .flat_map(|from| receivers.iter().map(move |to| (from, to)))
+        {
+            // What an end sends to itself never leaves it.
+            let sent = if from.0 == to.0 {
+                Vec::new()
+            } else {
+                sent.probes()
+            };
+            probes.extend(sent.into_iter().map(|(protocol, port)| Probe {
+                from,
+                to,
+                protocol,
+                port,
+                expected: *expected,
+            }));
+        }
+    }
     let mut results = stream::iter(probes)
-        .map(|(row, protocol, port)| async move {
-            let (from, to) = (wired.end(row.0)?, wired.end(row.2)?);
-            let result = wired.node.can(from, to, protocol, port).await;
-            anyhow::Ok((row, protocol, port, result))
+        .map(|probe| async move {
+            let result = wired
+                .node
+                .can(probe.from.1, probe.to.1, probe.protocol, probe.port)
+                .await;
+            (probe, result)
         })
         .buffered(AT_ONCE);
     let mut wrong = String::new();
     while let Some(result) = results.next().await {
-        let ((from, _, to, expected), protocol, port, found) = result?;
+        let (probe, found) = result;
         let found = match found {
-            Ok(verdict) if verdict == *expected => continue,
+            Ok(verdict) if verdict == probe.expected => continue,
             Ok(verdict) => verdict.to_string(),
             Err(error) => format!("{error:#}"),
         };
+        let Probe {
+            from: (from, _),
+            to: (to, _),
+            protocol,
+            port,
+            expected,
+        } = probe;
         writeln!(
             wrong,
             "{from} → {to} {protocol} {port}: {found}, the table says {expected}"

@@ -4,40 +4,63 @@ use anyhow::{Context, Result, ensure};
 use e2e::Calico;
 use e2e::data_plane::OUTSIDE;
 use e2e::data_plane::Verdict::{Allowed, Denied};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, discovery};
+use kube::{Api, ResourceExt as _, discovery};
 use serde_json::{Value, json};
 
 use super::landscape::{Landscape, Wired};
-use super::table::Sent::{Both, Tcp};
+use super::residents::before_admission;
+use super::table::Sent::{Both, Tcp, Udp};
 use super::table::{Row, holds};
 use crate::{API, CALICO};
 
 /// What never opens, whatever the team of `free` writes.
-const BOUNDARY: [Row; 8] = [
-    ("free-web", Both(8080), "outside", Denied),
-    ("outside", Both(8080), "free-web", Denied),
-    ("free-web", Both(8080), "other-web", Denied),
-    ("other-web", Both(8080), "free-web", Denied),
-    ("stranger", Both(8080), "free-web", Denied),
-    ("free-web", Both(8080), "stranger", Denied),
+const BOUNDARY: [Row; 7] = [
+    ("free-web", Both(8080), "outside metadata endpoint", Denied),
+    ("outside metadata endpoint", Both(8080), "free-web", Denied),
+    ("free-web", Both(8080), "other-web stranger", Denied),
+    ("other-web stranger", Both(8080), "free-web", Denied),
     ("free-web", Both(8080), "node", Denied),
     ("free-web", Both(53), "stranger/false-dns", Denied),
+    ("free-web", Both(53), "outside endpoint node", Denied),
 ];
 
 /// Creates an object as somebody with all rights: what RBAC allows a team is another matter.
-async fn create(wired: &Wired, manifest: Value) -> Result<()> {
+pub async fn create(wired: &Wired, manifest: Value) -> Result<()> {
     let object: DynamicObject = serde_json::from_value(manifest)?;
+    let api = api_of(wired, &object).await?;
+    api.create(&PostParams::default(), &object).await?;
+    Ok(())
+}
+
+/// Changes the object of a manifest by a merge patch.
+async fn amend(wired: &Wired, manifest: Value, patch: Value) -> Result<()> {
+    let object: DynamicObject = serde_json::from_value(manifest)?;
+    let api = api_of(wired, &object).await?;
+    let patch = Patch::Merge(patch);
+    api.patch(&object.name_any(), &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the object of a manifest; with a finalizer it stays.
+async fn delete(wired: &Wired, manifest: Value) -> Result<()> {
+    let object: DynamicObject = serde_json::from_value(manifest)?;
+    let api = api_of(wired, &object).await?;
+    api.delete(&object.name_any(), &DeleteParams::default())
+        .await?;
+    Ok(())
+}
+
+async fn api_of(wired: &Wired, object: &DynamicObject) -> Result<Api<DynamicObject>> {
     let types = object.types.as_ref().context("no kind")?;
     let resource = resource(wired, &types.api_version, &types.kind).await?;
     let client = wired.governed.client();
-    let api = match &object.metadata.namespace {
+    Ok(match &object.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
-    };
-    api.create(&PostParams::default(), &object).await?;
-    Ok(())
+    })
 }
 
 async fn resource(wired: &Wired, api_version: &str, kind: &str) -> Result<ApiResource> {
@@ -48,8 +71,14 @@ async fn resource(wired: &Wired, api_version: &str, kind: &str) -> Result<ApiRes
 }
 
 async fn is_refused(wired: &Wired, manifest: Value, words: &[&str]) -> Result<()> {
-    let Err(error) = create(wired, manifest.clone()).await else {
-        anyhow::bail!("accepted: {manifest}");
+    let answer = create(wired, manifest.clone()).await;
+    refused(answer, words).with_context(|| manifest.to_string())
+}
+
+/// Whether an answer is a refusal that says all of this.
+fn refused(answer: Result<()>, words: &[&str]) -> Result<()> {
+    let Err(error) = answer else {
+        anyhow::bail!("accepted");
     };
     let said = format!("{error:#}");
     for word in words {
@@ -59,7 +88,7 @@ async fn is_refused(wired: &Wired, manifest: Value, words: &[&str]) -> Result<()
 }
 
 /// A policy of a team that allows everything.
-fn allows_everything(namespace: &str, name: &str, spec: Value) -> Value {
+pub fn allows_everything(namespace: &str, name: &str, spec: Value) -> Value {
     let mut everything = json!({
         "selector": "all()", "types": ["Ingress", "Egress"],
         "ingress": [{"action": "Allow"}], "egress": [{"action": "Allow"}],
@@ -138,6 +167,11 @@ pub async fn a_policy_before_the_boundary_is_refused(landscape: &Landscape) -> R
         _ => &["early"],
     };
     is_refused(wired, elsewhere, words).await?;
+    // Nor may one be moved there that was written where it belongs.
+    let moved = allows_everything("other-web", "moved", json!({"selector": "app == 'nobody'"}));
+    create(wired, moved.clone()).await?;
+    let answer = amend(wired, moved, json!({"spec": {"order": 5}})).await;
+    refused(answer, &["landing zone other", "100 or more"])?;
     // Nobody else is told how to order policies.
     create(
         wired,
@@ -153,12 +187,14 @@ pub async fn a_policy_before_the_boundary_is_refused(landscape: &Landscape) -> R
 /// Why that is refused: one that was there before its namespace became a landing zone's.
 pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
-    // It lies in namespace `early`, which nobody governs yet.
-    create(
-        wired,
-        allows_everything("early", "early", json!({"order": 5})),
-    )
-    .await?;
+    // They lie in namespace `early`, which nobody governs yet.
+    let early = allows_everything("early", "early", json!({"order": 5}));
+    create(wired, early.clone()).await?;
+    let mut leaving = allows_everything("early", "leaving", json!({"order": 6}));
+    leaving["apiVersion"] = json!("crd.projectcalico.org/v1");
+    leaving["metadata"]["name"] = json!("default.leaving");
+    leaving["metadata"]["finalizers"] = json!(["example.com/backup"]);
+    create(wired, leaving.clone()).await?;
     let spec = json!({
         "applicationCode": "early", "adoptionPolicy": "Always",
         "namespaces": [{"name": "early", "zone": "web"}],
@@ -169,17 +205,38 @@ pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -
         ("early", Both(8080), "outside", Allowed),
     ];
     holds(wired, &open).await?;
-    let policies = Api::<DynamicObject>::namespaced_with(
-        wired.governed.client(),
-        "early",
-        &resource(wired, API, "NetworkPolicy").await?,
-    );
-    policies
-        .delete(&named("early"), &DeleteParams::default())
-        .await?;
+    delete(wired, early).await?;
+    delete(wired, leaving.clone()).await?;
+    // One is kept by its finalizer, which may go.
+    holds(wired, &open).await?;
+    amend(wired, leaving, json!({"metadata": {"finalizers": null}})).await?;
     let closed = [
         ("stranger", Both(8080), "early", Denied),
         ("early", Both(8080), "outside", Denied),
+    ];
+    holds(wired, &closed).await
+}
+
+/// Calico puts a policy without order behind all others, so behind our last deny. At the other end a
+/// policy of the team opens what flows do not, so that one direction alone decides.
+pub async fn a_policy_without_order_comes_after_the_last_deny(landscape: &Landscape) -> Result<()> {
+    let wired = landscape.wired()?;
+    let flow = [
+        ("layered-one", Both(5432), "layered-two", Allowed),
+        ("layered-one", Both(8080), "layered-two", Denied),
+        ("layered-two", Both(8080), "layered-one", Denied),
+    ];
+    holds(wired, &flow).await?;
+    create(wired, allows_everything("layered-one", "late", json!({}))).await?;
+    // The last one is in force, so the first is.
+    let denies = json!({"action": "Deny", "protocol": "TCP", "destination": {"ports": [5432]}});
+    let early = json!({"order": 100, "ingress": [denies, {"action": "Allow"}]});
+    create(wired, allows_everything("layered-two", "early", early)).await?;
+    let closed = [
+        ("layered-one", Tcp(5432), "layered-two", Denied),
+        ("layered-one", Udp(5432), "layered-two", Allowed),
+        ("layered-one", Both(8080), "layered-two", Denied),
+        ("layered-two", Both(8080), "layered-one", Denied),
     ];
     holds(wired, &closed).await
 }
@@ -207,12 +264,17 @@ pub async fn network_sets_take_nobody_in_and_cut_nobody_off(landscape: &Landscap
         &["landing zone free", "ask the platform team"],
     )
     .await?;
+    let proper = network_set(Some("stranger"), "proper", &json!({}), &outside);
+    create(wired, proper.clone()).await?;
     let forged = [
         "pcns.landingzones.dev/landing-zone",
         "pcsa.name",
         "projectcalico.org/orchestrator",
     ];
     for label in forged {
+        let patch = json!({"metadata": {"labels": {label: "free"}}});
+        let answer = amend(wired, proper.clone(), patch).await;
+        refused(answer, &["begins with", "use keys of your own"])?;
         for namespace in [Some("stranger"), None] {
             let set = network_set(namespace, "forged", &json!({label: "free"}), &outside);
             is_refused(wired, set, &["begins with", "use keys of your own"]).await?;
@@ -256,4 +318,54 @@ pub async fn network_sets_take_nobody_in_and_cut_nobody_off(landscape: &Landscap
     holds(wired, &in_force).await?;
     holds(wired, &BOUNDARY).await?;
     holds(wired, &[("free-web", Both(5432), "free-api", Allowed)]).await
+}
+
+/// Sets that no rule on admission ever saw: the namespace that they lie in was adopted later, or they
+/// lie in none.
+pub async fn network_sets_from_before_take_nobody_in(landscape: &Landscape) -> Result<()> {
+    let wired = landscape.wired()?;
+    let spec = json!({
+        "applicationCode": "inherited", "adoptionPolicy": "Always",
+        "namespaces": [{"name": "inherited", "zone": "web"}],
+    });
+    wired.governed.converge("inherited", spec).await?;
+    let all = allows_everything("inherited", "all", json!({"order": 100}));
+    create(wired, all).await?;
+    // To Calico they are part of the landing zone: a rule of somebody's that names its members means
+    // them.
+    let members = |set: &str, port: u16| {
+        json!({
+            "action": "Allow", "protocol": "TCP", "destination": {"ports": [port]},
+            "source": {
+                "selector": format!("set == '{set}'"),
+                "namespaceSelector": "landingzones.dev/landing-zone == 'inherited'",
+            },
+        })
+    };
+    let witness = json!({
+        "selector": "app == 'witness'", "types": ["Ingress"], "egress": Value::Null,
+        "ingress": [members("plain", 8080), members("forged", 9090), members("global", 5432)],
+    });
+    create(wired, allows_everything("stranger", "witness", witness)).await?;
+    let rows = [
+        ("outside", Tcp(8080), "stranger/witness", Allowed),
+        ("outside", Tcp(9090), "stranger/witness", Allowed),
+        ("outside", Tcp(5432), "stranger/witness", Allowed),
+        ("outside", Tcp(53), "stranger/witness", Denied),
+        // And to us they are not, whatever the team allows. In the pods' own range, that holds for
+        // plain ones.
+        ("outside endpoint", Both(8080), "inherited", Denied),
+        ("inherited", Both(8080), "outside endpoint", Denied),
+        ("inherited", Both(53), "outside", Denied),
+        ("inherited", Both(8080), "node", Denied),
+        ("inherited", Both(8080), "inherited/b", Allowed),
+    ];
+    holds(wired, &rows).await?;
+    // What is being deleted may lose its finalizer, whatever its labels.
+    let [_, _, forged, _] = before_admission();
+    delete(wired, forged.clone()).await?;
+    amend(wired, forged, json!({"metadata": {"finalizers": null}})).await?;
+    let gone = [("outside", Tcp(9090), "stranger/witness", Denied)];
+    holds(wired, &gone).await?;
+    holds(wired, &[("outside", Both(8080), "inherited", Denied)]).await
 }

@@ -1,0 +1,104 @@
+//! What is open between the landing zones that are given, and what is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::api::{CrossingState, Stage};
+use crate::domain::{
+    Flavour, LandingZone, LandingZoneName, Neighbour, Peer, Platform, Resolved, Surroundings,
+    resolve,
+};
+
+/// What is open across the boundary of each landing zone, as if no others existed than these.
+pub(super) fn resolved(
+    zones: &[LandingZone],
+    platform: &Platform,
+    flavour: Flavour,
+) -> Vec<Resolved> {
+    let neighbours: BTreeMap<LandingZoneName, Neighbour> = zones
+        .iter()
+        .map(|zone| (zone.name.clone(), neighbour(zone)))
+        .collect();
+    let opened = opened_by(zones);
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let surroundings = |zone: &LandingZone| Surroundings {
+        platform,
+        flavour,
+        today,
+        neighbours: neighbours.clone(),
+        before: Vec::new(),
+        shared_ranges: shared_ranges(zone, &opened),
+    };
+    let resolved = zones.iter().map(|zone| resolve(zone, &surroundings(zone)));
+    resolved.collect()
+}
+
+/// One line for each crossing that is closed or has something to know about it.
+pub(super) fn note(
+    stderr: &mut dyn Write,
+    zone: &LandingZone,
+    resolved: &Resolved,
+) -> io::Result<()> {
+    for crossing in &resolved.crossings {
+        let Some(message) = &crossing.message else {
+            continue;
+        };
+        let state = match crossing.state {
+            CrossingState::Open => "open",
+            _ => "closed",
+        };
+        writeln!(
+            stderr,
+            "note: landing zone {}: {} ({}) is {state}: {message}",
+            zone.name, crossing.name, crossing.peer
+        )?;
+    }
+    Ok(())
+}
+
+fn neighbour(zone: &LandingZone) -> Neighbour {
+    match zone.stage {
+        // Nobody knows here what was before.
+        Stage::Plan => Neighbour::AsBefore("is in stage Plan"),
+        // One that is suspended counts as it is written: nobody knows here what was before.
+        Stage::Observe | Stage::Enforce => Neighbour::InForce(Box::new(zone.clone())),
+    }
+}
+
+fn opened_by(zones: &[LandingZone]) -> BTreeMap<IpNet, BTreeSet<String>> {
+    let mut opened: BTreeMap<IpNet, BTreeSet<String>> = BTreeMap::new();
+    for zone in zones {
+        for range in ranges(zone) {
+            let names = opened.entry(range).or_default();
+            names.insert(zone.name.to_string());
+        }
+    }
+    opened
+}
+
+fn shared_ranges(
+    zone: &LandingZone,
+    opened: &BTreeMap<IpNet, BTreeSet<String>>,
+) -> BTreeMap<IpNet, BTreeSet<String>> {
+    let mut shared = BTreeMap::new();
+    for range in ranges(zone) {
+        let mut others = opened.get(&range).cloned().unwrap_or_default();
+        others.remove(zone.name.as_str());
+        if !others.is_empty() {
+            shared.insert(range, others);
+        }
+    }
+    shared
+}
+
+fn ranges(zone: &LandingZone) -> impl Iterator<Item = IpNet> {
+    let crossings = zone.network.crossings.iter();
+    crossings.flat_map(|crossing| match &crossing.peer {
+        Peer::Addresses { cidrs, .. } => cidrs.clone(),
+        Peer::LandingZone { .. } | Peer::Destination(_) | Peer::ApiServer => Vec::new(),
+    })
+}

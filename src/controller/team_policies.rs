@@ -1,0 +1,507 @@
+//! Where policies of others decide, watched while a landing zone or the default deny is in stage Observe
+//! and no staged policies could be used: what the operator allows there must not open what they close.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::{Config, Event};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::calico_metadata::with_labels;
+use super::context::Context;
+use super::kind::Kind;
+use crate::api::names::GROUP;
+use crate::cluster::{ClusterFacts, follow};
+use crate::domain::{
+    Directions, Flavour, NamespaceName, PolicyApi, Selected, SelectedPods, TeamPolicies,
+};
+use crate::policy::Selector;
+use crate::telemetry::Health;
+
+const PART: &str = "watch of teams' policies";
+
+/// A kind of policy that others write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Kubernetes,
+    Calico,
+    CalicoGlobal,
+}
+
+impl Source {
+    const ALL: [Self; 3] = [Self::Kubernetes, Self::Calico, Self::CalicoGlobal];
+
+    fn resource(self, flavour: Flavour) -> ApiResource {
+        let (kind, plural) = match self {
+            Self::Kubernetes | Self::Calico => ("NetworkPolicy", "networkpolicies"),
+            Self::CalicoGlobal => ("GlobalNetworkPolicy", "globalnetworkpolicies"),
+        };
+        let (group, version) = match (self, flavour.api) {
+            (Self::Kubernetes, _) => ("networking.k8s.io", "v1"),
+            (_, PolicyApi::CalicoV3) => ("projectcalico.org", "v3"),
+            (_, PolicyApi::CalicoCrdV1 | PolicyApi::Kubernetes) => ("crd.projectcalico.org", "v1"),
+        };
+        let kind = GroupVersionKind::gvk(group, version, kind);
+        ApiResource::from_gvk_with_plural(&kind, plural)
+    }
+}
+
+/// A policy, by kind, namespace and name.
+type Policy = (Source, Option<String>, String);
+
+/// Where others decide, in the whole cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Global policies, each of which counts everywhere, whatever it selects.
+    pub global: BTreeMap<String, Directions>,
+    /// By namespace.
+    pub within: BTreeMap<String, Directions>,
+}
+
+impl Decided {
+    /// The directions in which somebody else decides in a namespace.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Directions {
+        let within = self.within.get(namespace).copied().unwrap_or_default();
+        self.global
+            .values()
+            .fold(within, |all, global| all.or(*global))
+    }
+}
+
+/// What a policy selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Selects {
+    directions: Directions,
+    /// Which pods, at most; any of its namespaces if left out.
+    pods: Option<Selector>,
+}
+
+/// Everybody's policies but the operator's.
+#[derive(Debug, Default)]
+pub struct Policies {
+    listed: BTreeSet<Source>,
+    known: BTreeMap<Policy, Selects>,
+}
+
+impl Policies {
+    /// Where they decide in these namespaces, and one sentence for each of the policies that do. None
+    /// until all are known.
+    #[must_use]
+    pub fn decided<'a>(
+        &self,
+        namespaces: impl Iterator<Item = &'a NamespaceName>,
+    ) -> Option<(TeamPolicies, Vec<String>)> {
+        if self.listed.len() < Source::ALL.len() {
+            return None;
+        }
+        let mut teams = TeamPolicies::default();
+        let mut sentences = Vec::new();
+        for namespace in namespaces {
+            let here = self.known.iter().filter(|((_, within, _), _)| {
+                within.as_ref().is_none_or(|it| it == namespace.as_str())
+            });
+            let mut selected = Selected::default();
+            for (_, Selects { directions, pods }) in here.clone() {
+                if directions.ingress {
+                    selected.ingress.add(pods.as_ref());
+                }
+                if directions.egress {
+                    selected.egress.add(pods.as_ref());
+                }
+            }
+            for (policy, selects) in here {
+                sentences.extend(unobserved(namespace, policy, selects, &selected));
+            }
+            if selected != Selected::default() {
+                teams.0.insert(namespace.clone(), selected);
+            }
+        }
+        Some((teams, sentences))
+    }
+
+    /// Where they decide in the whole cluster. None until all are known.
+    #[must_use]
+    pub fn decided_everywhere(&self) -> Option<Decided> {
+        if self.listed.len() < Source::ALL.len() {
+            return None;
+        }
+        let mut decided = Decided::default();
+        for ((_, within, name), selects) in &self.known {
+            let of_it = match within {
+                Some(namespace) => decided.within.entry(namespace.clone()).or_default(),
+                None => decided.global.entry(name.clone()).or_default(),
+            };
+            *of_it = of_it.or(selects.directions);
+        }
+        Some(decided)
+    }
+
+    fn replace(&mut self, source: Source, listed: BTreeMap<Policy, Selects>) {
+        self.known.retain(|(known, ..), _| *known != source);
+        self.known.extend(listed);
+        self.listed.insert(source);
+    }
+}
+
+/// What is not observed in a namespace because of one policy, a sentence for each of the directions that
+/// differ: the pods that it selects, or all of them where nobody could say which the others are.
+fn unobserved(
+    namespace: &NamespaceName,
+    (source, _, name): &Policy,
+    Selects { directions, pods }: &Selects,
+    selected: &Selected,
+) -> Vec<String> {
+    let policy = match source {
+        Source::CalicoGlobal => format!("GlobalNetworkPolicy {name}"),
+        Source::Kubernetes | Source::Calico => format!("NetworkPolicy {name}"),
+    };
+    let which = |of: &SelectedPods| pods.as_ref().filter(|_| of.others().is_some());
+    let ingress = directions.ingress.then(|| which(&selected.ingress));
+    let egress = directions.egress.then(|| which(&selected.egress));
+    let told = if ingress == egress {
+        vec![(ingress, "both directions")]
+    } else {
+        vec![(ingress, "what comes in"), (egress, "what goes out")]
+    };
+    let sentence = |(which, what): (Option<Option<&Selector>>, &str)| {
+        let pods = which?.map_or_else(String::new, |pods| format!("pods with {pods}, "));
+        Some(format!("{namespace}, {pods}{what}: {policy} decides there"))
+    };
+    told.into_iter().filter_map(sentence).collect()
+}
+
+/// Follows everybody's policies while somebody needs to know.
+pub(super) async fn follow_team_policies(client: Client, context: Arc<Context>, health: Health) {
+    let mut signs = context.signs.clone();
+    let mut needed = context.observing.subscribe();
+    loop {
+        let flavour = signs
+            .borrow_and_update()
+            .as_ref()
+            .map(ClusterFacts::flavour);
+        let is_needed = *needed.borrow_and_update();
+        let flavour = flavour
+            .filter(|flavour| is_needed && flavour.api != PolicyApi::Kubernetes && !flavour.staged);
+        let following = async {
+            if let Some(flavour) = flavour {
+                follow_all(&client, &context, &health, flavour).await;
+            } else {
+                health.not_needed(PART);
+                std::future::pending::<()>().await;
+            }
+        };
+        let changed = async {
+            loop {
+                tokio::select! {
+                    changed = signs.changed() => changed.ok()?,
+                    changed = needed.changed() => changed.ok()?,
+                }
+                let now = signs.borrow().as_ref().map(ClusterFacts::flavour);
+                if *needed.borrow() != is_needed || now != flavour {
+                    return Some(());
+                }
+            }
+        };
+        tokio::select! {
+            () = following => return,
+            changed = changed => if changed.is_none() { return },
+        }
+        *write(&context) = Policies::default();
+    }
+}
+
+async fn follow_all(client: &Client, context: &Context, health: &Health, flavour: Flavour) {
+    health.waits_for(PART);
+    let following = Source::ALL.map(|source| follow_one(client, context, health, source, flavour));
+    futures::future::join_all(following).await;
+}
+
+async fn follow_one(
+    client: &Client,
+    context: &Context,
+    health: &Health,
+    source: Source,
+    flavour: Flavour,
+) {
+    let resource = source.resource(flavour);
+    let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    let mut events = std::pin::pin!(follow(api, Config::default()));
+    let mut listed = BTreeMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(policy)) => listed.extend(read(source, &policy)),
+            Ok(Event::InitDone) => {
+                let complete = {
+                    let mut policies = write(context);
+                    policies.replace(source, std::mem::take(&mut listed));
+                    policies.listed.len() == Source::ALL.len()
+                };
+                if complete {
+                    health.is_well(PART);
+                    context.push_observing();
+                }
+            }
+            Ok(Event::Apply(policy)) => {
+                let key = key(source, &policy);
+                let now = read(source, &policy).map(|(_, selects)| selects);
+                let before = match now.clone() {
+                    None => write(context).known.remove(&key),
+                    Some(selects) => write(context).known.insert(key.clone(), selects),
+                };
+                if before != now {
+                    tell(context, &key);
+                }
+            }
+            Ok(Event::Delete(policy)) => {
+                let key = key(source, &policy);
+                if write(context).known.remove(&key).is_some() {
+                    tell(context, &key);
+                }
+            }
+            Err(error) => health.fails(PART, &error),
+        }
+    }
+}
+
+/// Asks for reconciles of those that a policy concerns.
+fn tell(context: &Context, (_, namespace, _): &Policy) {
+    context.wake_default_deny();
+    let Some(namespace) = namespace else {
+        return context.push_observing();
+    };
+    let claims = context
+        .claims
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    for zone in claims.of_namespace(namespace) {
+        context.queue.push(zone);
+    }
+}
+
+fn write(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
+    let policies = context.team_policies.write();
+    policies.unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(source: Source, policy: &DynamicObject) -> Policy {
+    (source, policy.metadata.namespace.clone(), policy.name_any())
+}
+
+/// A policy with what it selects; None for one without a direction, and for those of the operator, which
+/// it knows anyway.
+fn read(source: Source, policy: &DynamicObject) -> Option<(Policy, Selects)> {
+    let spec = policy.data.get("spec").unwrap_or(&Value::Null);
+    if source == Source::CalicoGlobal && is_ours(policy) {
+        return None;
+    }
+    let directions = directions(source, spec);
+    let selects = Selects {
+        directions,
+        pods: pods(source, spec),
+    };
+    (!directions.is_empty()).then(|| (key(source, policy), selects))
+}
+
+/// The pods that a policy selects, or more; None where that is any pod, or cannot be said. What narrows
+/// the selection of Calico's kinds further (service accounts, namespaces) is left out.
+fn pods(source: Source, spec: &Value) -> Option<Selector> {
+    let selector = match source {
+        Source::Kubernetes => {
+            let selector = spec.get("podSelector")?;
+            let selector: LabelSelector = serde_json::from_value(selector.clone()).ok()?;
+            matching(&selector)?
+        }
+        Source::Calico | Source::CalicoGlobal => spec.get("selector")?.as_str()?.parse().ok()?,
+    };
+    // Of pods, Felix takes no policy that says global().
+    (selector != Selector::All && !selector.mentions_global()).then_some(selector)
+}
+
+/// A label selector of Kubernetes in Calico's language; None for an operator that is not known.
+fn matching(selector: &LabelSelector) -> Option<Selector> {
+    let labels = selector.match_labels.iter().flatten();
+    let labels = labels.map(|(label, value)| Some(Selector::equal(label, value)));
+    let expressions = selector.match_expressions.iter().flatten().map(|it| {
+        let values = || it.values.iter().flatten().cloned();
+        Some(match it.operator.as_str() {
+            "In" => Selector::one_of(&it.key, values()),
+            "NotIn" => Selector::none_of(&it.key, values()),
+            "Exists" => Selector::has(&it.key),
+            "DoesNotExist" => Selector::has(&it.key).negate(),
+            _ => return None,
+        })
+    });
+    let all: Option<Vec<_>> = labels.chain(expressions).collect();
+    Some(Selector::and(all?))
+}
+
+/// Global policies are nobody's but the platform's: whoever may write them may label them.
+fn is_ours(policy: &DynamicObject) -> bool {
+    let object = with_labels(
+        Kind::GlobalNetworkPolicy,
+        json!({"metadata": policy.metadata}),
+    );
+    let labels = object.pointer("/metadata/labels");
+    let labels = labels.and_then(Value::as_object);
+    labels.is_some_and(|labels| labels.keys().any(|key| key.starts_with(GROUP)))
+}
+
+/// Without `types`, Kubernetes means Ingress, and Egress where there are such rules; of Calico's, both
+/// are assumed.
+fn directions(source: Source, spec: &Value) -> Directions {
+    let field = match source {
+        Source::Kubernetes => "policyTypes",
+        Source::Calico | Source::CalicoGlobal => "types",
+    };
+    let types = spec.get(field).and_then(Value::as_array);
+    match types.filter(|types| !types.is_empty()) {
+        Some(types) => Directions {
+            ingress: types.iter().any(|it| it == "Ingress"),
+            egress: types.iter().any(|it| it == "Egress"),
+        },
+        None if source == Source::Kubernetes => Directions {
+            ingress: true,
+            egress: spec.get("egress").is_some(),
+        },
+        None => Directions::BOTH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn policy(namespace: Option<&str>, name: &str, spec: &Value) -> DynamicObject {
+        let metadata = json!({"name": name, "namespace": namespace});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<NamespaceName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn directions_are_those_that_a_policy_closes() {
+        use Source::{Calico, Kubernetes};
+        let ingress = Directions {
+            ingress: true,
+            egress: false,
+        };
+        for (source, spec, expected) in [
+            (Kubernetes, json!({"podSelector": {}}), ingress),
+            (Kubernetes, json!({"egress": []}), Directions::BOTH),
+            (
+                Kubernetes,
+                json!({"policyTypes": ["Ingress"], "egress": []}),
+                ingress,
+            ),
+            (Calico, json!({"ingress": []}), Directions::BOTH),
+            (Calico, json!({"types": ["Ingress"]}), ingress),
+        ] {
+            assert_eq!(directions(source, &spec), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_policy_decides_in_its_namespace_and_a_global_one_everywhere() {
+        let mut policies = Policies::default();
+        let wanted = names(&["shop-web", "shop-data"]);
+        let (one, other) = (json!({"types": ["Ingress"]}), json!({"types": ["Egress"]}));
+        let own = policy(Some("shop-web"), "team", &one);
+        policies.replace(Source::Kubernetes, BTreeMap::new());
+        policies.replace(
+            Source::Calico,
+            read(Source::Calico, &own).into_iter().collect(),
+        );
+        assert_eq!(policies.decided(wanted.iter()), None);
+        let everywhere = policy(None, "admin", &other);
+        let mut ours = policy(None, "landing-zone-shop-dns", &other);
+        ours.labels_mut()
+            .insert("landingzones.dev/landing-zone".into(), "shop".into());
+        let listed = [&everywhere, &ours].map(|it| read(Source::CalicoGlobal, it));
+        policies.replace(Source::CalicoGlobal, listed.into_iter().flatten().collect());
+        let (teams, sentences) = policies.decided(wanted.iter()).unwrap();
+        let (both, none) = (SelectedPods::All, SelectedPods::default());
+        let expected = [&both, &none].map(|ingress| Selected {
+            ingress: ingress.clone(),
+            egress: both.clone(),
+        });
+        assert_eq!([&wanted[0], &wanted[1]].map(|it| teams.of(it)), expected);
+        assert_eq!(
+            sentences,
+            [
+                "shop-web, what comes in: NetworkPolicy team decides there",
+                "shop-web, what goes out: GlobalNetworkPolicy admin decides there",
+                "shop-data, what goes out: GlobalNetworkPolicy admin decides there",
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case(Source::Kubernetes, json!({"podSelector": {"matchLabels": {"app": "a"}}}), Some("app == 'a'"))]
+    #[case(
+        Source::Kubernetes,
+        json!({"podSelector": {"matchExpressions": [
+            {"key": "app", "operator": "In", "values": ["b", "a"]},
+            {"key": "tier", "operator": "NotIn", "values": ["c"]},
+            {"key": "d", "operator": "Exists"},
+            {"key": "e", "operator": "DoesNotExist"},
+        ]}}),
+        Some("app in {'a','b'} && tier not in {'c'} && has(d) && !has(e)")
+    )]
+    #[case(
+        Source::Kubernetes,
+        json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Gt", "values": ["1"]}]}}),
+        None
+    )]
+    #[case(Source::Kubernetes, json!({"podSelector": {}}), None)]
+    #[case(Source::Kubernetes, json!({}), None)]
+    #[case(Source::Calico, json!({"selector": "app=='a'"}), Some("app == 'a'"))]
+    #[case(Source::Calico, json!({"selector": "app == 'a'", "serviceAccountSelector": "b == 'c'"}), Some("app == 'a'"))]
+    #[case(Source::Calico, json!({"selector": "all()"}), None)]
+    #[case(Source::Calico, json!({"selector": ""}), None)]
+    #[case(Source::Calico, json!({"selector": "app == 'a' || global()"}), None)]
+    #[case(Source::Calico, json!({"selector": "app =="}), None)]
+    #[case(Source::CalicoGlobal, json!({"namespaceSelector": "a == 'b'"}), None)]
+    fn pods_are_those_that_a_policy_selects(
+        #[case] source: Source,
+        #[case] spec: Value,
+        #[case] expected: Option<&str>,
+    ) {
+        let pods = pods(source, &spec).map(|pods| pods.to_string());
+        assert_eq!(pods.as_deref(), expected, "{spec}");
+    }
+
+    /// What differs by direction is told by direction.
+    #[test]
+    fn of_a_policy_that_selects_some_pods_those_are_told() {
+        let mut policies = Policies::default();
+        let wanted = names(&["shop-web"]);
+        let some = json!({"selector": "app == 'a'"});
+        let all = json!({"types": ["Egress"]});
+        let listed = [("some", &some), ("all", &all)];
+        let listed = listed.map(|(name, spec)| {
+            read(Source::Calico, &policy(Some("shop-web"), name, spec)).unwrap()
+        });
+        policies.replace(Source::Calico, listed.into_iter().collect());
+        policies.replace(Source::Kubernetes, BTreeMap::new());
+        policies.replace(Source::CalicoGlobal, BTreeMap::new());
+        let (_, sentences) = policies.decided(wanted.iter()).unwrap();
+        assert_eq!(
+            sentences,
+            [
+                "shop-web, what goes out: NetworkPolicy all decides there",
+                "shop-web, pods with app == 'a', what comes in: NetworkPolicy some decides there",
+                "shop-web, what goes out: NetworkPolicy some decides there",
+            ]
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! Control planes that sidecars need, with the namespaces and ports that are known of them.
+//!
+//! Sources: Istio's documentation, "Ports used by Istio" (istiod: 15010 and 15012 for configuration
+//! and certificates), and AKS's namespaces for its Istio add-on; Dapr's documentation of its control
+//! plane and its Helm chart (targets behind the services: sentry 50001, placement 50005, scheduler
+//! 50006, operator 6500). Ports are those of the pods: policies see traffic after service translation.
+
+use std::collections::BTreeMap;
+
+use super::{PortRange, ServicePeer, SharedService};
+use crate::api::{Preset, Protocol, ServiceAudience, ServiceDirection};
+
+impl SharedService {
+    /// The shared services that a preset stands for.
+    #[must_use]
+    pub fn of_preset(preset: Preset) -> Vec<Self> {
+        use ServiceDirection::{FromLandingZones, ToLandingZones};
+        match preset {
+            Preset::Istio => vec![
+                service(
+                    "istio",
+                    FromLandingZones,
+                    &["aks-istio-system", "istio-system"],
+                    &[15_010, 15_012],
+                ),
+                service(
+                    "istio-gateways",
+                    ToLandingZones,
+                    &["aks-istio-ingress", "istio-ingress"],
+                    &[],
+                ),
+            ],
+            Preset::Dapr => vec![service(
+                "dapr",
+                FromLandingZones,
+                &["dapr-system"],
+                &[6500, 50_001, 50_005, 50_006],
+            )],
+        }
+    }
+}
+
+fn service(
+    name: &str,
+    direction: ServiceDirection,
+    namespaces: &[&str],
+    ports: &[u16],
+) -> SharedService {
+    let peer = |namespace: &&str| ServicePeer::Pods {
+        namespace_labels: BTreeMap::from([(
+            "kubernetes.io/metadata.name".to_owned(),
+            (*namespace).to_owned(),
+        )]),
+        pod_labels: BTreeMap::new(),
+    };
+    let port = |port: &u16| PortRange {
+        protocol: Protocol::TCP,
+        first: *port,
+        last: *port,
+    };
+    SharedService {
+        name: name.to_owned(),
+        peers: namespaces.iter().map(peer).collect(),
+        direction,
+        ports: ports.iter().map(port).collect(),
+        landing_zones: ServiceAudience::Declared,
+    }
+}
