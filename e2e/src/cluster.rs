@@ -16,7 +16,7 @@ use kube::Client;
 use tokio::sync::Mutex;
 
 pub use access::Kubeconfig;
-pub use nodes::Taint;
+pub use nodes::{Kubelet, Taint};
 
 use self::{
     control_plane::{ControlPlane, start_etcd},

@@ -12,6 +12,8 @@ pub const NAMESPACES_READY: &str = "NamespacesReady";
 pub const NETWORK_ENFORCED: &str = "NetworkEnforced";
 /// The API server puts the declared placement into pods, as a pod that was not created has shown.
 pub const PLACEMENT_ENFORCED: &str = "PlacementEnforced";
+/// With `placement.evictMisplaced`: every pod runs on a node that the placement admits.
+pub const PODS_PLACED: &str = "PodsPlaced";
 /// Everything that is declared to cross the boundary is open.
 pub const CROSSINGS_OPEN: &str = "CrossingsOpen";
 /// Another writer keeps changing an owned object back.
@@ -63,6 +65,20 @@ pub mod reason {
     pub const NOT_ADDED_TO_PODS: &str = "NotAddedToPods";
     /// The API server refused the pod that would have shown it.
     pub const TEST_REFUSED: &str = "TestRefused";
+    /// Every pod runs on a node that the placement admits.
+    pub const ALL_PLACED: &str = "AllPlaced";
+    /// Pods that run elsewhere are being evicted, a few at a time.
+    pub const EVICTING: &str = "Evicting";
+    /// Pods that run elsewhere cannot be evicted for a while now.
+    pub const EVICTION_BLOCKED: &str = "EvictionBlocked";
+    /// Pods that run elsewhere are of kinds that are not evicted.
+    pub const NOT_EVICTED: &str = "NotEvicted";
+    /// The operator lacks the rights in config/eviction.
+    pub const EVICTION_FORBIDDEN: &str = "EvictionForbidden";
+    /// The API server did not say which pods there are.
+    pub const PODS_UNKNOWN: &str = "PodsUnknown";
+    /// Nobody is evicted while the placement is not in force.
+    pub const PLACEMENT_NOT_ENFORCED: &str = "PlacementNotEnforced";
     /// Something that is declared to cross the boundary is closed; the message says why.
     pub const CROSSINGS_CLOSED: &str = "CrossingsClosed";
     /// All is open, and there is something to know about it.

@@ -36,6 +36,11 @@ pub struct Placement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     pub min_availability_zones: Option<u8>,
+    /// Whether pods that run on nodes that the placement does not admit are evicted, a few at a time and as
+    /// disruption budgets allow; they stay when left out. It needs the rights in config/eviction, and tells
+    /// of it in the condition PodsPlaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evict_misplaced: Option<bool>,
 }
 
 /// What a label of a node must say.

@@ -339,6 +339,7 @@ fn any_placement() -> impl Strategy<Value = Placement> {
                 node_affinity,
                 spread,
                 min_availability_zones: None,
+                evict_misplaced: false,
             },
         )
 }

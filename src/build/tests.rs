@@ -279,6 +279,7 @@ fn a_namespace_with_everything() {
         ],
         spread: Some(WhenUnsatisfiable::DoNotSchedule),
         min_availability_zones: Some(3),
+        evict_misplaced: true,
     });
     zone.access = vec![
         access(SubjectKind::User, "ann", "edit", &["frontend", "data"]),

@@ -6,18 +6,14 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
 use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config, ResourceExt};
 
 use super::{Outcome, complain};
 use crate::api::{self, LandingZonePlatform, Stage};
-use crate::cluster::{failure, list_nodes};
-use crate::domain::{LandingZone, Node, PLATFORM_NAME, Placement, Platform};
+use crate::cluster::{failure, list_nodes, list_pods};
+use crate::domain::{LandingZone, Node, PLATFORM_NAME, Placement, Platform, Pod, elsewhere};
 
-/// Pods are read in pages of so many.
-const PAGE: u32 = 500;
 /// So many pods are named; the rest is counted.
 const NAMED: usize = 20;
 
@@ -153,56 +149,42 @@ async fn placed(client: &Client, zone: &api::LandingZone) -> Result<String, Stat
     let nodes = list_nodes(client).await.map_err(reading("the nodes"))?;
     let mut pods = Vec::new();
     for namespace in &zone.namespaces {
-        pods.extend(list_pods(client, namespace.name.as_str()).await?);
+        let name = namespace.name.as_str();
+        let found = list_pods(client, name).await;
+        pods.extend(found.map_err(reading(format!("the pods of {name}")))?);
     }
     Ok(misplaced(&placement, &nodes, &pods))
 }
 
-async fn list_pods(client: &Client, namespace: &str) -> Result<Vec<Pod>, StatusError> {
-    let api = Api::<Pod>::namespaced(client.clone(), namespace);
-    let mut params = ListParams::default().limit(PAGE);
-    let mut pods = Vec::new();
-    loop {
-        let what = format!("the pods of {namespace}");
-        let page = api.list(&params).await.map_err(reading(what))?;
-        pods.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(pods),
-        }
-    }
-}
-
-/// Counts the pods that run, and names those that the placement does not admit to their nodes. Such a pod
-/// was there before the placement, or its node was labelled otherwise.
+/// Counts the pods that run, and names those that the placement does not admit to their nodes.
 fn misplaced(placement: &Placement, nodes: &BTreeMap<String, Node>, pods: &[Pod]) -> String {
-    let running = pods.iter().filter_map(|pod| {
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        let is_over = matches!(phase, Some("Succeeded" | "Failed"));
-        let node = pod.spec.as_ref()?.node_name.as_deref()?;
-        (!is_over && pod.metadata.deletion_timestamp.is_none()).then_some((pod, node))
-    });
-    let running: Vec<_> = running.collect();
-    let elsewhere: Vec<_> = running
+    let running = pods
         .iter()
-        .filter(|(_, node)| nodes.get(*node).is_some_and(|node| !placement.admits(node)))
-        .collect();
-    let mut text = format!("{} run", running.len());
+        .filter(|pod| pod.node.is_some() && !pod.is_leaving);
+    let mut elsewhere = elsewhere(placement, nodes, pods);
+    elsewhere.retain(|pod| !pod.is_leaving);
+    let mut text = format!("{} run", running.count());
     if elsewhere.is_empty() {
         text.push_str(", all on nodes that the placement admits");
         return text;
     }
+    let until = if placement.evict_misplaced {
+        "the operator evicts those it may, see PodsPlaced"
+    } else {
+        "they stay there until they are deleted"
+    };
     let _ = write!(
         text,
-        ", {} of them on nodes that the placement does not admit; they stay there until they are deleted:",
+        ", {} of them on nodes that the placement does not admit; {until}:",
         elsewhere.len()
     );
-    for (pod, node) in elsewhere.iter().take(NAMED) {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let _ = write!(text, "\n  {namespace}/{} on {node}", pod.name_any());
+    for pod in elsewhere.iter().take(NAMED) {
+        let node = pod.node.as_deref().unwrap_or_default();
+        let _ = write!(text, "\n  {}/{} on {node}", pod.namespace, pod.name);
+        let stays = pod.stays().filter(|_| placement.evict_misplaced);
+        if let Some(why) = stays {
+            let _ = write!(text, " (not evicted: {why})");
+        }
     }
     if elsewhere.len() > NAMED {
         let _ = write!(text, "\n  and {} more", elsewhere.len() - NAMED);
@@ -212,22 +194,24 @@ fn misplaced(placement: &Placement, nodes: &BTreeMap<String, Node>, pods: &[Pod]
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn pod(name: &str, node: Option<&str>, phase: &str) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"namespace": "shop", "name": name},
-            "spec": {"containers": [], "nodeName": node},
-            "status": {"phase": phase},
-        }))
-        .unwrap()
+    fn pod(name: &str, node: Option<&str>) -> Pod {
+        Pod {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            uid: name.to_owned(),
+            node: node.map(str::to_owned),
+            workload: None,
+            is_ready: true,
+            is_leaving: false,
+        }
     }
 
-    fn told(pods: &[Pod]) -> String {
+    fn told(pods: &[Pod], evict_misplaced: bool) -> String {
         let placement = Placement {
             node_selector: BTreeMap::from([("stack".into(), "one".into())]),
+            evict_misplaced,
             ..Placement::default()
         };
         let node = |stack: &str| Node {
@@ -240,25 +224,33 @@ mod tests {
 
     #[test]
     fn pods_elsewhere_are_counted_and_named() {
+        let mut leaving = pod("leaves", Some("there"));
+        leaving.is_leaving = true;
         let pods = [
-            pod("a", Some("here"), "Running"),
-            pod("b", Some("there"), "Running"),
-            pod("waits", None, "Pending"),
-            pod("over", Some("there"), "Succeeded"),
-            pod("unknown", Some("gone"), "Running"),
+            pod("a", Some("here")),
+            pod("b", Some("there")),
+            pod("waits", None),
+            pod("unknown", Some("gone")),
+            leaving,
         ];
         assert_eq!(
-            told(&pods),
+            told(&pods, false),
             "3 run, 1 of them on nodes that the placement does not admit; they stay there until \
              they are deleted:\n  shop/b on there"
         );
         assert_eq!(
-            told(&pods[..1]),
+            told(&pods, true),
+            "3 run, 1 of them on nodes that the placement does not admit; the operator evicts those \
+             it may, see PodsPlaced:\n  shop/b on there (not evicted: nothing would bring it back)"
+        );
+        assert_eq!(
+            told(&pods[..1], false),
             "1 run, all on nodes that the placement admits"
         );
         let many: Vec<_> = (0..25)
-            .map(|number| pod(&format!("p{number}"), Some("there"), "Running"))
+            .map(|number| pod(&format!("p{number}"), Some("there")))
             .collect();
-        assert!(told(&many).ends_with("  and 5 more"), "{}", told(&many));
+        let told = told(&many, false);
+        assert!(told.ends_with("  and 5 more"), "{told}");
     }
 }

@@ -5,10 +5,12 @@ mod addresses;
 mod facts;
 mod follow;
 mod nodes;
+mod pods;
 mod watch;
 
 pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
 pub use facts::{ClusterFacts, Enforcement, FLAVOUR_SIGNS};
 pub use follow::{failure, follow};
 pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
+pub use pods::list_pods;
 pub use watch::{Signs, watch_signs};

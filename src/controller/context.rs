@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use super::apply::Writer;
 use super::cache::{Cache, PLATFORM_OWNER};
 use super::claims::Claims;
+use super::eviction::Evictions;
 use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::neighbourhood::Neighbourhood;
@@ -45,6 +46,8 @@ pub struct Context {
     pub claims: RwLock<Claims>,
     /// What pods showed of placements.
     pub placements: Placements,
+    /// Which pods are to be evicted.
+    pub evictions: Evictions,
     /// The nodes, while somebody wants to know.
     pub nodes: watch::Sender<Nodes>,
     /// Who wants to know of nodes.
@@ -130,6 +133,7 @@ impl Context {
             cache,
             claims: RwLock::default(),
             placements: Placements::default(),
+            evictions: Evictions::default(),
             nodes: watch::Sender::new(None),
             wanted_nodes: watch::Sender::new(WantedNodes::default()),
             neighbourhood: RwLock::default(),
@@ -352,6 +356,7 @@ impl Context {
     /// Forgets a landing zone that is gone.
     pub fn forget(&self, zone: &str) {
         self.places(zone, false);
+        self.evictions.keep(zone, None);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(zone);
         let mut rendered = self

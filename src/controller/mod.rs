@@ -13,6 +13,7 @@ mod context;
 mod crossings;
 mod default_deny;
 mod entry;
+mod eviction;
 pub mod inheritance;
 mod kind;
 pub mod memory;

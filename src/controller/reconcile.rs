@@ -13,10 +13,11 @@ use super::apply::Failure;
 use super::context::{Context, Stored};
 use super::crossings;
 use super::entry;
+use super::eviction::{Scope, Told};
 use super::inheritance;
 use super::kind::ObjectKey;
 use super::memory::Memory;
-use super::placement;
+use super::placement::{self, Looked, Shown};
 use super::rendered::RenderError;
 use super::report::{publish, tell_released};
 use super::round::{Round, carry_out, decided_by_teams, prepare};
@@ -102,12 +103,16 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
         Ok(zone) => {
             let observation = observe(zone, &memory, facts, platform);
             if observation.zone.metadata.deletion_timestamp.is_some() {
+                context.evictions.keep(&name, None);
                 removal::remove(&observation, &context, &mut memory).await
             } else {
                 govern(&observation, &context, &mut memory).await
             }
         }
-        Err(invalid) => unreadable(invalid, &context, &mut memory).await,
+        Err(invalid) => {
+            context.evictions.keep(&name, None);
+            unreadable(invalid, &context, &mut memory).await
+        }
     };
     context
         .metrics
@@ -177,8 +182,14 @@ async fn govern(
 ) -> Result<Action, Error> {
     let zone = match domain::LandingZone::validate(&observation.zone, &observation.platform) {
         Ok(zone) => zone,
-        Err(problems) => return invalid(observation, context, memory, &problems).await,
+        Err(problems) => {
+            context.evictions.keep(&observation.name, None);
+            return invalid(observation, context, memory, &problems).await;
+        }
     };
+    context
+        .evictions
+        .keep(&observation.name, evicted_for(&zone));
     if zone.suspend {
         return suspended(observation, context, memory, &zone).await;
     }
@@ -214,6 +225,40 @@ async fn govern(
     tell(observation, context, memory, &zone, &round).await
 }
 
+/// The placement for which pods are evicted that run elsewhere, where there is one.
+fn evicted_for(zone: &domain::LandingZone) -> Option<&domain::Placement> {
+    let placement = zone.placement.as_ref();
+    let placement = placement.filter(|it| it.evict_misplaced && !it.is_empty());
+    placement.filter(|_| zone.stage == Stage::Enforce && !zone.suspend)
+}
+
+/// Asks that the pods of a landing zone be where they belong, and says what is known of them; None where nobody
+/// is evicted, or nothing is known yet.
+fn pods_placed(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+    round: &Round,
+    looked: Option<&Looked>,
+    is_there: impl Fn(&domain::Namespace) -> bool,
+) -> Option<Told> {
+    let placement = evicted_for(zone)?;
+    if looked?.shown != Shown::InForce {
+        context.evictions.keep(&observation.name, None);
+        return Some(Told::waits_for_placement());
+    }
+    let namespaces = zone.namespaces.iter().filter(|it| is_there(it));
+    let scope = Scope {
+        placement: placement.clone(),
+        namespaces: namespaces.map(|it| it.name.to_string()).collect(),
+    };
+    let base = round.base.as_ref();
+    let is_as_before = base.and_then(|status| status.applied_digest.as_ref())
+        == Some(&round.rendered.digest.to_string());
+    let stood = is_as_before && status::were_pods_placed(base);
+    context.evictions.want(&observation.name, scope, stood)
+}
+
 /// Tells what came of a round, and when to look again.
 async fn tell(
     observation: &Observation,
@@ -235,6 +280,8 @@ async fn tell(
     {
         return Ok(Action::requeue(placement.until - Instant::now()));
     }
+    let looked = placement.as_ref();
+    let pods_placed = pods_placed(observation, context, zone, round, looked, is_there);
     let outcome = Outcome {
         zone,
         rendered: &round.rendered,
@@ -250,7 +297,9 @@ async fn tell(
         facts: &observation.facts,
         crossings: &round.crossings.crossings,
         unobserved: &round.unobserved,
-        placement: placement.as_ref(),
+        placement: looked,
+        evicts: evicted_for(zone).is_some(),
+        pods_placed: pods_placed.as_ref(),
     };
     let generation = observation.zone.metadata.generation;
     let mut status = status::after_apply(&outcome, base, generation, Timestamp::now());

@@ -246,6 +246,7 @@ fn tell_changes(
         (condition::CONTESTED, "False"),
         (condition::NETWORK_ENFORCED, "True"),
         (condition::PLACEMENT_ENFORCED, "True"),
+        (condition::PODS_PLACED, "True"),
     ] {
         let of = |status: &LandingZoneStatus| {
             let found = status
@@ -262,7 +263,8 @@ fn tell_changes(
             continue;
         };
         // That nobody looks after it, Ready tells.
-        let is_unknown = type_ != condition::READY && state == "Unknown";
+        let is_unknown =
+            type_ != condition::READY && state == "Unknown" && why != reason::EVICTION_FORBIDDEN;
         if why == reason::PROGRESSING || is_unknown {
             continue;
         }
@@ -279,14 +281,19 @@ fn tell_changes(
         let now = (state.clone(), why);
         let changed = before.as_ref() != Some(&now);
         memory.told.insert(type_, (generation, now));
-        let is_warning =
-            [reason::NO_NODE, reason::FEW_AVAILABILITY_ZONES].contains(&now_reason.as_str());
+        let is_warning = [
+            reason::NO_NODE,
+            reason::FEW_AVAILABILITY_ZONES,
+            reason::EVICTION_FORBIDDEN,
+        ]
+        .contains(&now_reason.as_str());
         // Nothing was wrong before the first time, so nothing is told about its being right.
         if !changed || (type_ != condition::READY && first && state == good && !is_warning) {
             continue;
         }
-        let is_expected = state == "Unknown" || now_reason == reason::DELETING;
-        let severity = if (state == good && !is_warning) || is_expected {
+        let is_expected = state == "Unknown"
+            || [reason::DELETING, reason::EVICTING].contains(&now_reason.as_str());
+        let severity = if !is_warning && (state == good || is_expected) {
             Severity::Normal
         } else {
             Severity::Warning
@@ -299,6 +306,8 @@ fn tell_changes(
             (condition::PLACEMENT_ENFORCED, true) if is_warning => "PlacementWarning",
             (condition::PLACEMENT_ENFORCED, true) => "PlacementEnforced",
             (condition::PLACEMENT_ENFORCED, false) => "PlacementNotEnforced",
+            (condition::PODS_PLACED, true) => "PodsPlaced",
+            (condition::PODS_PLACED, false) => "PodsMisplaced",
             (_, true) => "NetworkEnforced",
             (_, false) => "NetworkNotEnforced",
         };

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache::Cache;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
+use super::eviction::evict_misplaced;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
 use super::reconcile::{reconcile, try_again};
@@ -80,6 +81,7 @@ async fn follow_everything(
             context.nodes.clone()
         ),
         follow_nodes(context.clone()),
+        evict_misplaced(context.clone()),
         keep_default_deny(context.clone(), health, settings.own_namespace),
     );
 }

@@ -17,7 +17,7 @@ use super::reconcile::{Error, Observation};
 use super::report::publish;
 use super::round::{Prepared, keep_in_order};
 use super::status::{self, Conditions, Progress};
-use crate::api::condition::reason;
+use crate::api::condition::{self, reason};
 use crate::api::names::{GROUP, VERSION};
 use crate::api::{LandingZoneStatus, Stage};
 use crate::domain;
@@ -226,6 +226,8 @@ pub(super) async fn only_conditions(
     if !said.looked_after {
         status::nobody_looks(&mut conditions, said.progress);
     }
+    // Drift is put back in a standstill, but nobody is evicted.
+    status::nobody_looks_after(&mut conditions, condition::PODS_PLACED, said.progress);
     let mut status = base.cloned().unwrap_or_default();
     status.conditions = conditions.finish();
     status.observed_generation = generation;

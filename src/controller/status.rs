@@ -14,6 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::apply::{Applied, Failure, TIMEOUT, WriteError};
+use super::eviction::Told;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Fight;
 use super::placement::{Admitted, Looked, Shown};
@@ -28,7 +29,9 @@ use crate::api::{
 use crate::cluster::{ClusterFacts, Enforcement};
 use crate::domain::{self, PLATFORM_NAME};
 
-pub use conditions::{Conditions, Progress, nobody_looks, progress, sentence, shortened};
+pub use conditions::{
+    Conditions, Progress, nobody_looks, nobody_looks_after, progress, sentence, shortened,
+};
 
 /// How long another landing zone may hold what this one declares before it counts as stalled: a
 /// rename in Git (old deleted, new created) takes less.
@@ -87,6 +90,10 @@ pub struct Outcome<'a> {
     pub unobserved: &'a [String],
     /// What a pod showed of the placement; None where there is none to be seen yet.
     pub placement: Option<&'a Looked>,
+    /// Whether pods are evicted that run elsewhere.
+    pub evicts: bool,
+    /// What is known of where the pods run; None: nothing yet.
+    pub pods_placed: Option<&'a Told>,
 }
 
 /// The status after a plan was carried out. Inventory and drift are the caller's.
@@ -108,6 +115,7 @@ pub fn after_apply(
     namespaces_ready(&mut conditions, outcome, &namespaces);
     let enforced = network_enforced(&mut conditions, outcome);
     placement_enforced(&mut conditions, outcome);
+    pods_placed(&mut conditions, outcome);
     let policies_are_in_place = policies_are_in_place(outcome);
     let crossings = if policies_are_in_place {
         outcome.crossings.to_vec()
@@ -503,6 +511,32 @@ fn placement_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) {
             conditions.set(type_, "Unknown", reason::TEST_REFUSED, message);
         }
     }
+}
+
+/// Whether every pod runs where it belongs, where those that do not are evicted.
+fn pods_placed(conditions: &mut Conditions, outcome: &Outcome<'_>) {
+    let type_ = condition::PODS_PLACED;
+    match outcome.pods_placed {
+        _ if !outcome.evicts => conditions.remove(type_),
+        Some(Told {
+            state,
+            reason,
+            message,
+        }) => conditions.set(type_, state, reason, message),
+        // What was told before the operator started stands until somebody has looked.
+        None if conditions.has(type_) => {}
+        None => {
+            let message = "nobody has looked yet where the pods run";
+            conditions.set(type_, "Unknown", reason::PROGRESSING, message);
+        }
+    }
+}
+
+/// Whether every pod was in its place when the status was written.
+#[must_use]
+pub fn were_pods_placed(status: Option<&LandingZoneStatus>) -> bool {
+    let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
+    conditions.any(|it| it.type_ == condition::PODS_PLACED && it.status == "True")
 }
 
 /// What there is to know about the nodes that a placement admits. No numbers of nodes: they change with every

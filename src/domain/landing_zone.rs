@@ -96,13 +96,19 @@ pub struct Placement {
     pub spread: Option<WhenUnsatisfiable>,
     /// In how many availability zones its nodes should be, at least.
     pub min_availability_zones: Option<u8>,
+    /// Whether pods that run elsewhere are evicted.
+    pub evict_misplaced: bool,
 }
 
 impl Placement {
     /// Whether it asks for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let asks = Self {
+            evict_misplaced: false,
+            ..self.clone()
+        };
+        asks == Self::default()
     }
 
     /// Whether nothing is added to pods.
@@ -116,6 +122,7 @@ impl Placement {
     pub fn for_pods(&self) -> Self {
         Self {
             min_availability_zones: None,
+            evict_misplaced: false,
             ..self.clone()
         }
     }

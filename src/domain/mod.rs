@@ -15,6 +15,7 @@ mod names;
 mod node;
 mod opening;
 mod platform;
+mod pod;
 mod port_range;
 mod preset;
 mod problem;
@@ -39,6 +40,7 @@ pub use opening::{Neighbour, Opening, Openings, Reach, Resolved, Surroundings, r
 pub use platform::{
     BUILT_IN_EXEMPT_NAMESPACES, FoundRanges, PLATFORM_NAME, Platform, PodRangeSources,
 };
+pub use pod::{Pod, Stays, Workload, elsewhere, movable};
 pub use port_range::{PortRange, shared_ports};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;

@@ -1,4 +1,4 @@
-//! Events on landing zones, gathered: at most one for each reason and landing zone in 5 seconds.
+//! Events, gathered: at most one for each reason and object in 5 seconds.
 //!
 //! kube's recorder is not used for them: it merges events whose note differs, so that within six
 //! minutes a second repair would be lost.
@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The API server refuses longer notes; it counts bytes.
 const LONGEST_NOTE: usize = 1024;
 
-/// Something that people should know about a landing zone.
+/// Something that people should know about a landing zone, or about an object in its namespaces.
 #[derive(Clone, Debug)]
 pub struct Note {
-    /// The landing zone, as events refer to it.
+    /// The object, as events refer to it.
     pub regarding: ObjectReference,
     /// Whether it needs attention.
     pub severity: Severity,
@@ -72,14 +72,14 @@ impl Events {
 }
 
 async fn publish_all(client: kube::Client, mut notes: mpsc::UnboundedReceiver<Note>) {
-    let mut gathered: HashMap<(String, &'static str), Gathered> = HashMap::new();
+    let mut gathered: HashMap<_, Gathered> = HashMap::new();
     loop {
         let next = gathered.values().map(|waiting| waiting.until).min();
         tokio::select! {
             note = notes.recv() => {
                 let Some(note) = note else { break };
-                let name = note.regarding.name.clone().unwrap_or_default();
-                let key = (name, note.reason);
+                let ObjectReference { kind, namespace, name, .. } = note.regarding.clone();
+                let key = (kind, namespace, name, note.reason);
                 if let Some(waiting) = gathered.get_mut(&key) {
                     waiting.notes.push(note);
                 } else {
@@ -150,11 +150,12 @@ fn event(notes: &[Note], now: Timestamp) -> Option<Event> {
         text += &more;
     }
     let name = first.regarding.name.as_deref().unwrap_or("landingzone");
+    let namespace = first.regarding.namespace.as_deref();
     Some(Event {
         metadata: ObjectMeta {
             generate_name: Some(format!("{name}-")),
             // Where Kubernetes keeps events about objects that live in no namespace.
-            namespace: Some("default".to_owned()),
+            namespace: Some(namespace.unwrap_or("default").to_owned()),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
@@ -209,6 +210,18 @@ mod tests {
         let notes = [note("ready"), note("ready"), note("not ready")];
         let text = event(&notes, Timestamp::UNIX_EPOCH).unwrap().note.unwrap();
         assert_eq!(text, "ready\nnot ready");
+    }
+
+    #[test]
+    fn an_event_is_where_its_object_is() {
+        let mut inside = note("evicted");
+        inside.regarding.namespace = Some("shop-web".into());
+        let namespace = |note| {
+            let event = event(&[note], Timestamp::UNIX_EPOCH).unwrap();
+            event.metadata.namespace.unwrap()
+        };
+        assert_eq!(namespace(inside), "shop-web");
+        assert_eq!(namespace(note("ready")), "default");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Metrics {
     pub writes: Family<WriteLabels, Counter>,
     /// Objects put back, by kind.
     pub drift_repairs: Family<KindLabels, Counter>,
+    /// Pods evicted because they ran where their placement does not admit them.
+    pub pods_evicted: Counter,
     /// Reconciles, by result.
     pub reconciles: Family<ResultLabels, Counter>,
     /// Time of one reconcile, in seconds.
@@ -104,6 +106,7 @@ impl Default for Metrics {
         let metrics = Self {
             writes: Family::default(),
             drift_repairs: Family::default(),
+            pods_evicted: Counter::default(),
             reconciles: Family::default(),
             reconcile_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             landing_zones: Gauge::default(),
@@ -132,6 +135,11 @@ impl Default for Metrics {
             "drift_repairs",
             "Objects put back to what is declared, by kind",
             metrics.drift_repairs.clone(),
+        );
+        registry.register(
+            "pods_evicted",
+            "Pods evicted because they ran where their placement does not admit them",
+            metrics.pods_evicted.clone(),
         );
         registry.register(
             "reconciles",

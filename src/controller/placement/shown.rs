@@ -145,6 +145,7 @@ mod tests {
             }],
             spread: Some(WhenUnsatisfiable::DoNotSchedule),
             min_availability_zones: None,
+            evict_misplaced: false,
         }
     }
 

@@ -91,17 +91,23 @@ pub fn progress(conditions: &mut Conditions, ready: &str, progress: Progress, me
 
 /// Nobody knows any more how namespaces and policies are: what was said of them is taken back.
 pub fn nobody_looks(conditions: &mut Conditions, progress: Progress) {
-    let (Progress::Done(why) | Progress::Working(why) | Progress::Stuck(why)) = progress;
     for type_ in [
         condition::NAMESPACES_READY,
         condition::NETWORK_ENFORCED,
         condition::PLACEMENT_ENFORCED,
+        condition::PODS_PLACED,
         condition::CROSSINGS_OPEN,
         condition::CONTESTED,
     ] {
-        if conditions.has(type_) {
-            conditions.set(type_, "Unknown", why, "nobody looks after it: see Ready");
-        }
+        nobody_looks_after(conditions, type_, progress);
+    }
+}
+
+/// The same for one condition.
+pub fn nobody_looks_after(conditions: &mut Conditions, type_: &str, progress: Progress) {
+    let (Progress::Done(why) | Progress::Working(why) | Progress::Stuck(why)) = progress;
+    if conditions.has(type_) {
+        conditions.set(type_, "Unknown", why, "nobody looks after it: see Ready");
     }
 }
 

@@ -57,6 +57,7 @@ fn placement(placement: &Placement) -> api::Placement {
             .spread
             .map(|when_unsatisfiable| api::Spread { when_unsatisfiable }),
         min_availability_zones: placement.min_availability_zones,
+        evict_misplaced: placement.evict_misplaced.then_some(true),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn validate(
             .collect(),
         spread: declared.spread.map(|spread| spread.when_unsatisfiable),
         min_availability_zones: declared.min_availability_zones,
+        evict_misplaced: declared.evict_misplaced.unwrap_or_default(),
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use e2e::scenario::{self, Scenario};
 use e2e::scenarios;
 
+mod evicted;
 pub mod pools;
 mod shared;
 pub mod workload;
 
+use evicted::pods_elsewhere_are_evicted_as_budgets_allow;
 use pools::Pools;
 use shared::{
     a_landing_zone_without_placement_is_where_the_platform_says,
@@ -37,6 +39,7 @@ pub fn run(more: Vec<Scenario<Pools>>) -> ExitCode {
         what_is_in_force_is_shown_once within LONG,
         the_operator_creates_no_pods within LONG,
         pods_elsewhere_are_told within LONG,
+        pods_elsewhere_are_evicted_as_budgets_allow within 2 * LONG,
         in_stage_observe_ways_out_are_warned_of within LONG,
         the_nodes_that_it_admits_are_looked_at within LONG,
     ];
