@@ -37,7 +37,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_min
 /// For how long none has to be before that is worth a warning: a pod that starts slowly takes minutes.
 const BLOCKED_AFTER: Duration = Duration::from_mins(10);
 /// When pods that are never evicted are counted again.
-const COUNTED_AGAIN: Duration = Duration::from_mins(10);
+const COUNTED_AGAIN: Duration = Duration::from_mins(5);
 /// How long pods that are all in their place are taken to stay so.
 const STANDS: Duration = Duration::from_hours(4);
 /// Nodes come in groups, and each of them changes several times when it does.

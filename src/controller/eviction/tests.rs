@@ -230,6 +230,9 @@ fn what_stays_and_what_goes_is_told() {
         "{}",
         told.message
     );
+    let mut leaving = pod("d", Some("Job"));
+    leaving.is_leaving = true;
+    assert!(Found::of(&[&leaving]).staying.is_empty());
     let told = Found::of(&[]).told();
     assert_eq!((told.state, told.reason), ("True", reason::ALL_PLACED));
 }

@@ -56,7 +56,7 @@ impl Told {
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The pods elsewhere that move sooner or later, in words.
+    /// The pods elsewhere that go sooner or later, in words.
     pub moving: Vec<String>,
     /// Those that stay, in words, and why.
     pub staying: Vec<(String, Stays)>,
@@ -77,8 +77,8 @@ impl Found {
             let node = pod.node.as_deref().unwrap_or_default();
             let named = format!("{}/{} on {node}", pod.namespace, pod.name);
             match pod.stays() {
-                None => found.moving.push(named),
-                Some(why) => found.staying.push((named, why)),
+                Some(why) if !pod.is_leaving => found.staying.push((named, why)),
+                _ => found.moving.push(named),
             }
         }
         found

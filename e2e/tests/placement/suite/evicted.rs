@@ -93,6 +93,17 @@ async fn moves(pods: &Api<Pod>, name: &str, replicas: usize, pool: &str) -> Resu
     Ok(fewest)
 }
 
+/// The pods of a workload have done what they should.
+async fn ends(pods: &Api<Pod>, name: &str) -> Result<()> {
+    let of_it = ListParams::default().labels(&format!("app={name}"));
+    let over = Patch::Merge(json!({"status": {"phase": "Succeeded"}}));
+    for pod in pods.list(&of_it).await?.items {
+        pods.patch_status(&pod.name_any(), &PatchParams::default(), &over)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Pods that nothing brings back stay, and so does what a budget holds; the rest moves, one at a time, and
 /// nobody is evicted before the rights are there.
 pub async fn pods_elsewhere_are_evicted_as_budgets_allow(pools: &Pools) -> Result<()> {
@@ -165,10 +176,7 @@ pub async fn pods_elsewhere_are_evicted_as_budgets_allow(pools: &Pools) -> Resul
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(governed.client(), ZONE);
     let now = DeleteParams::default();
     pods.delete("bare", &now).await?;
-    let jobs = DeleteParams::background();
-    Api::<k8s_openapi::api::batch::v1::Job>::namespaced(governed.client(), ZONE)
-        .delete("batch", &jobs)
-        .await?;
+    ends(&pods, "batch").await?;
     budgets.delete("held", &now).await?;
     moves(&pods, "held", 2, "tenant1-").await?;
     says(governed, "True", "AllPlaced", &[]).await?;
