@@ -104,6 +104,14 @@ const CALICO_API_SERVER: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const CALICO_SELECTORS: GoPrograms = GoPrograms {
+    folder: "calico",
+    module: "github.com/projectcalico/calico",
+    what: "a program around Calico's selectors",
+    programs: &[("./selectors", "selectors", "calico-selectors")],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -145,6 +153,14 @@ impl ControlPlaneBinaries {
 pub fn calico_api_server(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = CALICO_API_SERVER.ensure(progress)?;
     Ok(folder.join("calico-apiserver"))
+}
+
+/// A program that answers what Calico makes of selectors; built first where it is not there.
+///
+/// Blocks for some seconds when it builds: call it from a thread that may.
+pub fn calico_selectors(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = CALICO_SELECTORS.ensure(progress)?;
+    Ok(folder.join("calico-selectors"))
 }
 
 /// Calico's Felix, which programs the kernel; built first where it is not there.
@@ -218,6 +234,10 @@ impl GoPrograms {
         hash.update((self.linker_flags)(&version)?);
         for (package, ..) in self.programs {
             hash.update(package);
+            // A program of our own changes with its source, not with a version.
+            if package.starts_with("./") {
+                hash.update(read(&format!("{package}/main.go"))?);
+            }
         }
         let mut digest = format!("{:x}", hash.finalize());
         digest.truncate(12);

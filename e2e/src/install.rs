@@ -100,14 +100,21 @@ pub async fn install_calico_crds(client: &Client) -> Result<()> {
 
 /// The folder of Calico's definitions, in the module that `e2e/go/calico` pins.
 fn calico_crds() -> Result<PathBuf> {
+    Ok(calico_sources()?
+        .join("libcalico-go")
+        .join("config")
+        .join("crd"))
+}
+
+/// The folder of the module that `e2e/go/calico` pins.
+pub fn calico_sources() -> Result<PathBuf> {
     let prerequisites = Prerequisites::ensure()?;
     let directory = workspace::go_modules().join("calico");
-    let module = download_module(
+    download_module(
         &prerequisites.go,
         "github.com/projectcalico/calico",
         &directory,
-    )?;
-    Ok(module.join("libcalico-go").join("config").join("crd"))
+    )
 }
 
 /// Installs what the operator needs in a cluster: its kinds, its namespace, its

@@ -9,6 +9,7 @@
 //! | [`cluster`] | starts, restarts and stops a cluster; clients and kubeconfigs for it |
 //! | [`audit`] | what the API server was asked to do, and by whom |
 //! | [`calico_api_server`] | Calico's own API server, in front of its storage |
+//! | [`calico_selectors`] | what Calico itself makes of selectors |
 //! | [`data_plane`] | Calico's Felix on a node of its own, pods with real interfaces, packets |
 //! | [`install`] | applies manifests and waits until they are served |
 //! | [`operator`] | the operator as a child process, with its own rights |
@@ -26,6 +27,7 @@
 pub mod audit;
 pub mod binaries;
 pub mod calico_api_server;
+pub mod calico_selectors;
 pub mod certificates;
 pub mod cluster;
 pub mod data_plane;

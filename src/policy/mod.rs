@@ -8,5 +8,5 @@ pub use resource::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Rule, ServiceMatch, Tier,
     TierSpec,
 };
-pub use selector::{Comparison, Selector, SelectorError};
+pub use selector::{Comparison, Labels, Selector, SelectorError};
 pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};

@@ -1,6 +1,6 @@
 //! Selectors: which endpoints a policy or a rule means, by labels.
 //!
-//! The grammar is Calico's, in the part that all its versions agree on:
+//! The grammar is Calico's, as `libcalico-go` reads it (tried against 3.28 in `e2e/tests/selectors/`):
 //!
 //! ```text
 //! selector := (nothing: all()) | or
@@ -14,9 +14,11 @@
 //! string   := '…' | "…", without escapes
 //! ```
 //!
-//! White space is space and tab. Calico takes some other white space inside `has( )`, `all( )` and
-//! between two words of an operator; versions differ there, so here it is an error.
+//! White space is space and tab; inside `has( )`, `all( )` and `global( )`, and between two words of an
+//! operator, line breaks and form feeds as well. Parentheses nested deeper than 200 are an error here, and
+//! none there.
 
+mod evaluate;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use evaluate::Labels;
 pub use parse::SelectorError;
 
 /// A selector, parsed. Conjunctions and disjunctions are flat: none directly holds its own kind.

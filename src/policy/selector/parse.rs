@@ -7,6 +7,7 @@ use super::{Comparison, Selector};
 
 /// Longest label that Calico reads, in bytes.
 const LONGEST_LABEL: usize = 512;
+const LABEL_THAT_FITS: &str = "a label of at most 512 characters";
 /// Deepest nesting of parentheses: a bound on the stack, far above what 1,024 characters that mean
 /// anything need.
 const DEEPEST: usize = 200;
@@ -83,10 +84,12 @@ impl<'a> Parser<'a> {
         }
         // Between the word and its parenthesis no blank may stand: "has" is also a good label.
         if self.take("has(") {
+            self.skip_space();
             return self.has();
         }
         for (word, meaning) in [("all(", Selector::All), ("global(", Selector::Global)] {
             if self.take(word) {
+                self.skip_space();
                 return if self.take(")") {
                     Ok(meaning)
                 } else {
@@ -94,8 +97,16 @@ impl<'a> Parser<'a> {
                 };
             }
         }
+        let start = self.position;
         let label = self.label("a label, 'has(…)', 'all()', 'global()', '!' or '('")?;
-        let comparison = self.comparison()?;
+        let is_cut = self.position == start + LONGEST_LABEL && self.rest().starts_with(is_label);
+        let comparison = self.comparison().or_else(|error| {
+            if !is_cut {
+                return Err(error);
+            }
+            self.position = start;
+            self.fail(LABEL_THAT_FITS)
+        })?;
         Ok(Selector::Compare(label, comparison))
     }
 
@@ -114,24 +125,29 @@ impl<'a> Parser<'a> {
     }
 
     fn has(&mut self) -> Result<Selector, SelectorError> {
+        let start = self.position;
         let label = self.label("a label")?;
+        let is_cut = self.position == start + LONGEST_LABEL && self.rest().starts_with(is_label);
+        self.skip_space();
         if self.take(")") {
             Ok(Selector::Has(label))
+        } else if is_cut {
+            self.position = start;
+            self.fail(LABEL_THAT_FITS)
         } else {
             self.fail("')'")
         }
     }
 
+    /// As much of a label as Calico reads: an operator may follow at once where it is cut.
     fn label(&mut self, expected: &'static str) -> Result<String, SelectorError> {
         let rest = self.rest();
         let length = rest
             .find(|character: char| !is_label(character))
-            .unwrap_or(rest.len());
+            .unwrap_or(rest.len())
+            .min(LONGEST_LABEL);
         if length == 0 {
             return self.fail(expected);
-        }
-        if length > LONGEST_LABEL {
-            return self.fail("a label of at most 512 characters");
         }
         let label = rest[..length].to_owned();
         self.advance(length);
@@ -213,7 +229,10 @@ impl<'a> Parser<'a> {
     /// Two words of one operator, with or without blanks between them.
     fn take_words(&mut self, first: &str, second: &str) -> bool {
         let start = self.position;
-        let found = self.take(first) && self.take(second);
+        let found = self.take(first) && {
+            self.skip_space();
+            self.take(second)
+        };
         if !found {
             self.position = start;
         }
@@ -228,6 +247,13 @@ impl<'a> Parser<'a> {
     fn skip_blanks(&mut self) {
         let rest = self.rest();
         self.position += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    }
+
+    /// Within a word of its own Calico takes every white space that Go's `\s` does.
+    fn skip_space(&mut self) {
+        let rest = self.rest();
+        let blanks = [' ', '\t', '\n', '\r', '\u{c}'];
+        self.position += rest.len() - rest.trim_start_matches(blanks).len();
     }
 
     fn rest(&self) -> &'a str {
