@@ -45,4 +45,5 @@ pub use port_range::{PortRange, shared_ports};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;
 pub use shared_service::{Destination, ServicePeer, SharedService};
+pub(crate) use syntax::{is_label_key, is_label_value};
 pub use team_policies::{Directions, Selected, SelectedPods, TeamPolicies};

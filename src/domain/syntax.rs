@@ -53,6 +53,16 @@ pub(super) fn qualified_name(text: &str) -> Result<(), String> {
     Err(rule::QUALIFIED_NAME.into())
 }
 
+/// Whether Kubernetes accepts the key of a label.
+pub(crate) fn is_label_key(text: &str) -> bool {
+    qualified_name(text).is_ok()
+}
+
+/// Whether Kubernetes accepts the value of a label.
+pub(crate) fn is_label_value(text: &str) -> bool {
+    label_value_or_empty(text).is_ok()
+}
+
 /// Checks text that people read: one line, not blank.
 pub(super) fn one_line(text: &str, longest: usize) -> Result<(), String> {
     length(text, longest)?;
