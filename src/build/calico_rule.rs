@@ -404,9 +404,9 @@ fn rule(
     destination: EntityRule,
 ) -> Rule {
     Rule {
-        action,
         protocol,
         source,
         destination,
+        ..Rule::new(action)
     }
 }

@@ -364,6 +364,7 @@ impl Wanted {
                 types: self.types.iter().map(|&it| it.to_owned()).collect(),
                 ingress: self.ingress,
                 egress: self.egress,
+                ..GlobalNetworkPolicySpec::default()
             },
         }
     }

@@ -194,6 +194,7 @@ pub(super) fn parts(
                     types: layer.types.iter().map(|&it| it.to_owned()).collect(),
                     ingress,
                     egress,
+                    ..GlobalNetworkPolicySpec::default()
                 },
             });
         }

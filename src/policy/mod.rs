@@ -1,14 +1,35 @@
 //! The Calico policy language; pure.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `selector` | what a selector says, and whether labels are what it means |
+//! | `satisfiable` | whether anything at all can be what selectors mean |
+//! | `resource` | Calico's kinds as they are written |
+//! | `validate` | what Felix must find in a policy before it enforces it |
+//! | `rewrite`, `model` | from policies as they are written to policies as Felix takes them |
+//! | `world` | what policies act on, and in which order |
+//! | `verdict` | who may reach whom, and what decides |
 
+mod model;
 mod resource;
+mod rewrite;
 mod satisfiable;
 mod selector;
 mod validate;
+mod verdict;
+mod world;
 
+pub use model::{
+    DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
+};
 pub use resource::{
-    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Rule, ServiceMatch, Tier,
+    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Icmp, NetworkPolicy,
+    NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule, ServiceAccountMatch, ServiceMatch, Tier,
     TierSpec,
 };
+pub use rewrite::{Unreadable, Why, Written};
 pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};
 pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};
+pub use verdict::{Decider, Decision, Packet, Place, Verdict, Way};
+pub use world::{AddressSet, Endpoint, LabelMap, TierEnd, World, labels};

@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rstest::rstest;
 
 use super::*;
-use crate::policy::{EntityRule, GlobalNetworkPolicySpec, ServiceMatch};
+use crate::policy::{GlobalNetworkPolicySpec, ServiceMatch};
 
 const V3: Flavour = calico(PolicyApi::CalicoV3, false, CalicoNaming::TierPrefixed);
 const TIERS: Flavour = calico(PolicyApi::CalicoV3, true, CalicoNaming::TierPrefixed);
@@ -36,12 +36,7 @@ fn good() -> GlobalNetworkPolicy {
 }
 
 fn rule() -> Rule {
-    Rule {
-        action: Action::Allow,
-        protocol: None,
-        source: EntityRule::default(),
-        destination: EntityRule::default(),
-    }
+    Rule::new(Action::Allow)
 }
 
 fn service() -> ServiceMatch {
@@ -329,12 +324,7 @@ fn logging_is_refused() {
         after_rule(|rule| rule.action = Action::Log),
         ["spec.egress[0].action Log"]
     );
-    let all = |action| Rule {
-        action,
-        protocol: None,
-        source: EntityRule::default(),
-        destination: EntityRule::default(),
-    };
+    let all = Rule::new;
     for (last, expected) in [
         (Action::Allow, vec![]),
         (Action::Pass, vec![]),

@@ -1,0 +1,288 @@
+//! What policies act on: endpoints, network sets, services, tiers and the policies themselves, as Felix sees them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::model::{DEFAULT_TIER, Policy, PortMatch, RuleEnd, TransportProtocol};
+use super::rewrite::{
+    NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
+};
+use super::{NetworkSet, Selector, Tier};
+
+/// Labels, by key.
+pub type LabelMap = BTreeMap<String, String>;
+
+/// What a pod is to policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// All labels that selectors see: the pod's own, those that Calico adds, and what it inherits from its namespace
+    /// (`pcns.`) and its service account (`pcsa.`).
+    pub labels: LabelMap,
+    /// Its addresses, at most one of each family.
+    pub addresses: Vec<IpAddr>,
+    /// The ports of its containers that have a name.
+    pub ports: Vec<(String, TransportProtocol, u16)>,
+}
+
+impl Endpoint {
+    /// A pod with the labels of its namespace and of its service account. None where policies do not apply to it:
+    /// it is on its node's network, it is over, or nobody knows where it runs or which address it has.
+    #[must_use]
+    pub fn of(pod: &Pod, namespace: &LabelMap, service_account: &LabelMap) -> Option<Self> {
+        let spec = pod.spec.as_ref()?;
+        let status = pod.status.as_ref()?;
+        let is_over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        if spec.host_network == Some(true) || spec.node_name.is_none() || is_over {
+            return None;
+        }
+        let all = status.pod_ips.iter().flatten().map(|it| it.ip.as_str());
+        let mut known: Vec<IpAddr> = all.filter_map(|it| it.parse().ok()).collect();
+        if known.is_empty() {
+            let one = status.pod_ip.as_deref().and_then(|it| it.parse().ok());
+            known.extend(one);
+        }
+        if known.is_empty() {
+            return None;
+        }
+        let metadata = &pod.metadata;
+        let own = metadata.labels.clone().unwrap_or_default();
+        let inside = metadata.namespace.clone().unwrap_or_default();
+        let account = spec.service_account_name.as_deref();
+        let ports = spec
+            .containers
+            .iter()
+            .flat_map(|it| it.ports.iter().flatten());
+        let ports = ports.filter_map(|port| {
+            let protocol = TransportProtocol::read(port.protocol.as_deref().unwrap_or("TCP"))?;
+            let number = u16::try_from(port.container_port).ok()?;
+            Some((port.name.clone()?, protocol, number))
+        });
+        Some(Self {
+            labels: labels(
+                &own,
+                (&inside, namespace),
+                account.map(|it| (it, service_account)),
+            ),
+            namespace: inside,
+            name: metadata.name.clone().unwrap_or_default(),
+            addresses: known,
+            ports: ports.collect(),
+        })
+    }
+}
+
+/// The labels of a pod, with all that Calico adds: names come with labels.
+#[must_use]
+pub fn labels(
+    own: &LabelMap,
+    (namespace, of_namespace): (&str, &LabelMap),
+    service_account: Option<(&str, &LabelMap)>,
+) -> LabelMap {
+    let mut all = inherited(OF_NAMESPACE, namespace, of_namespace);
+    if let Some((name, of_account)) = service_account.filter(|(name, _)| !name.is_empty()) {
+        all.extend(inherited(OF_SERVICE_ACCOUNT, name, of_account));
+    }
+    // Calico takes what only looks inherited away from pods.
+    let is_own = |key: &str| !key.starts_with(OF_NAMESPACE) && !key.starts_with(OF_SERVICE_ACCOUNT);
+    let own = own.iter().filter(|(key, _)| is_own(key));
+    all.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+    all.insert(NAMESPACE.to_owned(), namespace.to_owned());
+    all.insert(ORCHESTRATOR.to_owned(), "k8s".to_owned());
+    if let Some((name, _)) = service_account.filter(|(name, _)| !name.is_empty()) {
+        all.insert(SERVICE_ACCOUNT.to_owned(), name.to_owned());
+    }
+    all
+}
+
+fn inherited(prefix: &str, name: &str, labels: &LabelMap) -> LabelMap {
+    let mut all: LabelMap = labels
+        .iter()
+        .map(|(key, value)| (format!("{prefix}{key}"), value.clone()))
+        .collect();
+    all.insert(format!("{prefix}{NAME}"), name.to_owned());
+    all
+}
+
+/// Addresses with labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressSet {
+    /// Namespace and name; a global set has no namespace.
+    pub name: (Option<String>, String),
+    /// All labels that selectors see. What it has itself is stronger than what it inherits: its labels can be forged.
+    pub labels: LabelMap,
+    /// Its ranges.
+    pub nets: Vec<IpNet>,
+}
+
+impl AddressSet {
+    /// A network set with the labels of its namespace; ranges that cannot be read are left out.
+    #[must_use]
+    pub fn of(set: &NetworkSet, namespace: &LabelMap) -> Self {
+        let own = set.metadata.labels.clone().unwrap_or_default();
+        let inside = set.metadata.namespace.as_deref();
+        let mut labels = inside.map_or_else(LabelMap::new, |name| {
+            inherited(OF_NAMESPACE, name, namespace)
+        });
+        labels.extend(own);
+        if let Some(name) = inside {
+            labels.insert(NAMESPACE.to_owned(), name.to_owned());
+        }
+        let read = |net: &String| {
+            let address = || net.parse::<IpAddr>().ok().map(IpNet::from);
+            net.parse().ok().or_else(address)
+        };
+        Self {
+            name: (
+                set.metadata.namespace.clone(),
+                set.metadata.name.clone().unwrap_or_default(),
+            ),
+            labels,
+            nets: set.spec.nets.iter().filter_map(read).collect(),
+        }
+    }
+}
+
+/// What happens at the end of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TierEnd {
+    /// What no policy allowed is denied.
+    Deny,
+    /// The next tier decides.
+    Pass,
+}
+
+/// Tiers, policies and what they act on.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// In the order of evaluation: name, order and end.
+    tiers: Vec<(String, f64, TierEnd)>,
+    /// In the order of evaluation.
+    policies: Vec<Policy>,
+    /// All pods to which policies apply.
+    pub endpoints: Vec<Endpoint>,
+    /// All network sets.
+    pub sets: Vec<AddressSet>,
+    /// The ready endpoints of services, by namespace and name.
+    pub services: BTreeMap<(String, String), Vec<(IpAddr, TransportProtocol, u16)>>,
+}
+
+/// Where tier default stands (Calico).
+const ORDER_OF_DEFAULT: f64 = 1_000_000.0;
+
+impl World {
+    /// Puts tiers and policies into their order. A tier that is not there comes last, and denies at its end.
+    #[must_use]
+    pub fn new(tiers: &[Tier], policies: Vec<Policy>) -> Self {
+        let mut known: Vec<(String, f64, TierEnd)> = Vec::new();
+        for tier in tiers {
+            let end = match tier.spec.default_action.as_deref() {
+                Some("Pass") => TierEnd::Pass,
+                _ => TierEnd::Deny,
+            };
+            let order = tier.spec.order.unwrap_or(f64::INFINITY);
+            known.push((tier.metadata.name.clone().unwrap_or_default(), order, end));
+        }
+        if !known.iter().any(|(name, ..)| name == DEFAULT_TIER) {
+            known.push((DEFAULT_TIER.to_owned(), ORDER_OF_DEFAULT, TierEnd::Deny));
+        }
+        for policy in &policies {
+            if !known.iter().any(|(name, ..)| *name == policy.tier) {
+                known.push((policy.tier.clone(), f64::INFINITY, TierEnd::Deny));
+            }
+        }
+        known.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
+        let mut policies: Vec<_> = policies.into_iter().map(|it| (it.place(), it)).collect();
+        policies.sort_by(|((one, name), _), ((other, other_name), _)| {
+            one.total_cmp(other).then_with(|| name.cmp(other_name))
+        });
+        Self {
+            tiers: known,
+            policies: policies.into_iter().map(|(_, policy)| policy).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The tiers with their ends, each with its policies, in the order of evaluation.
+    pub(super) fn tiers(
+        &self,
+    ) -> impl Iterator<Item = (&str, TierEnd, impl Iterator<Item = &Policy>)> {
+        self.tiers.iter().map(|(name, _, end)| {
+            let policies = self.policies.iter().filter(move |it| it.tier == *name);
+            (name.as_str(), *end, policies)
+        })
+    }
+
+    /// Whether something that a selector selects has an address.
+    fn selects(&self, selector: &Selector, address: IpAddr) -> bool {
+        let endpoints = self.endpoints.iter();
+        let mut endpoints = endpoints.filter(|it| it.addresses.contains(&address));
+        let mut sets = self
+            .sets
+            .iter()
+            .filter(|it| it.nets.iter().any(|net| net.contains(&address)));
+        endpoints.any(|it| selector.matches(&it.labels))
+            || sets.any(|it| selector.matches(&it.labels))
+    }
+
+    /// Whether one end of a rule means an address and a port. `is_destination`, since of a service a source has the
+    /// addresses only.
+    pub(super) fn matches(
+        &self,
+        end: &RuleEnd,
+        address: IpAddr,
+        (protocol, port): (TransportProtocol, u16),
+        is_destination: bool,
+    ) -> bool {
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        let is_port = |ports: &[PortMatch]| {
+            ports
+                .iter()
+                .any(|it| self.is_port(it, address, protocol, port))
+        };
+        let of_service = |service: &(String, String)| {
+            let mut endpoints = self.services.get(service).into_iter().flatten();
+            endpoints
+                .any(|it| it.0 == address && (!is_destination || (it.1, it.2) == (protocol, port)))
+        };
+        end.nets.as_ref().is_none_or(|nets| within(nets))
+            && !within(&end.not_nets)
+            && (end.ports.is_empty() || is_port(&end.ports))
+            && !is_port(&end.not_ports)
+            && end
+                .selector
+                .as_ref()
+                .is_none_or(|it| self.selects(it, address))
+            && !end
+                .not_selector
+                .as_ref()
+                .is_some_and(|it| self.selects(it, address))
+            && end.service.as_ref().is_none_or(of_service)
+    }
+
+    fn is_port(
+        &self,
+        ports: &PortMatch,
+        address: IpAddr,
+        protocol: TransportProtocol,
+        port: u16,
+    ) -> bool {
+        match ports {
+            PortMatch::Range(first, last) => (*first..=*last).contains(&port),
+            PortMatch::Named(name) => {
+                let endpoints = self.endpoints.iter();
+                let mut endpoints = endpoints.filter(|it| it.addresses.contains(&address));
+                let is_it = |it: &(String, TransportProtocol, u16)| {
+                    it.0 == *name && (it.1, it.2) == (protocol, port)
+                };
+                endpoints.any(|endpoint| endpoint.ports.iter().any(is_it))
+            }
+        }
+    }
+}
