@@ -35,7 +35,7 @@ pub struct Placement {
     /// condition PlacementEnforced, and change nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
-    pub min_availability_zones: Option<u8>,
+    pub min_availability_zones: Option<i32>,
     /// Whether pods that run on nodes that the placement does not admit are evicted, a few at a time and as
     /// disruption budgets allow; they stay when left out. It needs the rights in config/eviction, and tells
     /// of it in the condition PodsPlaced.

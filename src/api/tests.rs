@@ -23,6 +23,18 @@ fn each(schema: &Value, path: &str, check: &mut impl FnMut(&str, &Value)) {
     }
 }
 
+/// kubectl warns of a format that it does not know.
+#[test]
+fn formats_are_those_that_kubernetes_knows() {
+    each(&spec(), "spec", &mut |path, schema| {
+        let format = schema["format"].as_str().unwrap_or("int32");
+        assert!(
+            ["date-time", "int32", "int64"].contains(&format),
+            "{path} has the format {format}"
+        );
+    });
+}
+
 #[test]
 fn everything_is_bounded_so_that_rules_can_be_priced() {
     each(&spec(), "spec", &mut |path, schema| {

@@ -3,6 +3,8 @@
 
 mod access;
 mod address_range;
+#[cfg(test)]
+mod boundary;
 mod calico_rule;
 mod default_deny;
 #[cfg(test)]

@@ -164,6 +164,10 @@ fn misplaced(placement: &Placement, nodes: &BTreeMap<String, Node>, pods: &[Pod]
     let mut elsewhere = elsewhere(placement, nodes, pods);
     elsewhere.retain(|pod| !pod.is_leaving);
     let mut text = format!("{} run", running.count());
+    let waiting = pods.iter().filter(|pod| pod.node.is_none()).count();
+    if waiting > 0 {
+        let _ = write!(text, " and {waiting} wait for a node");
+    }
     if elsewhere.is_empty() {
         text.push_str(", all on nodes that the placement admits");
         return text;
@@ -235,13 +239,14 @@ mod tests {
         ];
         assert_eq!(
             told(&pods, false),
-            "3 run, 1 of them on nodes that the placement does not admit; they stay there until \
+            "3 run and 1 wait for a node, 1 of them on nodes that the placement does not admit; they stay there until \
              they are deleted:\n  shop/b on there"
         );
         assert_eq!(
             told(&pods, true),
-            "3 run, 1 of them on nodes that the placement does not admit; the operator evicts those \
-             it may, see PodsPlaced:\n  shop/b on there (not evicted: nothing would bring it back)"
+            "3 run and 1 wait for a node, 1 of them on nodes that the placement does not admit; the operator evicts those \
+             it may, see PodsPlaced:\n  shop/b on there (not evicted: \
+             nothing would bring it back, delete it when it suits)"
         );
         assert_eq!(
             told(&pods[..1], false),

@@ -86,6 +86,8 @@ struct SpecOfNode {
     pod_cidr: Option<String>,
     #[serde(default)]
     taints: Vec<TaintOfNode>,
+    #[serde(default)]
+    unschedulable: bool,
 }
 
 #[derive(Deserialize, Clone, Debug)]
@@ -140,17 +142,20 @@ fn read(node: &Read) -> Node {
         pod_cidrs,
         pod_cidr,
         taints,
+        unschedulable,
     } = &node.spec;
     let ranges = pod_cidrs.iter().chain(pod_cidr);
     let mut ranges: Vec<IpNet> = ranges.filter_map(|range| range.parse().ok()).collect();
     ranges.sort_unstable();
     ranges.dedup();
-    let taints = taints.iter().filter(|taint| {
-        !taint.key.starts_with(OF_KUBERNETES) && taint.effect != "PreferNoSchedule"
-    });
+    let taints = taints.iter().filter(|it| it.effect != "PreferNoSchedule");
+    let of_kubernetes = |taint: &&TaintOfNode| taint.key.starts_with(OF_KUBERNETES);
+    let (passing, lasting): (Vec<_>, Vec<_>) = taints.partition(of_kubernetes);
     Node {
         labels: node.labels().clone(),
-        taints: taints
+        is_closed: *unschedulable || !passing.is_empty(),
+        taints: lasting
+            .into_iter()
             .map(|taint| Taint {
                 key: taint.key.clone(),
                 value: taint.value.clone(),
@@ -196,5 +201,8 @@ mod tests {
         let keys: Vec<_> = read.taints.iter().map(|taint| taint.key.as_str()).collect();
         assert_eq!(keys, ["stack", "gpu"]);
         assert_eq!(read.labels["pool"], "one");
+        assert!(read.is_closed, "not ready");
+        assert!(node(&json!({"unschedulable": true})).is_closed);
+        assert!(!node(&json!({"taints": [{"key": "stack", "effect": "NoSchedule"}]})).is_closed);
     }
 }

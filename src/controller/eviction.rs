@@ -149,7 +149,7 @@ impl Evictions {
             let placement = &entry.scope.placement;
             let lost = |name: &String| nodes.get(name).is_some_and(|node| !placement.admits(node));
             let waits_for_one = entry.told.as_ref().is_some_and(Told::waits_for_nodes);
-            let has_one = || nodes.values().any(|node| placement.admits(node));
+            let has_one = || nodes.values().any(|node| is_open(placement, node));
             if entry.admitted.iter().any(lost) || (waits_for_one && has_one()) {
                 entry.due = now;
             }
@@ -193,6 +193,11 @@ impl Entry {
             WAITS.0.saturating_mul(factor).min(WAITS.1)
         }
     }
+}
+
+/// Whether a pod that is evicted could go to a node.
+fn is_open(placement: &Placement, node: &Node) -> bool {
+    placement.admits(node) && !node.is_closed
 }
 
 /// A part of a time, another one for each name.
@@ -274,8 +279,8 @@ async fn evict_a_few(
     }
     let elsewhere = elsewhere(&scope.placement, nodes, &pods);
     let mut found = Found {
-        has_nodes: nodes.values().any(|node| scope.placement.admits(node)),
-        ..Found::of(&elsewhere)
+        has_nodes: nodes.values().any(|node| is_open(&scope.placement, node)),
+        ..Found::of(&elsewhere, &pods)
     };
     if !found.has_nodes {
         return Ok(found);

@@ -40,7 +40,7 @@ pub use opening::{Neighbour, Opening, Openings, Reach, Resolved, Surroundings, r
 pub use platform::{
     BUILT_IN_EXEMPT_NAMESPACES, FoundRanges, PLATFORM_NAME, Platform, PodRangeSources,
 };
-pub use pod::{Pod, Stays, Workload, elsewhere, movable};
+pub use pod::{Pod, Stays, Workload, awaited, elsewhere, movable};
 pub use port_range::{PortRange, shared_ports};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;

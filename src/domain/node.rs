@@ -19,6 +19,8 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// Ranges that it gives to its pods.
     pub ranges: Vec<IpNet>,
+    /// Whether it takes no new pods at present: it is cordoned, not ready, or out of something.
+    pub is_closed: bool,
 }
 
 /// What keeps pods away that do not tolerate it.
@@ -103,7 +105,7 @@ mod tests {
                 })
                 .into_iter()
                 .collect(),
-            ranges: Vec::new(),
+            ..Node::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Pods, as their place goes: which of them run where their placement does not admit them, and which of
 //! those may move now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Node, Placement};
@@ -39,7 +39,7 @@ pub struct Workload {
 pub enum Stays {
     /// It would be gone for good.
     NothingBringsItBack,
-    /// It would come back on the same node, which the template of its `DaemonSet` names.
+    /// The template of its `DaemonSet` decides on which nodes there is one.
     OfADaemonSet,
     /// It would begin its work anew, and ends by itself.
     OfAJob,
@@ -48,8 +48,10 @@ pub enum Stays {
 impl fmt::Display for Stays {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::NothingBringsItBack => "nothing would bring it back",
-            Self::OfADaemonSet => "its DaemonSet chooses its nodes by its template",
+            Self::NothingBringsItBack => "nothing would bring it back, delete it when it suits",
+            Self::OfADaemonSet => {
+                "a DaemonSet chooses its nodes by its template: restart it, or write the placement into it"
+            }
             Self::OfAJob => "its Job ends by itself",
         })
     }
@@ -119,6 +121,19 @@ pub fn movable<'a>(elsewhere: &[&'a Pod], all: &[Pod]) -> Vec<&'a Pod> {
     chosen.into_values().collect()
 }
 
+/// The pods for which others of their workload wait: they do not serve yet, or are on their way out.
+pub fn awaited<'a>(elsewhere: &[&Pod], all: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+    let evictable = elsewhere.iter().filter(|pod| pod.stays().is_none());
+    let workloads: BTreeSet<String> = evictable
+        .filter_map(|pod| Some(pod.workload.as_ref()?.uid.clone()))
+        .collect();
+    all.iter().filter(move |pod| {
+        let workload = pod.workload.as_ref();
+        let is_one = workload.is_some_and(|it| workloads.contains(&it.uid));
+        is_one && (pod.is_leaving || !pod.is_ready)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -173,6 +188,18 @@ mod tests {
     fn pods_are_elsewhere_where_the_placement_does_not_admit_them() {
         let all = pods(&["b there -", "a there -", "c here -", "d - -", "e gone -"]);
         assert_eq!(names(&found(&all)), ["a", "b"]);
+    }
+
+    #[test]
+    fn it_is_known_for_whom_others_wait() {
+        let all = pods(&[
+            "a there ReplicaSet/x",
+            "b - ReplicaSet/x unready",
+            "c there ReplicaSet/x leaving",
+            "d here ReplicaSet/y unready",
+        ]);
+        let awaited: Vec<_> = awaited(&found(&all), &all).collect();
+        assert_eq!(names(&awaited), ["b", "c"]);
     }
 
     #[rstest]

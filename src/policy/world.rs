@@ -45,8 +45,12 @@ impl Endpoint {
         let all = status.pod_ips.iter().flatten().map(|it| it.ip.as_str());
         let mut known: Vec<IpAddr> = all.filter_map(|it| it.parse().ok()).collect();
         if known.is_empty() {
-            let one = status.pod_ip.as_deref().and_then(|it| it.parse().ok());
-            known.extend(one);
+            known.extend(
+                status
+                    .pod_ip
+                    .as_deref()
+                    .and_then(|it| it.parse::<IpAddr>().ok()),
+            );
         }
         if known.is_empty() {
             return None;

@@ -14,7 +14,9 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::suite::pools::{Pools, placed, tenant};
-use crate::suite::workload::{are_on, create, pod_spec, settle, waits_for_ever, workload};
+use crate::suite::workload::{
+    are_on, create, nodes_of, pod_spec, settle, waits_for_ever, workload,
+};
 
 pub async fn a_daemon_set_runs_on_every_node_of_the_pool(pools: &Pools) -> Result<()> {
     let governed = &pools.0;
@@ -103,15 +105,142 @@ pub async fn a_rule_goes_into_every_term(pools: &Pools) -> Result<()> {
     let gated = pod_spec(json!({"schedulingGates": [{"name": "example.com/gate"}]}));
     create(governed, "terms", workload("Pod", "gated", 1, gated)).await??;
     let pods: Api<Pod> = Api::namespaced(governed.client(), "terms");
-    let gated = pods.get("gated").await?;
-    ensure!(
-        gated.spec.is_some_and(|spec| spec.affinity.is_some()),
-        "it has no affinity"
-    );
+    let affinity = |pod: Pod| pod.spec.and_then(|spec| spec.affinity);
+    let before = affinity(pods.get("gated").await?);
+    ensure!(before.is_some(), "it has no affinity");
     let bare = Patch::Merge(json!({"spec": {"affinity": null}}));
     let answer = pods.patch("gated", &PatchParams::default(), &bare).await;
-    let refused = matches!(&answer, Err(kube::Error::Api(status)) if status.code == 422);
-    ensure!(refused, "its affinity was taken away: {answer:?}");
+    // It is put back, or the patch refused.
+    let is_invalid = |error: &kube::Error| matches!(error, kube::Error::Api(it) if it.code == 422);
+    ensure!(answer.as_ref().err().is_none_or(is_invalid), "{answer:?}");
+    let now = affinity(pods.get("gated").await?);
+    ensure!(now == before, "its affinity was taken away: {now:?}");
+    Ok(())
+}
+
+/// Created where nothing was in force yet, it gets its placement when it begins to be scheduled.
+pub async fn a_pod_at_a_gate_does_not_get_by(pools: &Pools) -> Result<()> {
+    let governed = &pools.0;
+    let mut placement = tenant("tenant1");
+    placement["nodeAffinity"] = json!([{"key": "pool", "operator": "In", "values": ["tenant1"]}]);
+    let mut spec = placed("gates", &placement);
+    spec["stage"] = json!("Observe");
+    settle(governed, "gates", spec).await?;
+    let gated = pod_spec(json!({"schedulingGates": [{"name": "example.com/gate"}]}));
+    for name in ["opened", "hostile"] {
+        create(governed, "gates", workload("Pod", name, 1, gated.clone())).await??;
+    }
+    let enforced = Patch::Merge(json!({"spec": {"stage": "Enforce"}}));
+    let zones = governed.zones();
+    zones
+        .patch("gates", &PatchParams::default(), &enforced)
+        .await?;
+    governed
+        .condition("gates", "PlacementEnforced", "True", "AddedToPods")
+        .await?;
+
+    let pods: Api<Pod> = Api::namespaced(governed.client(), "gates");
+    let opened = Patch::Merge(json!({"spec": {"schedulingGates": null}}));
+    pods.patch("opened", &PatchParams::default(), &opened)
+        .await?;
+    let nodes = nodes_of(governed, "gates", "opened", 1).await?;
+    ensure!(nodes[0].starts_with("tenant1-"), "{nodes:?}");
+    let hostile = Patch::Merge(json!({"spec": {
+        "schedulingGates": null, "nodeSelector": {"kubernetes.io/hostname": "shared-1"},
+    }}));
+    pods.patch("hostile", &PatchParams::default(), &hostile)
+        .await?;
+    waits_for_ever(governed, "gates", "hostile").await
+}
+
+/// What was put into its template goes, and what belongs there now comes, with the next change of the `DaemonSet`.
+pub async fn a_daemon_set_follows_its_placement(pools: &Pools) -> Result<()> {
+    let governed = &pools.0;
+    let with_affinity = |pool: &str| {
+        let mut placement = tenant(pool);
+        placement["nodeAffinity"] = json!([{"key": "pool", "operator": "In", "values": [pool]}]);
+        placement
+    };
+    settle(
+        governed,
+        "follows",
+        placed("follows", &with_affinity("tenant1")),
+    )
+    .await?;
+    let _kubelet = governed.cluster.run_pods("follows");
+    // Some of it is the team's own.
+    let own = json!({
+        "nodeSelector": {"kubernetes.azure.com/mode": "user"},
+        "tolerations": [{"key": "node.kubernetes.io/network-unavailable", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "Exists"}]},
+        ]}}},
+    });
+    for (name, spec) in [("own", own.clone()), ("plain", json!({}))] {
+        let manifest = workload("DaemonSet", name, 0, pod_spec(spec));
+        are_on(governed, "follows", manifest, 3, "tenant1-").await?;
+    }
+    let daemons: Api<DaemonSet> = Api::namespaced(governed.client(), "follows");
+    let zones = governed.zones();
+    for (placement, pool, count) in [
+        (with_affinity("tenant2"), "tenant2-", 1),
+        (tenant("tenant1"), "tenant1-", 3),
+        (json!({"nodeSelector": {"pool": "shared"}}), "shared-", 2),
+    ] {
+        zones
+            .patch(
+                "follows",
+                &PatchParams::default(),
+                &Patch::Merge(json!({"spec": {"placement": null}})),
+            )
+            .await?;
+        let moved = Patch::Merge(json!({"spec": {"placement": placement}}));
+        zones
+            .patch("follows", &PatchParams::default(), &moved)
+            .await?;
+        governed
+            .condition("follows", "PlacementEnforced", "True", "AddedToPods")
+            .await?;
+        governed.ready("follows").await?;
+        for name in ["own", "plain"] {
+            daemons.restart(name).await?;
+        }
+        for name in ["own", "plain"] {
+            let what = format!("the pods of {name} to be on {count} nodes of {pool}");
+            eventually(Duration::from_secs(60), &what, async || {
+                let nodes = nodes_of(governed, "follows", name, count).await?;
+                ensure!(nodes.iter().all(|it| it.starts_with(pool)), "{nodes:?}");
+                Ok(Some(()))
+            })
+            .await?;
+        }
+    }
+    let own_now = daemons
+        .get("own")
+        .await?
+        .spec
+        .context("no spec")?
+        .template
+        .spec;
+    let own_now = serde_json::to_value(own_now.context("no template")?)?;
+    for field in ["tolerations", "affinity"] {
+        ensure!(own_now[field] == own[field], "{field}: {}", own_now[field]);
+    }
+    let plain = daemons
+        .get("plain")
+        .await?
+        .spec
+        .context("no spec")?
+        .template
+        .spec;
+    let plain = plain.context("no template")?;
+    ensure!(plain.node_selector.is_some_and(|it| it.len() == 1));
+    ensure!(plain.tolerations.is_none_or(|it| it.is_empty()));
+    let affinity = plain.affinity.and_then(|it| it.node_affinity);
+    ensure!(affinity.is_none_or(|it| {
+        it.required_during_scheduling_ignored_during_execution
+            .is_none()
+    }));
     Ok(())
 }
 

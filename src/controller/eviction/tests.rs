@@ -210,7 +210,7 @@ fn what_stays_and_what_goes_is_told() {
     let mut found = Found {
         has_nodes: true,
         refused: Some("shop-web/a: Cannot evict pod".to_owned()),
-        ..Found::of(&all)
+        ..Found::of(&all, &pods)
     };
     let told = found.told();
     assert_eq!((told.state, told.reason), ("False", reason::EVICTING));
@@ -218,12 +218,13 @@ fn what_stays_and_what_goes_is_told() {
         told.message,
         "3 pods run on nodes that the placement does not admit; evicted one at a time from each workload, \
          while its other pods are ready: shop-web/a on n1; the API server refuses to evict shop-web/a: Cannot \
-         evict pod; not evicted, delete them when it suits: shop-web/b on n1 (nothing would bring it back); \
-         shop-web/c on n1 (its DaemonSet chooses its nodes by its template)"
+         evict pod; not evicted: shop-web/b on n1 (nothing would bring it back, delete it when it suits); \
+         shop-web/c on n1 (a DaemonSet chooses its nodes by its template: restart it, or write the placement into \
+         it)"
     );
     found.has_nodes = false;
     assert_eq!(found.told().reason, reason::NO_NODE);
-    let told = Found::of(&all[1..2]).told();
+    let told = Found::of(&all[1..2], &pods).told();
     assert_eq!((told.state, told.reason), ("False", reason::NOT_EVICTED));
     assert!(
         told.message.starts_with("1 pod runs on a node"),
@@ -232,7 +233,7 @@ fn what_stays_and_what_goes_is_told() {
     );
     let mut leaving = pod("d", Some("Job"));
     leaving.is_leaving = true;
-    assert!(Found::of(&[&leaving]).staying.is_empty());
-    let told = Found::of(&[]).told();
+    assert!(Found::of(&[&leaving], &pods).staying.is_empty());
+    let told = Found::of(&[], &pods).told();
     assert_eq!((told.state, told.reason), ("True", reason::ALL_PLACED));
 }

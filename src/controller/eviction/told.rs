@@ -2,7 +2,7 @@
 
 use crate::api::condition::reason;
 use crate::controller::status::sentence;
-use crate::domain::{Pod, Stays};
+use crate::domain::{Pod, Stays, awaited};
 
 /// The condition `PodsPlaced`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(super) struct Found {
     pub moving: Vec<String>,
     /// Those that stay, in words, and why.
     pub staying: Vec<(String, Stays)>,
+    /// Pods that are not ready, or on their way out, and for which others of their workload wait, in words.
+    pub awaited: Vec<String>,
     /// How many were evicted just now.
     pub evicted: usize,
     /// What an eviction was refused with.
@@ -71,8 +73,13 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn of(elsewhere: &[&Pod]) -> Self {
-        let mut found = Self::default();
+    pub(super) fn of(elsewhere: &[&Pod], all: &[Pod]) -> Self {
+        let mut found = Self {
+            awaited: awaited(elsewhere, all)
+                .map(|pod| format!("{}/{}", pod.namespace, pod.name))
+                .collect(),
+            ..Self::default()
+        };
         for pod in elsewhere {
             let node = pod.node.as_deref().unwrap_or_default();
             let named = format!("{}/{} on {node}", pod.namespace, pod.name);
@@ -110,16 +117,17 @@ impl Found {
             why = now;
             let named = sentence(moving.iter().cloned());
             message = format!("{message}; {then}: {named}");
+            if !self.awaited.is_empty() {
+                let awaited = sentence(self.awaited.iter().cloned());
+                message = format!("{message}; not ready yet: {awaited}");
+            }
             if let Some(refused) = refused {
                 message = format!("{message}; the API server refuses to evict {refused}");
             }
         }
         if !staying.is_empty() {
             let named = staying.iter().map(|(pod, why)| format!("{pod} ({why})"));
-            message = format!(
-                "{message}; not evicted, delete them when it suits: {}",
-                sentence(named)
-            );
+            message = format!("{message}; not evicted: {}", sentence(named));
         }
         Told {
             state: "False",
@@ -131,12 +139,11 @@ impl Found {
     /// What becomes of those that may be evicted.
     fn course(&self) -> (&'static str, &'static str) {
         if !self.has_nodes {
-            let then =
-                "nobody is evicted, since no node has what the placement asks for at present";
+            let then = "nobody is evicted, since no node has what the placement asks for and takes pods at \
+                        present";
             (then, reason::NO_NODE)
         } else if self.is_blocked {
-            let then = "none could be evicted for 10 minutes, since another pod of the same workload is not \
-                        ready or the API server refuses; it is tried again";
+            let then = "none could be evicted for 10 minutes; it is tried again";
             (then, reason::EVICTION_BLOCKED)
         } else {
             let then = "evicted one at a time from each workload, while its other pods are ready";

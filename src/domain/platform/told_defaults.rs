@@ -56,7 +56,7 @@ fn placement(placement: &Placement) -> api::Placement {
         spread: placement
             .spread
             .map(|when_unsatisfiable| api::Spread { when_unsatisfiable }),
-        min_availability_zones: placement.min_availability_zones,
+        min_availability_zones: placement.min_availability_zones.map(i32::from),
         evict_misplaced: placement.evict_misplaced.then_some(true),
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn validate(
             .map(|(index, declared)| requirement(declared, &at_affinity.index(index), findings))
             .collect(),
         spread: declared.spread.map(|spread| spread.when_unsatisfiable),
-        min_availability_zones: declared.min_availability_zones,
+        // More than the schema takes are more than there can be.
+        min_availability_zones: declared
+            .min_availability_zones
+            .map(|zones| u8::try_from(zones.max(0)).unwrap_or(u8::MAX)),
         evict_misplaced: declared.evict_misplaced.unwrap_or_default(),
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::governed::condition;
 use e2e::install::apply_manifests;
 use e2e::{Governed, eventually, workspace};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
@@ -136,6 +136,26 @@ pub async fn pods_elsewhere_are_evicted_as_budgets_allow(pools: &Pools) -> Resul
 
     let log = governed.cluster.audit_log();
     let mark = log.mark()?;
+    // There are nodes for it, and they take nobody.
+    let closed = [("stack", "closed")];
+    governed
+        .cluster
+        .create_node("closed-1", &closed, &[])
+        .await?;
+    let cordon = Patch::Merge(json!({"spec": {"unschedulable": true}}));
+    let nodes = Api::<Node>::all(governed.client());
+    nodes
+        .patch("closed-1", &PatchParams::default(), &cordon)
+        .await?;
+    place(governed, evicting("closed", 2)).await?;
+    says(
+        governed,
+        "False",
+        "NoNode",
+        &["8 pods run on nodes", "takes pods at present"],
+    )
+    .await?;
+
     place(governed, evicting("tenant1", 2)).await?;
     let pods: Api<Pod> = Api::namespaced(governed.client(), ZONE);
     let fewest = moves(&pods, "web", 4, "tenant1-").await?;
@@ -147,7 +167,7 @@ pub async fn pods_elsewhere_are_evicted_as_budgets_allow(pools: &Pools) -> Resul
         &[
             "4 pods run on nodes",
             "The disruption budget held needs 2 healthy pods and has 2 currently",
-            "leaving/bare on tenant2-1 (nothing would bring it back)",
+            "leaving/bare on tenant2-1 (nothing would bring it back",
             "(its Job ends by itself)",
         ],
     )

@@ -137,6 +137,18 @@ fn ways_out() -> Vec<(&'static str, Value, &'static str)> {
             }),
             "tolerat",
         ),
+        // What every node has is no device.
+        (
+            "memory",
+            json!({
+                "containers": [{
+                    "name": "app", "image": "example.invalid/app:1",
+                    "resources": {"requests": {"memory": "1Mi"}},
+                }],
+                "tolerations": [{"key": "memory", "operator": "Exists"}],
+            }),
+            "tolerat",
+        ),
         (
             "selector",
             pod_spec(json!({"nodeSelector": {"stack": "tenant2"}})),
