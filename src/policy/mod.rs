@@ -32,4 +32,4 @@ pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};
 pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};
 pub use verdict::{Decider, Decision, Packet, Place, Verdict, Way};
-pub use world::{AddressSet, Endpoint, LabelMap, TierEnd, World, labels};
+pub use world::{AddressSet, Endpoint, LabelMap, ServiceEndpoint, TierEnd, World, labels};

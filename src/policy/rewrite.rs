@@ -128,11 +128,11 @@ impl Selector {
 
 /// A namespace selector, over the labels of endpoints.
 fn of_namespaces(selector: Selector) -> Selector {
-    let in_one = Selector::has(NAMESPACE);
-    let in_none = in_one.clone().negate();
+    let inside = Selector::has(NAMESPACE);
+    let nowhere = inside.clone().negate();
     selector
         .of_labels_with(OF_NAMESPACE)
-        .in_place_of_all(&in_one, Some(&in_none))
+        .in_place_of_all(&inside, Some(&nowhere))
 }
 
 impl Policy {

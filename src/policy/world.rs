@@ -153,6 +153,9 @@ impl AddressSet {
     }
 }
 
+/// Where a service sends what comes: address, protocol and port.
+pub type ServiceEndpoint = (IpAddr, TransportProtocol, u16);
+
 /// What happens at the end of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TierEnd {
@@ -174,7 +177,7 @@ pub struct World {
     /// All network sets.
     pub sets: Vec<AddressSet>,
     /// The ready endpoints of services, by namespace and name.
-    pub services: BTreeMap<(String, String), Vec<(IpAddr, TransportProtocol, u16)>>,
+    pub services: BTreeMap<(String, String), Vec<ServiceEndpoint>>,
 }
 
 /// Where tier default stands (Calico).

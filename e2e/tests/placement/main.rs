@@ -9,7 +9,10 @@ use e2e::scenarios;
 mod plugins;
 mod suite;
 
-use plugins::{a_daemon_set_never_leaves_the_pool, node_affinity_without_the_policy_is_told};
+use plugins::{
+    a_daemon_set_never_leaves_the_pool, node_affinity_without_the_policy_is_told,
+    the_plugins_and_the_policy_agree,
+};
 use suite::LONG;
 
 /// What puts placement into pods.
@@ -19,5 +22,6 @@ fn main() -> ExitCode {
     suite::run(scenarios![
         a_daemon_set_never_leaves_the_pool within LONG,
         node_affinity_without_the_policy_is_told within LONG,
+        the_plugins_and_the_policy_agree within 2 * LONG,
     ])
 }

@@ -78,3 +78,44 @@ pub async fn node_affinity_without_the_policy_is_told(pools: &Pools) -> Result<(
     shop.event("PlacementNotEnforced", &["the node affinity for pool"])
         .await
 }
+
+/// As on AKS from Kubernetes 1.36 on: neither adds what the other did, and neither refuses it.
+pub async fn the_plugins_and_the_policy_agree(_: &Pools) -> Result<()> {
+    let governed = Pools::bare().await?;
+    Pools::install_policy(&governed).await?;
+    let mut placement = tenant("tenant1");
+    placement["nodeAffinity"] = json!([
+        {"key": "topology.kubernetes.io/zone", "operator": "NotIn", "values": ["westeurope-3"]},
+    ]);
+    settle(&governed, "both", placed("both", &placement)).await?;
+    governed
+        .condition("both", "PlacementEnforced", "True", "AddedToPods")
+        .await?;
+    let pods: Api<Pod> = Api::namespaced(governed.client(), "both");
+    for (kind, replicas) in [
+        ("Pod", 1),
+        ("Deployment", 4),
+        ("StatefulSet", 2),
+        ("Job", 2),
+        ("DaemonSet", 2),
+    ] {
+        let name = kind.to_lowercase();
+        let manifest = workload(kind, &name, replicas, pod_spec(json!({})));
+        let count = usize::try_from(replicas)?;
+        let nodes = are_on(&governed, "both", manifest, count, "tenant1-").await?;
+        ensure!(
+            !nodes.contains(&"tenant1-3".to_owned()),
+            "{kind}: {nodes:?}"
+        );
+        let of_it = ListParams::default().labels(&format!("app={name}"));
+        for pod in pods.list(&of_it).await?.items {
+            let tolerations = pod.spec.and_then(|spec| spec.tolerations);
+            let tolerations = tolerations.unwrap_or_default();
+            let ours = tolerations
+                .iter()
+                .filter(|it| it.key.as_deref() == Some("stack"));
+            ensure!(ours.count() == 1, "{kind}: {tolerations:?}");
+        }
+    }
+    governed.stop().await
+}

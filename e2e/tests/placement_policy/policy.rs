@@ -207,7 +207,7 @@ pub async fn a_daemon_set_follows_its_placement(pools: &Pools) -> Result<()> {
         }
         for name in ["own", "plain"] {
             let what = format!("the pods of {name} to be on {count} nodes of {pool}");
-            eventually(Duration::from_secs(60), &what, async || {
+            eventually(Duration::from_mins(1), &what, async || {
                 let nodes = nodes_of(governed, "follows", name, count).await?;
                 ensure!(nodes.iter().all(|it| it.starts_with(pool)), "{nodes:?}");
                 Ok(Some(()))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use e2e::calico_selectors::Question;
@@ -110,7 +111,10 @@ pub fn seed() -> Result<[u8; 32]> {
 
 /// A seed as people write it.
 pub fn in_hexadecimal(seed: &[u8; 32]) -> String {
-    seed.iter().map(|byte| format!("{byte:02x}")).collect()
+    seed.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// So many selectors, each with so many sets of labels.

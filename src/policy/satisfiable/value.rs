@@ -22,7 +22,7 @@ pub(super) struct Said<'a> {
     /// The values that it may have; None: any.
     allowed: Option<BTreeSet<&'a str>>,
     /// What else is said, and whether it has to hold or must not.
-    said: Vec<(Base<'a>, bool)>,
+    comparisons: Vec<(Base<'a>, bool)>,
 }
 
 impl<'a> Said<'a> {
@@ -58,7 +58,7 @@ impl<'a> Said<'a> {
             _ => None,
         };
         if let Some(values) = values {
-            let (said, before) = (&self.said, self.allowed.take());
+            let (said, before) = (&self.comparisons, self.allowed.take());
             let mut left: BTreeSet<_> = match before {
                 Some(before) => before.intersection(&values).copied().collect(),
                 None => values,
@@ -72,7 +72,7 @@ impl<'a> Said<'a> {
             // A value is asked for, and none is left.
             return !allowed.is_empty();
         }
-        self.said.push(said);
+        self.comparisons.push(said);
         true
     }
 
@@ -80,7 +80,7 @@ impl<'a> Said<'a> {
     pub(super) fn value(&self) -> Result<Option<String>, TooComplex> {
         match &self.allowed {
             Some(allowed) => Ok(allowed.first().map(|value| (*value).to_owned())),
-            None => build(&self.said),
+            None => build(&self.comparisons),
         }
     }
 }

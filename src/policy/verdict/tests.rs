@@ -6,8 +6,14 @@ use super::*;
 use crate::policy::world::{AddressSet, LabelMap, labels};
 use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
 
+type Row = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 /// Pods of this world: `<namespace>/<name>`, their labels, and their service account.
-const PODS: [(&str, &[(&str, &str)], &str); 6] = [
+const PODS: [Row; 6] = [
     ("shop/web", &[("app", "web")], "default"),
     ("shop/db", &[("app", "db")], "db"),
     ("orders/web", &[("app", "web")], "default"),
@@ -39,7 +45,7 @@ fn of_namespace(name: &str) -> LabelMap {
 
 fn endpoints() -> Vec<Endpoint> {
     let pods = PODS.iter().enumerate();
-    let endpoint = |(number, (name, own, account)): (usize, &(&str, &[(&str, &str)], &str))| {
+    let endpoint = |(number, (name, own, account)): (usize, &Row)| {
         let (namespace, name) = name.split_once('/').unwrap();
         let of_account = pairs(&[("role", account)]);
         Endpoint {
@@ -442,8 +448,8 @@ fn tiers_come_one_after_the_other() {
         &["orders/web shop/db 1"],
     );
     // A tier that is not there bites after all others, and denies.
-    let lost = world(&[policy("lost", "orders", "Allow"), team]);
-    allowed(&lost, &["evil/spy shop/db 1"]);
+    let gone = world(&[policy("lost", "orders", "Allow"), team]);
+    allowed(&gone, &["evil/spy shop/db 1"]);
     denied(
         &world(&[policy("lost", "orders", "Allow")]),
         &["evil/spy shop/db 1"],
