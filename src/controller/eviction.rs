@@ -90,8 +90,15 @@ impl Evictions {
     }
 
     /// Takes in where the pods of a landing zone belong. Returns what is known of them; None: not yet.
-    /// `stood`, every pod was in its place before the operator started, and nothing was changed since.
-    pub fn want(&self, zone: &str, scope: Scope, stood: bool) -> Option<Told> {
+    /// `stood`, every pod was in its place before the operator started, and nothing was changed since; then nodes are
+    /// taken to be as they were.
+    pub fn want(
+        &self,
+        zone: &str,
+        scope: Scope,
+        stood: bool,
+        nodes: Option<&BTreeMap<String, Node>>,
+    ) -> Option<Told> {
         let now = Instant::now();
         let mut zones = self.zones();
         if let Some(entry) = zones.get(zone)
@@ -105,10 +112,11 @@ impl Evictions {
         } else {
             now
         };
+        let admitted = admitted(&scope.placement, nodes.into_iter().flatten());
         let entry = Entry {
             scope: Arc::new(scope),
             due,
-            admitted: BTreeSet::new(),
+            admitted,
             told: None,
             moved: now,
             fruitless: 0,
@@ -195,6 +203,15 @@ impl Entry {
     }
 }
 
+/// The names of the nodes that a placement admits.
+fn admitted<'a>(
+    placement: &Placement,
+    nodes: impl Iterator<Item = (&'a String, &'a Node)>,
+) -> BTreeSet<String> {
+    let admitted = nodes.filter(|(_, node)| placement.admits(node));
+    admitted.map(|(name, _)| name.clone()).collect()
+}
+
 /// Whether a pod that is evicted could go to a node.
 fn is_open(placement: &Placement, node: &Node) -> bool {
     placement.admits(node) && !node.is_closed
@@ -258,11 +275,8 @@ async fn look(context: &Context, zone: &str, scope: &Arc<Scope>) -> Looked {
         let admitted = BTreeSet::new();
         return Looked { found, admitted };
     };
-    let admitted = nodes
-        .iter()
-        .filter(|(_, node)| scope.placement.admits(node));
     Looked {
-        admitted: admitted.map(|(name, _)| name.clone()).collect(),
+        admitted: admitted(&scope.placement, nodes.iter()),
         found: evict_a_few(context, zone, scope, &nodes).await,
     }
 }

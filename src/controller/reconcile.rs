@@ -256,7 +256,9 @@ fn pods_placed(
     let is_as_before = base.and_then(|status| status.applied_digest.as_ref())
         == Some(&round.rendered.digest.to_string());
     let stood = is_as_before && status::were_pods_placed(base);
-    context.evictions.want(&observation.name, scope, stood)
+    let nodes = context.nodes.borrow().clone();
+    let name = &observation.name;
+    context.evictions.want(name, scope, stood, nodes.as_deref())
 }
 
 /// Tells what came of a round, and when to look again.

@@ -146,6 +146,8 @@ impl TransportProtocol {
     pub const SCTP: Self = Self(132);
     /// ICMP.
     pub const ICMP: Self = Self(1);
+    /// ICMP of IPv6.
+    pub const ICMP_V6: Self = Self(58);
 
     /// By the names that Calico knows, or by number; None: it is neither.
     #[must_use]

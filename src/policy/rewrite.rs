@@ -64,6 +64,9 @@ pub enum Why {
     /// It is no port.
     #[error("{0:?} is not a port, a range of ports or the name of one")]
     Port(String),
+    /// Ports without a protocol that has some.
+    #[error("must stand beside protocol TCP, UDP or SCTP")]
+    PortsWithoutProtocol,
     /// It is no protocol.
     #[error("{0:?} is not a protocol")]
     Protocol(String),
@@ -278,6 +281,7 @@ impl Policy {
             ..allow(protocol)
         });
         let egress = spec.egress.unwrap_or_default();
+        let has_egress = !egress.is_empty();
         let egress = egress.into_iter().filter_map(|rule| {
             let (peers, ports) = (rule.to.unwrap_or_default(), rule.ports.unwrap_or_default());
             kubernetes_rules(&peers, &ports, namespace, &at.key("egress")).ok()
@@ -286,7 +290,9 @@ impl Policy {
             destination: RuleEnd { ports, ..peer },
             ..allow(protocol)
         });
-        let comes_in = has("Ingress") || !has("Egress");
+        // What the API server fills in where nothing is said.
+        let comes_in = has("Ingress") || types.is_empty();
+        let goes_out = has("Egress") || (types.is_empty() && has_egress);
         Ok(Self {
             id: PolicyId {
                 kind: PolicyKind::Kubernetes,
@@ -297,7 +303,7 @@ impl Policy {
             order: Some(ORDER_OF_KUBERNETES),
             selector: Selector::and([is_kubernetes].into_iter().chain(pods).chain([own])),
             ingress: comes_in.then(|| ingress.collect()),
-            egress: has("Egress").then(|| egress.collect()),
+            egress: goes_out.then(|| egress.collect()),
         })
     }
 }
@@ -366,10 +372,23 @@ fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unre
         };
         text.as_ref().map(read).transpose()
     };
+    let own = protocol(&rule.protocol, "protocol")?;
+    let ends = [(&rule.source, "source"), (&rule.destination, "destination")];
+    for (end, name) in ends {
+        for (ports, field) in [(&end.ports, "ports"), (&end.not_ports, "notPorts")] {
+            let can = own.is_some_and(TransportProtocol::has_ports);
+            if !ports.is_empty() && !can {
+                return Err(unreadable(
+                    &at.key(name).key(field),
+                    Why::PortsWithoutProtocol,
+                ));
+            }
+        }
+    }
     Ok(PolicyRule {
         action: rule.action,
         ip_version: rule.ip_version,
-        protocol: protocol(&rule.protocol, "protocol")?,
+        protocol: own,
         not_protocol: protocol(&rule.not_protocol, "notProtocol")?,
         icmp: rule.icmp,
         not_icmp: rule.not_icmp,

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::Action;
 use super::model::{Policy, PolicyId, PolicyRule, TransportProtocol};
 use super::world::{Endpoint, TierEnd, World};
+use super::{Action, Icmp};
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub enum Place<'a> {
     Address(IpAddr),
 }
 
-/// What is sent to open a connection.
+/// What is sent to open a connection; with ICMP, an echo request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The protocol.
@@ -183,13 +183,19 @@ impl World {
         packet: Packet,
     ) -> bool {
         let version = if source.is_ipv4() { 4 } else { 6 };
-        // Only TCP, UDP and SCTP are asked about: no message of ICMP matches them.
-        let is_icmp = [1, 58].contains(&packet.protocol.0);
+        let is_message = |it: Icmp| {
+            let echo = match packet.protocol {
+                TransportProtocol::ICMP => 8,
+                TransportProtocol::ICMP_V6 => 128,
+                _ => return false,
+            };
+            it.type_.is_none_or(|it| it == echo) && it.code.is_none_or(|it| it == 0)
+        };
         rule.ip_version.is_none_or(|it| it == version)
             && rule.protocol.is_none_or(|it| it == packet.protocol)
             && rule.not_protocol.is_none_or(|it| it != packet.protocol)
-            && (rule.icmp.is_none() || is_icmp)
-            && (rule.not_icmp.is_none() || !is_icmp)
+            && rule.icmp.is_none_or(is_message)
+            && !rule.not_icmp.is_some_and(is_message)
             && self.matches(
                 &rule.source,
                 source,

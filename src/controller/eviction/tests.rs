@@ -56,7 +56,7 @@ fn pause(evictions: &Evictions, looked: Looked, now: Instant) -> Duration {
 
 fn wanted() -> Evictions {
     let evictions = Evictions::default();
-    assert!(evictions.want("shop", scope("one"), false).is_none());
+    assert!(evictions.want("shop", scope("one"), false, None).is_none());
     evictions
 }
 
@@ -93,7 +93,10 @@ fn being_blocked_is_told_after_a_while() {
     let now = Instant::now();
     let why = |found, at| {
         pause(&evictions, looked(found), at);
-        evictions.want("shop", scope("one"), false).unwrap().reason
+        evictions
+            .want("shop", scope("one"), false, None)
+            .unwrap()
+            .reason
     };
     assert_eq!(why(moving(1), now), reason::EVICTING);
     assert_eq!(why(moving(0), now + BLOCKED_AFTER / 2), reason::EVICTING);
@@ -122,12 +125,12 @@ fn what_is_declared_anew_is_looked_at_anew() {
         !evictions.settle(&zone, &old, looked(moving(1)), now),
         "nothing new"
     );
-    assert!(evictions.want("shop", scope("one"), false).is_some());
+    assert!(evictions.want("shop", scope("one"), false, None).is_some());
 
-    assert!(evictions.want("shop", scope("two"), false).is_none());
+    assert!(evictions.want("shop", scope("two"), false, None).is_none());
     assert!(!evictions.is_wanted(&zone, &old));
     assert!(!evictions.settle(&zone, &old, looked(Found::default()), now));
-    assert!(evictions.want("shop", scope("two"), false).is_none());
+    assert!(evictions.want("shop", scope("two"), false, None).is_none());
 
     evictions.keep("shop", Some(&placement("one")));
     assert!(evictions.next().is_none());
@@ -139,8 +142,9 @@ fn what_is_declared_anew_is_looked_at_anew() {
 fn what_stood_well_is_looked_at_some_time() {
     let evictions = Evictions::default();
     let now = Instant::now();
+    let before = nodes(&[("n1", "one")]);
     for number in 0..100 {
-        evictions.want(&format!("zone-{number}"), scope("one"), true);
+        evictions.want(&format!("zone-{number}"), scope("one"), true, Some(&before));
     }
     let due: BTreeSet<_> = evictions.zones().values().map(|it| it.due).collect();
     assert!(due.len() > 80, "{}", due.len());
@@ -148,6 +152,9 @@ fn what_stood_well_is_looked_at_some_time() {
         due.iter()
             .all(|due| *due < now + STANDS + Duration::from_mins(1))
     );
+    // Unless one of the nodes is another's now.
+    evictions.nodes_changed(&nodes(&[("n1", "two")]), now);
+    assert!(evictions.zones().values().all(|it| it.due == now));
 }
 
 #[test]

@@ -473,6 +473,16 @@ fn a_policy_without_types_has_those_of_where_it_is_written() {
 }
 
 #[test]
+fn a_policy_of_kubernetes_without_types_has_those_that_the_api_server_fills_in() {
+    let comes_in = world(&[kubernetes("shop", "a", &json!({"podSelector": {}}))]);
+    denied(&comes_in, &["orders/db shop/web 1"]);
+    allowed(&comes_in, &["shop/web orders/db 1"]);
+    let to = json!({"podSelector": {}, "egress": [{"to": [{"podSelector": {}}]}]});
+    let both = world(&[kubernetes("shop", "a", &to)]);
+    denied(&both, &["orders/db shop/web 1", "shop/web orders/db 1"]);
+}
+
+#[test]
 fn ports_are_numbers_ranges_names_and_services() {
     let rule = |destination: Value, protocol: Value| {
         let rule = json!({"action": "Allow", "protocol": protocol, "destination": destination});
@@ -516,6 +526,27 @@ fn ports_are_numbers_ranges_names_and_services() {
 }
 
 #[test]
+fn icmp_is_matched_by_message() {
+    let rule = |rule: Value| {
+        let spec = json!({"types": ["Egress"], "egress": [rule]});
+        world(&[calico("shop", "out", &spec)])
+    };
+    let pings = |world: &World| asked(world, "shop/web orders/db 0/icmp").is_allowed();
+    let echo = json!({"action": "Allow", "protocol": "ICMP", "icmp": {"type": 8}});
+    assert!(pings(&rule(echo.clone())));
+    denied(&rule(echo), &["shop/web orders/db 80"]);
+    assert!(!pings(&rule(
+        json!({"action": "Allow", "protocol": "ICMP", "icmp": {"type": 3}})
+    )));
+    assert!(!pings(&rule(
+        json!({"action": "Allow", "notICMP": {"type": 8, "code": 0}})
+    )));
+    assert!(pings(&rule(
+        json!({"action": "Allow", "notProtocol": "TCP"})
+    )));
+}
+
+#[test]
 fn what_felix_would_drop_is_told_with_its_place() {
     for (spec, expected) in [
         (
@@ -527,8 +558,12 @@ fn what_felix_would_drop_is_told_with_its_place() {
             "spec.ingress[0].source.nets[1]: \"here\" is not an address",
         ),
         (
-            json!({"types": ["Ingress"], "egress": [{"action": "Deny", "destination": {"ports": ["9:1"]}}]}),
+            json!({"types": ["Ingress"], "egress": [{"action": "Deny", "protocol": "TCP", "destination": {"ports": ["9:1"]}}]}),
             "spec.egress[0].destination.ports[0]: \"9:1\" is not a port",
+        ),
+        (
+            json!({"ingress": [{"action": "Deny", "destination": {"notPorts": [1]}}]}),
+            "spec.ingress[0].destination.notPorts: must stand beside protocol",
         ),
         (
             json!({"types": ["ingress"]}),
