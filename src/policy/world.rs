@@ -226,16 +226,17 @@ impl World {
         })
     }
 
-    /// Whether something that a selector selects has an address.
-    fn selects(&self, selector: &Selector, address: IpAddr) -> bool {
+    /// Whether something that a selector selects, and another one does not, has an address. Where both are there,
+    /// it has to be the same thing: Felix makes one set of them.
+    fn selects(&self, selector: &Selector, not: Option<&Selector>, address: IpAddr) -> bool {
         let endpoints = self.endpoints.iter();
         let mut endpoints = endpoints.filter(|it| it.addresses.contains(&address));
-        let mut sets = self
-            .sets
-            .iter()
-            .filter(|it| it.nets.iter().any(|net| net.contains(&address)));
-        endpoints.any(|it| selector.matches(&it.labels))
-            || sets.any(|it| selector.matches(&it.labels))
+        let of_set = |it: &&AddressSet| it.nets.iter().any(|net| net.contains(&address));
+        let mut sets = self.sets.iter().filter(of_set);
+        let is_meant = |labels: &LabelMap| {
+            selector.matches(labels) && !not.is_some_and(|not| not.matches(labels))
+        };
+        endpoints.any(|it| is_meant(&it.labels)) || sets.any(|it| is_meant(&it.labels))
     }
 
     /// Whether one end of a rule means an address and a port. `is_destination`, since of a service a source has the
@@ -258,18 +259,17 @@ impl World {
             endpoints
                 .any(|it| it.0 == address && (!is_destination || (it.1, it.2) == (protocol, port)))
         };
+        let by_labels = |selector: Option<&Selector>, not: Option<&Selector>| match (selector, not)
+        {
+            (Some(selector), not) => self.selects(selector, not, address),
+            (None, Some(not)) => !self.selects(not, None, address),
+            (None, None) => true,
+        };
         end.nets.as_ref().is_none_or(|nets| within(nets))
             && !within(&end.not_nets)
             && (end.ports.is_empty() || is_port(&end.ports))
             && !is_port(&end.not_ports)
-            && end
-                .selector
-                .as_ref()
-                .is_none_or(|it| self.selects(it, address))
-            && !end
-                .not_selector
-                .as_ref()
-                .is_some_and(|it| self.selects(it, address))
+            && by_labels(end.selector.as_ref(), end.not_selector.as_ref())
             && end.service.as_ref().is_none_or(of_service)
     }
 

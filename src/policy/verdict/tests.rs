@@ -353,6 +353,32 @@ fn network_sets_inherit_and_forge() {
     denied(&world(&[pods, forged]), &["203.0.113.9 shop/db 1"]);
 }
 
+/// What is selected and what is not are one set: two network sets with one address do not get in each other's way.
+#[test]
+fn a_not_selector_beside_a_selector_is_about_the_same_thing() {
+    let set = |name: &str, label: &str| {
+        json!({
+            "kind": "GlobalNetworkSet", "metadata": {"name": name, "labels": {"kind": label}},
+            "spec": {"nets": ["203.0.113.0/24"]},
+        })
+    };
+    let policy = |source: Value| {
+        let rule = json!({"action": "Allow", "source": source});
+        global(
+            "db",
+            &json!({"namespaceSelector": "team == 'shop'", "types": ["Ingress"], "ingress": [rule]}),
+        )
+    };
+    let sets = [set("a", "partner"), set("b", "banned")];
+    let judged = |source: Value| world(&[policy(source), sets[0].clone(), sets[1].clone()]);
+    let both = json!({"selector": "kind == 'partner'", "notSelector": "kind == 'banned'"});
+    allowed(&judged(both), &["203.0.113.9 shop/db 1"]);
+    denied(
+        &judged(json!({"notSelector": "kind == 'banned'"})),
+        &["203.0.113.9 shop/db 1"],
+    );
+}
+
 #[test]
 fn order_then_name_then_rule_decides() {
     let rule = |action: &str| json!({"action": action});
