@@ -115,10 +115,7 @@ pub fn landing_zone(
     Desired {
         global_network_policies,
         staged_global_network_policies: Vec::new(),
-        namespaces: declared
-            .iter()
-            .map(|namespace| namespace::namespace(zone, namespace))
-            .collect(),
+        namespaces: namespaces(zone),
         network_policies,
         resource_quotas: declared
             .iter()
@@ -135,6 +132,16 @@ pub fn landing_zone(
         cluster_roles: access::reader_role(zone).into_iter().collect(),
         cluster_role_bindings: access::reader_binding(zone).into_iter().collect(),
     }
+}
+
+/// The namespaces of a landing zone with their labels, by name.
+#[must_use]
+pub fn namespaces(zone: &LandingZone) -> Vec<Namespace> {
+    let declared = sorted(zone);
+    let namespaces = declared
+        .iter()
+        .map(|namespace| namespace::namespace(zone, namespace));
+    namespaces.collect()
 }
 
 /// Renders one landing zone that is on its way to its boundary: all of it but what denies packets, in
@@ -181,10 +188,8 @@ fn observed(
         };
         desired.global_network_policies = observe::policies(observed, flavour);
     }
+    desired.namespaces = namespaces(zone);
     for namespace in sorted(zone) {
-        desired
-            .namespaces
-            .push(namespace::namespace(zone, namespace));
         let bindings = role_binding::role_bindings(zone, namespace);
         desired.role_bindings.extend(bindings);
     }

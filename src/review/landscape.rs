@@ -1,0 +1,203 @@
+//! What is known where policies are judged: whose namespaces there are, and what is declared to cross their boundaries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Namespace;
+
+use crate::api::names::{APPLICATION_CODE, OWNER, ZONE};
+use crate::build;
+use crate::domain::{LandingZone, Openings, Platform, Resolved};
+use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
+
+/// The namespaces of one application, and what crosses their boundary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boundary {
+    /// The name of the landing zone; None where namespaces carry the code and nobody declares a landing zone.
+    pub landing_zone: Option<String>,
+    /// The application's code.
+    pub code: String,
+    /// Whom to ask.
+    pub contact: Option<String>,
+    /// Its namespaces.
+    pub namespaces: BTreeSet<String>,
+    /// What is open.
+    pub openings: Openings,
+    /// The names of crossings and shared services that are declared, with their direction and peer in words: all of
+    /// them, open or not.
+    pub declared: Vec<crate::api::CrossingStatus>,
+}
+
+impl Boundary {
+    /// What it is called: by its landing zone, or else by its code.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.landing_zone.as_deref().unwrap_or(&self.code)
+    }
+}
+
+/// A namespace that is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KnownNamespace {
+    /// Its labels.
+    pub labels: LabelMap,
+    /// Inside of which boundary it lies.
+    pub(super) boundary: Option<usize>,
+}
+
+impl KnownNamespace {
+    /// Its zone.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.labels.get(ZONE).map(String::as_str)
+    }
+}
+
+/// What is known besides the policy that is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Landscape {
+    /// All boundaries.
+    boundaries: Vec<Boundary>,
+    /// Namespaces by name.
+    namespaces: BTreeMap<String, KnownNamespace>,
+    /// Namespaces by each of their labels.
+    by_label: BTreeMap<(String, String), Vec<String>>,
+    /// Network sets, with the labels that they have in the end.
+    pub sets: Vec<AddressSet>,
+    /// Tiers, as far as they are known besides those that Calico and the operator bring; None: this cluster has none.
+    pub tiers: Option<Vec<Tier>>,
+    /// What holds for the whole cluster.
+    pub platform: Platform,
+}
+
+impl Landscape {
+    /// From landing zones, each with what crosses its boundary, and from namespaces as they are written or live. What
+    /// a landing zone declares of a namespace wins.
+    #[must_use]
+    pub fn new(
+        zones: &[(&LandingZone, &Resolved)],
+        namespaces: &[Namespace],
+        platform: Platform,
+    ) -> Self {
+        let mut landscape = Self {
+            platform,
+            ..Self::default()
+        };
+        let mut of_zones = BTreeMap::new();
+        for (zone, resolved) in zones {
+            let names = zone.namespaces.iter().map(|it| it.name.to_string());
+            landscape.boundaries.push(Boundary {
+                landing_zone: Some(zone.name.to_string()),
+                code: zone.code.to_string(),
+                contact: zone.contact.clone(),
+                namespaces: names.collect(),
+                openings: resolved.openings.clone(),
+                declared: resolved.crossings.clone(),
+            });
+            let index = landscape.boundaries.len() - 1;
+            of_zones.insert(zone.name.to_string(), index);
+            for declared in build::namespaces(zone) {
+                landscape.add(&declared, Some(index));
+            }
+        }
+        for written in namespaces {
+            let name = written.metadata.name.clone().unwrap_or_default();
+            if landscape.namespaces.contains_key(&name) {
+                continue;
+            }
+            let boundary = landscape.boundary_by_labels(written, &of_zones);
+            if let Some(boundary) = boundary {
+                landscape.boundaries[boundary].namespaces.insert(name);
+            }
+            landscape.add(written, boundary);
+        }
+        landscape
+    }
+
+    /// Network sets with the labels of their namespaces.
+    #[must_use]
+    pub fn with_sets<'a>(mut self, sets: impl IntoIterator<Item = &'a NetworkSet>) -> Self {
+        let nothing = LabelMap::new();
+        for set in sets {
+            let inside = set.metadata.namespace.as_deref();
+            let known = inside.and_then(|name| self.namespaces.get(name));
+            let labels = known.map_or(&nothing, |it| &it.labels);
+            self.sets.push(AddressSet::of(set, labels));
+        }
+        self
+    }
+
+    /// The boundary around a namespace, and the namespace; None where nobody knows whose it is.
+    #[must_use]
+    pub fn of_namespace(&self, name: &str) -> Option<(&Boundary, &KnownNamespace)> {
+        let known = self.namespaces.get(name)?;
+        Some((&self.boundaries[known.boundary?], known))
+    }
+
+    /// A namespace that is known.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&KnownNamespace> {
+        self.namespaces.get(name)
+    }
+
+    /// All boundaries.
+    #[must_use]
+    pub fn boundaries(&self) -> &[Boundary] {
+        &self.boundaries
+    }
+
+    /// Namespaces that are known, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &KnownNamespace)> {
+        self.namespaces.iter().map(|(name, it)| (name.as_str(), it))
+    }
+
+    /// Namespaces with a label.
+    pub(super) fn labelled(&self, key: &str, value: &str) -> impl Iterator<Item = &str> {
+        let found = self.by_label.get(&(key.to_owned(), value.to_owned()));
+        found.into_iter().flatten().map(String::as_str)
+    }
+
+    fn add(&mut self, namespace: &Namespace, boundary: Option<usize>) {
+        let name = namespace.metadata.name.clone().unwrap_or_default();
+        let mut labels = namespace.metadata.labels.clone().unwrap_or_default();
+        // The API server gives it to every namespace.
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
+        for (key, value) in &labels {
+            let of_label = self.by_label.entry((key.clone(), value.clone()));
+            of_label.or_default().push(name.clone());
+        }
+        self.namespaces
+            .insert(name, KnownNamespace { labels, boundary });
+    }
+
+    /// A namespace that no declaration names belongs where the operator's label says, else, where nobody declares its
+    /// code, to those with the same code. With a declared code it is somebody else's that merely carries it.
+    fn boundary_by_labels(
+        &mut self,
+        namespace: &Namespace,
+        of_zones: &BTreeMap<String, usize>,
+    ) -> Option<usize> {
+        let labels = namespace.metadata.labels.as_ref()?;
+        if let Some(owner) = labels.get(OWNER)
+            && let Some(boundary) = of_zones.get(owner)
+        {
+            return Some(*boundary);
+        }
+        let code = labels.get(APPLICATION_CODE)?;
+        let known = self.boundaries.iter().position(|it| it.code == *code);
+        match known {
+            Some(known) if self.boundaries[known].landing_zone.is_none() => Some(known),
+            Some(_) => None,
+            None => {
+                self.boundaries.push(Boundary {
+                    landing_zone: labels.get(OWNER).cloned(),
+                    code: code.clone(),
+                    contact: None,
+                    namespaces: BTreeSet::new(),
+                    openings: Openings::default(),
+                    declared: Vec::new(),
+                });
+                Some(self.boundaries.len() - 1)
+            }
+        }
+    }
+}

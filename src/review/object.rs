@@ -1,0 +1,222 @@
+//! Policies, and what policies depend on, as somebody wrote them: any of the kinds, in any of the groups.
+
+use k8s_openapi::api::networking::v1 as networking;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::names::MANAGER;
+use crate::domain::{FieldPath, Segment};
+use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
+
+/// Something that is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// What it says.
+    pub body: Body,
+    /// Where it was written to: where nothing says which directions it has, they differ.
+    pub written: Written,
+    /// Whether it is staged: recorded, and not in force.
+    pub staged: bool,
+    /// Fields that its kind does not have.
+    pub unknown: Vec<FieldPath>,
+    /// What its author wrote about findings: the annotation `landingzones.dev/waive`.
+    pub waivers: Option<String>,
+    /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so.
+    pub is_operators: bool,
+}
+
+/// What an [`Object`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A policy of Kubernetes.
+    Kubernetes(Box<networking::NetworkPolicy>),
+    /// A policy of a namespace, in Calico's words.
+    Calico(Box<NetworkPolicy>),
+    /// A policy of the whole cluster.
+    Global(Box<GlobalNetworkPolicy>),
+    /// Addresses with labels; in no namespace: a global one.
+    NetworkSet(Box<NetworkSet>),
+    /// A tier.
+    Tier(Box<Tier>),
+}
+
+/// Why an object cannot be read.
+#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
+#[error("{path}: {why}")]
+pub struct Unread {
+    /// Where.
+    pub path: FieldPath,
+    /// What is wrong, in words.
+    pub why: String,
+}
+
+impl Object {
+    /// Whether objects of this kind are judged.
+    #[must_use]
+    pub fn is_judged(api_version: &str, kind: &str) -> bool {
+        shape(api_version, kind).is_some()
+    }
+
+    /// Reads an object; None where it is of a kind that is not judged.
+    ///
+    /// # Errors
+    /// The first field that is of another form than its kind has.
+    #[must_use]
+    pub fn read(object: &Value) -> Option<Result<Self, Unread>> {
+        let text = |key: &str| object.get(key).and_then(Value::as_str);
+        let (shape, written, staged) = shape(text("apiVersion")?, text("kind")?)?;
+        Some(Self::of(object, shape, written, staged))
+    }
+
+    fn of(object: &Value, shape: Shape, written: Written, staged: bool) -> Result<Self, Unread> {
+        let (body, known) = match shape {
+            Shape::Kubernetes => read(object).map(|(it, known)| (Body::Kubernetes(it), known)),
+            Shape::Calico => read(object).map(|(it, known)| (Body::Calico(it), known)),
+            Shape::Global => read(object).map(|(it, known)| (Body::Global(it), known)),
+            Shape::NetworkSet => read(object).map(|(it, known)| (Body::NetworkSet(it), known)),
+            Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
+        }?;
+        let mut unknown = Vec::new();
+        let spec = FieldPath::default().key("spec");
+        if let (Some(spec_written), known) = (object.get("spec"), known.get("spec")) {
+            lost(
+                spec_written,
+                known.unwrap_or(&Value::Null),
+                &spec,
+                &mut unknown,
+            );
+        }
+        let metadata = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        Ok(Self {
+            body,
+            written,
+            staged,
+            unknown,
+            waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
+            is_operators: metadata("/metadata/namespace").is_none()
+                && metadata("/metadata/labels/app.kubernetes.io~1managed-by") == Some(MANAGER),
+        })
+    }
+
+    /// Its namespace; None: it lies in none.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.metadata().namespace.as_deref()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn metadata(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+        match &self.body {
+            Body::Kubernetes(it) => &it.metadata,
+            Body::Calico(it) => &it.metadata,
+            Body::Global(it) => &it.metadata,
+            Body::NetworkSet(it) => &it.metadata,
+            Body::Tier(it) => &it.metadata,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Kubernetes,
+    Calico,
+    Global,
+    NetworkSet,
+    Tier,
+}
+
+fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
+    let (group, _) = api_version.split_once('/')?;
+    if group == "networking.k8s.io" {
+        return (kind == "NetworkPolicy").then_some((Shape::Kubernetes, Written::Api, false));
+    }
+    let written = match group {
+        "projectcalico.org" => Written::Api,
+        "crd.projectcalico.org" => Written::Storage,
+        _ => return None,
+    };
+    let (shape, staged) = match kind {
+        "NetworkPolicy" => (Shape::Calico, false),
+        "GlobalNetworkPolicy" => (Shape::Global, false),
+        "StagedNetworkPolicy" => (Shape::Calico, true),
+        "StagedGlobalNetworkPolicy" => (Shape::Global, true),
+        "StagedKubernetesNetworkPolicy" => (Shape::Kubernetes, true),
+        "NetworkSet" | "GlobalNetworkSet" => (Shape::NetworkSet, false),
+        "Tier" => (Shape::Tier, false),
+        _ => return None,
+    };
+    Some((shape, written, staged))
+}
+
+/// An object, and what of it was understood.
+fn read<K: DeserializeOwned + Serialize>(object: &Value) -> Result<(Box<K>, Value), Unread> {
+    // Without the API's own fields: k8s-openapi refuses a kind that is not its own, as staged ones are.
+    let mut plain = object.clone();
+    if let Some(fields) = plain.as_object_mut() {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+        fields.remove("status");
+        if let Some(spec) = fields.get_mut("spec").filter(|it| it.is_null()) {
+            *spec = Value::Object(serde_json::Map::default());
+        }
+    }
+    let read: Result<K, _> = serde_path_to_error::deserialize(plain);
+    match read {
+        Ok(read) => {
+            let known = serde_json::to_value(&read).unwrap_or_default();
+            Ok((Box::new(read), known))
+        }
+        Err(error) => Err(Unread {
+            path: path(error.path()),
+            why: error.inner().to_string(),
+        }),
+    }
+}
+
+/// Fields that are written, say something, and were not understood.
+fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldPath>) {
+    match written {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match known.get(key) {
+                    Some(known) => lost(value, known, &at.key(key), unknown),
+                    None if says_something(value) && known.is_object() => unknown.push(at.key(key)),
+                    None => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                if let Some(known) = known.get(index) {
+                    lost(item, known, &at.index(index), unknown);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => fields.values().any(says_something),
+        _ => true,
+    }
+}
+
+fn path(path: &serde_path_to_error::Path) -> FieldPath {
+    use serde_path_to_error::Segment as Step;
+    let steps = path.iter().filter_map(|step| match step {
+        Step::Seq { index } => Some(Segment::Index(*index)),
+        Step::Map { key } => Some(Segment::Key(key.clone())),
+        Step::Enum { .. } | Step::Unknown => None,
+    });
+    FieldPath(steps.collect())
+}
