@@ -27,7 +27,10 @@ pub use resource::{
     NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule, ServiceAccountMatch, ServiceMatch, Tier,
     TierSpec,
 };
-pub use rewrite::{Unreadable, Why, Written};
+pub use rewrite::{
+    NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT, Unreadable,
+    Why, Written,
+};
 pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};
 pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};

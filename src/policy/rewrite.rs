@@ -95,21 +95,7 @@ fn selector(text: Option<&str>, path: &FieldPath) -> Result<Option<Selector>, Un
 impl Selector {
     /// The same selector over labels that have something before them.
     fn of_labels_with(self, prefix: &str) -> Self {
-        match self {
-            Self::Has(label) => Self::Has(format!("{prefix}{label}")),
-            Self::Compare(label, comparison) => {
-                Self::Compare(format!("{prefix}{label}"), comparison)
-            }
-            Self::Not(inner) => Self::Not(Box::new(inner.of_labels_with(prefix))),
-            Self::And(operands) => Self::And(Self::all_with(operands, prefix)),
-            Self::Or(operands) => Self::Or(Self::all_with(operands, prefix)),
-            other @ (Self::All | Self::Global) => other,
-        }
-    }
-
-    fn all_with(operands: Vec<Self>, prefix: &str) -> Vec<Self> {
-        let operands = operands.into_iter();
-        operands.map(|it| it.of_labels_with(prefix)).collect()
+        self.relabelled(&|label| format!("{prefix}{label}"))
     }
 
     /// The same selector with something else in place of `all()`, and of `global()` where that is given.
@@ -395,6 +381,42 @@ fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unre
         source: end(&rule.source, namespace, &at.key("source"))?,
         destination: end(&rule.destination, namespace, &at.key("destination"))?,
     })
+}
+
+impl RuleEnd {
+    /// One end of a rule of Calico's, in a policy of a namespace; empty for one of the whole cluster.
+    ///
+    /// # Errors
+    /// What Felix takes the policy for missing because of.
+    pub fn of_calico(
+        end: &EntityRule,
+        namespace: &str,
+        at: &FieldPath,
+    ) -> Result<Self, Unreadable> {
+        self::end(end, namespace, at)
+    }
+
+    /// A peer in a policy of Kubernetes.
+    ///
+    /// # Errors
+    /// What Calico leaves the rule out because of.
+    pub fn of_kubernetes(
+        peer: &networking::NetworkPolicyPeer,
+        namespace: &str,
+        at: &FieldPath,
+    ) -> Result<Self, Unreadable> {
+        kubernetes_peer(peer, namespace, at)
+    }
+}
+
+impl Selector {
+    /// The labels that a selector of Kubernetes selects.
+    ///
+    /// # Errors
+    /// Where it has an operator that does not exist.
+    pub fn of_kubernetes(selector: &LabelSelector, at: &FieldPath) -> Result<Self, Unreadable> {
+        Ok(Self::and(kubernetes_selector(selector, at)?))
+    }
 }
 
 fn end(end: &EntityRule, namespace: &str, at: &FieldPath) -> Result<RuleEnd, Unreadable> {

@@ -22,6 +22,7 @@ mod evaluate;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

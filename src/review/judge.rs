@@ -1,9 +1,277 @@
 //! A policy, judged end by end.
+//!
+//! Whoever carries the code of an application, the ownership label of its landing zone, or lies in one of its
+//! namespaces counts as inside: whether somebody may carry them is decided elsewhere (rules on admission, and the
+//! boundary, which goes by the ownership label alone). Whatever else a rule lets through is outside, whatever its other
+//! labels are.
 
-use super::{Finding, Landscape, Object};
+mod classify;
+mod effect;
+mod leak;
+mod set;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-/// Everything that is found in an object, in the order of its fields.
+use crate::api::names::APPLICATION_CODE;
+use crate::domain::FieldPath;
+use crate::policy::{
+    DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, Selector, Unreadable,
+};
+
+use super::known::{self, canonical};
+use super::landscape::{Boundary, KnownNamespace, Landscape};
+use super::object::{Body, Object};
+use super::{Finding, Rule};
+use walk::Direction;
+
+/// Orders below are the platform's (`docs/network.md`).
+const FIRST_ORDER_OF_TEAMS: f64 = 100.0;
+/// More rules of one direction are not looked at one by one. Calico takes 1,024 from 3.33 on.
+const MOST_RULES: usize = 1024;
+/// After so many that are too complex, the rest is taken for such, too.
+const MOST_COMPLEX: usize = 3;
+
+/// Everything that is found in an object, in the order in which it is looked at: what it is as a whole, then rule by
+/// rule. What the operator wrote itself is not judged.
 #[must_use]
-pub fn judge(_object: &Object, _landscape: &Landscape) -> Vec<Finding> {
-    Vec::new()
+pub fn judge(object: &Object, landscape: &Landscape) -> Vec<Finding> {
+    let mut judge = Judge {
+        object,
+        landscape,
+        findings: Vec::new(),
+        complex: 0,
+    };
+    if object.is_operators {
+        return Vec::new();
+    }
+    for path in &object.unknown {
+        judge.find(
+            Rule::UnknownField,
+            path.clone(),
+            format!("{path} is no field of this kind, and whoever reads it leaves it out"),
+            "correct its name, or remove it",
+        );
+    }
+    match &object.body {
+        Body::Kubernetes(policy) => judge.kubernetes(policy),
+        Body::Calico(policy) => judge.calico(policy),
+        Body::Global(policy) => judge.global(policy),
+        Body::NetworkSet(set) => judge.set(set),
+        Body::Tier(_) => {}
+    }
+    judge.findings
+}
+
+/// Whose pods a policy selects.
+struct Selected<'a> {
+    /// The boundary around them.
+    boundary: &'a Boundary,
+    /// Their namespace, where it is one.
+    namespace: Option<&'a KnownNamespace>,
+    /// What they are called in a sentence.
+    words: String,
+    /// Which pods, by canonical labels.
+    selector: Selector,
+}
+
+struct Judge<'a> {
+    object: &'a Object,
+    landscape: &'a Landscape,
+    findings: Vec<Finding>,
+    /// How many times it was too complex.
+    complex: usize,
+}
+
+impl<'a> Judge<'a> {
+    /// Notes something that is not about who gets through.
+    fn find(
+        &mut self,
+        rule: Rule,
+        path: FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) {
+        self.findings.push(Finding {
+            rule,
+            path,
+            message: message.into(),
+            witness: None,
+            declared: None,
+            suggestion: suggestion.into(),
+            waived: None,
+        });
+    }
+
+    fn invalid(&mut self, unreadable: &Unreadable) {
+        let what = match self.object.body {
+            Body::Kubernetes(_) => "the API server refuses it, or Calico leaves the rule out",
+            _ => "Felix takes the whole policy for missing, and says so in its log only",
+        };
+        let message = format!("{unreadable}; {what}");
+        self.find(
+            Rule::Invalid,
+            unreadable.path.clone(),
+            message,
+            "correct it",
+        );
+    }
+
+    fn kubernetes(&mut self, policy: &k8s_openapi::api::networking::v1::NetworkPolicy) {
+        match Policy::of_kubernetes(policy) {
+            Err(unreadable) => self.invalid(&unreadable),
+            Ok(read) => {
+                let spec = policy.spec.clone().unwrap_or_default();
+                let types = spec.policy_types.unwrap_or_default();
+                let ingress = spec.ingress.unwrap_or_default();
+                let egress = spec.egress.unwrap_or_default();
+                let counts = [ingress.len(), egress.len()];
+                self.rules_without_type(&types, counts, [false, !egress.is_empty()]);
+                let selected = self.of_namespace(&read);
+                let selected: Vec<_> = selected.into_iter().collect();
+                if self.selects_nothing(&read, "podSelector") {
+                    return;
+                }
+                let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+                if let Some(rules) = read.ingress.as_ref().map(|_| &ingress) {
+                    let rules = walk::of_kubernetes_ingress(rules, namespace);
+                    self.direction(&Direction::ingress(rules), &selected);
+                }
+                if let Some(rules) = read.egress.as_ref().map(|_| &egress) {
+                    let rules = walk::of_kubernetes_egress(rules, namespace);
+                    self.direction(&Direction::egress(rules), &selected);
+                }
+            }
+        }
+    }
+
+    fn calico(&mut self, policy: &'a NetworkPolicy) {
+        let spec = &policy.spec;
+        let root = FieldPath::default();
+        let name = policy.metadata.name.as_deref().unwrap_or_default();
+        if let Some(order) = spec.order.filter(|it| *it < FIRST_ORDER_OF_TEAMS) {
+            self.find(
+                Rule::OrderBeforePlatform,
+                root.key("spec").key("order"),
+                format!("order {order} comes before the boundary, which is below 100 where there are no tiers"),
+                "leave order out, or give it 100 or more",
+            );
+        }
+        let tier = spec.tier.as_deref().filter(|it| !it.is_empty());
+        let of_name = name.split_once('.').map(|(tier, _)| tier);
+        if let Some(other) = tier.filter(|it| *it != DEFAULT_TIER) {
+            self.other_tier(root.key("spec").key("tier"), other);
+        } else if let Some(other) = of_name.filter(|it| *it != DEFAULT_TIER) {
+            self.other_tier(root.key("metadata").key("name"), other);
+        }
+        let read = match Policy::of_calico(policy, self.object.written) {
+            Ok(read) => read,
+            Err(unreadable) => return self.invalid(&unreadable),
+        };
+        self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
+        self.breaks_felix(&spec.ingress, &spec.egress);
+        let selected: Vec<_> = self.of_namespace(&read).into_iter().collect();
+        if self.selects_nothing(&read, "selector") {
+            return;
+        }
+        let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+        self.both(&read, (&spec.ingress, &spec.egress), namespace, &selected);
+    }
+
+    fn global(&mut self, policy: &'a GlobalNetworkPolicy) {
+        let spec = &policy.spec;
+        let read = match Policy::of_global(policy, self.object.written) {
+            Ok(Some(read)) => read,
+            Ok(None) => return,
+            Err(unreadable) => return self.invalid(&unreadable),
+        };
+        self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
+        self.breaks_felix(&spec.ingress, &spec.egress);
+        if self.selects_nothing(&read, "selector") {
+            return;
+        }
+        let selected = self.of_cluster(&read);
+        self.both(&read, (&spec.ingress, &spec.egress), "", &selected);
+    }
+
+    fn both(
+        &mut self,
+        read: &Policy,
+        (ingress, egress): (&'a [crate::policy::Rule], &'a [crate::policy::Rule]),
+        namespace: &str,
+        selected: &[Selected<'a>],
+    ) {
+        if let Some(rules) = &read.ingress {
+            let rules = walk::of_calico(ingress, rules, namespace, "ingress");
+            self.direction(&Direction::ingress(rules), selected);
+        }
+        if let Some(rules) = &read.egress {
+            let rules = walk::of_calico(egress, rules, namespace, "egress");
+            self.direction(&Direction::egress(rules), selected);
+        }
+    }
+
+    /// The boundary that a policy of a namespace lies in; where nobody knows it, that is found.
+    fn of_namespace(&mut self, read: &Policy) -> Option<Selected<'a>> {
+        let name = read.id.namespace.as_deref().unwrap_or_default();
+        let landscape = self.landscape;
+        let Some((boundary, namespace)) = landscape.of_namespace(name) else {
+            self.find(
+                Rule::NamespaceUnknown,
+                FieldPath::default().key("metadata").key("namespace"),
+                format!(
+                    "namespace {name} belongs to no landing zone that is known and has no label \
+                     {APPLICATION_CODE}, so nobody can say what its boundary is"
+                ),
+                "give the landing zone or the namespace as well, or correct the name",
+            );
+            return None;
+        };
+        Some(Selected {
+            boundary,
+            namespace: Some(namespace),
+            words: format!("pods of {name}"),
+            selector: known::in_namespace(&canonical(read.selector.clone()), name, namespace),
+        })
+    }
+
+    /// The boundaries whose pods a policy of the whole cluster selects.
+    fn of_cluster(&self, read: &Policy) -> Vec<Selected<'a>> {
+        let selector = canonical(read.selector.clone());
+        let boundaries = self.landscape.boundaries().iter();
+        let selected = boundaries.filter_map(|boundary| {
+            let inside = boundary.namespaces.iter().filter_map(|name| {
+                let namespace = self.landscape.namespace(name)?;
+                let left = known::in_namespace(&selector, name, namespace);
+                // What is too complex counts as selected.
+                let is_selected = !matches!(crate::policy::example(&[left]), Ok(None));
+                is_selected.then_some(namespace)
+            });
+            let inside: Vec<_> = inside.collect();
+            (!inside.is_empty()).then(|| Selected {
+                boundary,
+                namespace: Some(inside[0]).filter(|_| inside.len() == 1),
+                words: format!("pods of {boundary}"),
+                selector: selector.clone(),
+            })
+        });
+        selected.collect()
+    }
+
+    fn other_tier(&mut self, path: FieldPath, tier: &str) {
+        let known = self.landscape.tiers.iter().flatten();
+        let exists = known.filter(|it| it.metadata.name.as_deref() == Some(tier));
+        let why = match exists.count() {
+            0 => {
+                "no such tier is known: a policy in it counts after all others, and ends in a deny"
+            }
+            _ => "whoever writes there decides before or after the boundary",
+        };
+        self.find(
+            Rule::OtherTier,
+            path,
+            format!("it is in tier {tier}, and teams have tier {DEFAULT_TIER}; {why}"),
+            "leave tier out, and use no dot in the name but that of the prefix default.",
+        );
+    }
 }

@@ -1,8 +1,10 @@
 //! What is known where policies are judged: whose namespaces there are, and what is declared to cross their boundaries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::names::{APPLICATION_CODE, OWNER, ZONE};
 use crate::build;
@@ -32,6 +34,15 @@ impl Boundary {
     #[must_use]
     pub fn name(&self) -> &str {
         self.landing_zone.as_deref().unwrap_or(&self.code)
+    }
+}
+
+impl fmt::Display for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.landing_zone {
+            Some(name) => write!(f, "landing zone {name}"),
+            None => write!(f, "application {}", self.code),
+        }
     }
 }
 
@@ -121,7 +132,10 @@ impl Landscape {
             let inside = set.metadata.namespace.as_deref();
             let known = inside.and_then(|name| self.namespaces.get(name));
             let labels = known.map_or(&nothing, |it| &it.labels);
-            self.sets.push(AddressSet::of(set, labels));
+            let mut set = set.clone();
+            let stored = labels_in_storage(&set.metadata);
+            set.metadata.labels.get_or_insert_default().extend(stored);
+            self.sets.push(AddressSet::of(&set, labels));
         }
         self
     }
@@ -200,4 +214,12 @@ impl Landscape {
             }
         }
     }
+}
+
+/// The labels of an object in Calico's storage, where Calico's API server has put them away.
+pub(super) fn labels_in_storage(metadata: &ObjectMeta) -> LabelMap {
+    let annotations = metadata.annotations.as_ref();
+    let stored = annotations.and_then(|it| it.get("projectcalico.org/metadata"));
+    let stored = stored.and_then(|text| serde_json::from_str::<ObjectMeta>(text).ok());
+    stored.and_then(|it| it.labels).unwrap_or_default()
 }

@@ -6,10 +6,15 @@
 //! | `object` | policies of all kinds, as they are written |
 //! | `landscape` | whose namespaces there are, and what is declared |
 //! | `judge` | a policy, end by end |
-//! | `waiver` | what an author says about findings |
+//! | `known` | what is known of every pod, and who gets through, in words |
+//! | `address` | whose addresses ranges hold |
+//! | `covered` | what is declared to be open |
 
+mod address;
+mod covered;
 mod finding;
 mod judge;
+mod known;
 mod landscape;
 mod object;
 mod rule;

@@ -1,0 +1,111 @@
+//! Ranges of addresses: what is left of them, and whose addresses they hold.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::domain::{Platform, metadata_addresses, overlap, reaches_most};
+
+/// What is left of ranges without others.
+pub(super) fn without(nets: &[IpNet], others: &[IpNet]) -> Vec<IpNet> {
+    let mut left = nets.to_vec();
+    for other in others {
+        left = left.into_iter().flat_map(|net| rest(net, *other)).collect();
+    }
+    left
+}
+
+fn rest(net: IpNet, other: IpNet) -> Vec<IpNet> {
+    if other.contains(&net) {
+        return Vec::new();
+    }
+    if !net.contains(&other) {
+        return vec![net];
+    }
+    // The half that does not hold it stays, and the other one is looked at again: at most 128 times.
+    let halves: Vec<IpNet> = match net {
+        IpNet::V4(net) => net
+            .subnets(net.prefix_len() + 1)
+            .map(v4)
+            .unwrap_or_default(),
+        IpNet::V6(net) => net
+            .subnets(net.prefix_len() + 1)
+            .map(v6)
+            .unwrap_or_default(),
+    };
+    halves
+        .into_iter()
+        .flat_map(|half| rest(half, other))
+        .collect()
+}
+
+fn v4(nets: impl Iterator<Item = Ipv4Net>) -> Vec<IpNet> {
+    nets.map(IpNet::V4).collect()
+}
+
+fn v6(nets: impl Iterator<Item = Ipv6Net>) -> Vec<IpNet> {
+    nets.map(IpNet::V6).collect()
+}
+
+/// What is in both.
+pub(super) fn within(nets: &[IpNet], others: &[IpNet]) -> Vec<IpNet> {
+    let pairs = nets
+        .iter()
+        .flat_map(|net| others.iter().map(move |other| (net, other)));
+    let shared = pairs.filter_map(|(net, other)| {
+        if net.contains(other) {
+            Some(*other)
+        } else {
+            other.contains(net).then_some(*net)
+        }
+    });
+    shared.collect()
+}
+
+/// Whose addresses ranges can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Holds {
+    /// Most addresses there are.
+    Everything,
+    /// Azure's metadata service.
+    Metadata,
+    /// Nodes.
+    Nodes,
+    /// Pods.
+    Pods,
+    /// None of these.
+    Outside,
+}
+
+/// Whose addresses ranges hold: the worst of it, and all of it in words.
+pub(super) fn holds(nets: &[IpNet], platform: &Platform) -> (Holds, String) {
+    let any = |others: &[IpNet]| {
+        nets.iter()
+            .any(|net| others.iter().any(|other| overlap(*net, *other)))
+    };
+    let mut worst = Holds::Outside;
+    let mut words = Vec::new();
+    for (holds, others, what) in [
+        (Holds::Pods, platform.pod_cidrs.clone(), "pods"),
+        (Holds::Nodes, platform.node_cidrs.clone(), "nodes"),
+        (
+            Holds::Metadata,
+            metadata_addresses(),
+            "Azure's metadata service",
+        ),
+    ] {
+        if any(&others) {
+            worst = holds;
+            words.push(what);
+        }
+    }
+    if nets.iter().any(|net| reaches_most(*net)) {
+        worst = Holds::Everything;
+        words.push("most of the internet");
+    }
+    words.reverse();
+    let words = match words.as_slice() {
+        [] => "addresses outside the cluster".to_owned(),
+        [one] => format!("addresses of {one}"),
+        [most @ .., last] => format!("addresses of {} and of {last}", most.join(", of ")),
+    };
+    (worst, words)
+}

@@ -1,0 +1,327 @@
+//! What has no effect, or another one than it seems.
+
+use super::walk::{Direction, WalkedRule};
+use super::{Judge, MOST_RULES, Selected};
+use crate::api::names::ZONE;
+use crate::domain::FieldPath;
+use crate::policy::{Action, Policy, PolicyRule, RuleEnd, Selector, Way, Written, example};
+use crate::review::address::without;
+use crate::review::covered::{Cover, covers};
+use crate::review::known::{canonical, in_namespace, is_inside, is_pod};
+use crate::review::{Body, Rule};
+
+/// With more rules that decide, later ones are not compared with all of them.
+const MOST_COMPARED: usize = 64;
+
+impl<'a> Judge<'a> {
+    /// All rules of one direction.
+    pub(super) fn direction(&mut self, direction: &Direction, selected: &[Selected<'a>]) {
+        let mut deciding: Vec<(&WalkedRule, &PolicyRule)> = Vec::new();
+        let mut earlier: Vec<Selector> = Vec::new();
+        for (index, walked) in direction.rules.iter().enumerate() {
+            let walked = match walked {
+                Ok(walked) => walked,
+                Err(unreadable) => {
+                    self.invalid(unreadable);
+                    continue;
+                }
+            };
+            if index >= MOST_RULES {
+                self.find(
+                    Rule::TooComplex,
+                    walked.at.clone(),
+                    format!("only the first {MOST_RULES} rules are judged, and Calico takes no more from 3.33 on"),
+                    "split the policy",
+                );
+                return;
+            }
+            if let Some(whole) = &walked.whole {
+                if let Some((first, _)) = deciding.iter().find(|(_, it)| decides(it, whole)) {
+                    let at = first.at.clone();
+                    self.find(
+                        Rule::Unreachable,
+                        walked.at.clone(),
+                        format!("{at} decides all that this rule is about"),
+                        "remove it, or put it before",
+                    );
+                    continue;
+                }
+                if whole.action != Action::Log && deciding.len() < MOST_COMPARED {
+                    deciding.push((walked, whole));
+                }
+            }
+            if self.matches_nothing(walked, selected) {
+                continue;
+            }
+            match walked.action {
+                Action::Allow | Action::Pass => {
+                    self.leaks(direction.way, walked, selected, &earlier);
+                }
+                Action::Deny => self.denies(direction.way, walked, selected),
+                Action::Log => {}
+            }
+            let decided = walked.whole.as_ref().filter(|it| it.action != Action::Log);
+            if let Some(decided) = decided.and_then(|it| only_selector(it, direction.way))
+                && earlier.len() < MOST_COMPARED
+            {
+                earlier.push(canonical(decided.clone()).negate());
+            }
+        }
+    }
+
+    /// Whether nothing at all can be the other end of a rule, which is found then.
+    fn matches_nothing(&mut self, walked: &WalkedRule, selected: &[Selected<'a>]) -> bool {
+        let end = &walked.end;
+        let nets = end.nets.as_ref();
+        if nets.is_some_and(|nets| without(nets, &end.not_nets).is_empty()) {
+            let path = walked.end_at.key("nets");
+            self.find(
+                Rule::MatchesNothing,
+                path,
+                "notNets leaves nothing of the ranges",
+                "correct the ranges, or remove the rule",
+            );
+            return true;
+        }
+        let Some(selector) = &end.selector else {
+            return false;
+        };
+        let mut meant = vec![canonical(selector.clone())];
+        let not = end.not_selector.iter().cloned();
+        meant.extend(not.map(|not| canonical(not).negate()));
+        let path = walked.blamed.as_ref().map(|(path, _)| path.clone());
+        let path = path.unwrap_or_else(|| walked.end_at.clone());
+        if matches!(example(&meant), Ok(None)) {
+            let message = format!("no labels at all are what {path} asks for");
+            self.find(Rule::MatchesNothing, path, message, "correct it");
+            return true;
+        }
+        // Of pods inside, the namespaces are known.
+        let [selected] = selected else { return false };
+        let boundary = selected.boundary;
+        let mut inside = meant.clone();
+        inside.extend([is_inside(boundary).negate()]);
+        if !matches!(example(&inside), Ok(None)) {
+            return false;
+        }
+        let all = Selector::and(meant);
+        let is_in = |name: &String| {
+            let namespace = self.landscape.namespace(name);
+            namespace.is_none_or(|namespace| {
+                let left = in_namespace(&all, name, namespace);
+                !matches!(example(&[left, is_pod()]), Ok(None))
+            })
+        };
+        if boundary.namespaces.iter().any(is_in) {
+            return false;
+        }
+        let zones = boundary.namespaces.iter();
+        let mut zones: Vec<_> = zones
+            .filter_map(|name| self.landscape.namespace(name)?.labels.get(ZONE))
+            .map(String::as_str)
+            .collect();
+        zones.sort_unstable();
+        zones.dedup();
+        let message = format!(
+            "no namespace of {boundary} is what {path} asks for (its zones are {})",
+            zones.join(", ")
+        );
+        self.find(Rule::MatchesNothing, path, message, "correct it");
+        true
+    }
+
+    /// What is denied outside the boundary is denied anyway.
+    fn denies(&mut self, way: Way, walked: &WalkedRule, selected: &[Selected<'a>]) {
+        let [selected] = selected else { return };
+        let end = &walked.end;
+        if end.service.is_some() || matches!(self.object.body, Body::Global(_)) {
+            return;
+        }
+        let boundary = selected.boundary;
+        let covers = covers(boundary, selected.namespace, way, self.landscape);
+        let is_needless = match (&end.selector, &end.nets) {
+            (Some(selector), _) => {
+                let mut meant = vec![canonical(selector.clone())];
+                let not = end.not_selector.iter().cloned();
+                meant.extend(not.map(|not| canonical(not).negate()));
+                let never = |other: Selector| {
+                    let both = [meant.clone(), vec![other]].concat();
+                    matches!(example(&both), Ok(None))
+                };
+                let is_pod_outside = Selector::and([is_inside(boundary).negate(), is_pod()]);
+                never(is_inside(boundary))
+                    && !never(is_pod_outside)
+                    && covers.iter().filter_map(|it| it.pods.clone()).all(never)
+            }
+            (None, Some(nets)) => {
+                let pods = &self.landscape.platform.pod_cidrs;
+                let is_apart = |others: &[ipnet::IpNet]| {
+                    let mut pairs = nets
+                        .iter()
+                        .flat_map(|net| others.iter().map(move |it| (net, it)));
+                    pairs.all(|(net, other)| !crate::domain::overlap(*net, *other))
+                };
+                let open = |it: &Cover| it.nets.clone();
+                !pods.is_empty()
+                    && is_apart(pods)
+                    && covers.iter().map(open).all(|it| is_apart(&it))
+            }
+            (None, None) => false,
+        };
+        if is_needless {
+            self.find(
+                Rule::DenyWithoutEffect,
+                walked.at.clone(),
+                format!("all that it denies lies outside of {boundary}, and the boundary denies that already"),
+                "remove it",
+            );
+        }
+    }
+
+    /// Whether a policy can select nothing, which is found then.
+    pub(super) fn selects_nothing(&mut self, read: &Policy, field: &str) -> bool {
+        let path = FieldPath::default().key("spec").key(field);
+        let selector = canonical(read.selector.clone());
+        let namespace = read.id.namespace.as_deref().and_then(|name| {
+            let namespace = self.landscape.namespace(name)?;
+            Some(in_namespace(&selector, name, namespace))
+        });
+        let selector = namespace.unwrap_or(selector);
+        if !matches!(example(&[selector, is_pod()]), Ok(None)) {
+            return false;
+        }
+        self.find(
+            Rule::SelectsNothing,
+            path,
+            "no pod can have the labels that it asks for, so the policy is about nobody",
+            "correct the selector",
+        );
+        true
+    }
+
+    /// Directions that a policy of Calico's does not name.
+    pub(super) fn types(&mut self, types: &[String], counts: [usize; 2]) {
+        if !types.is_empty() {
+            return self.rules_without_type(types, counts, [false, false]);
+        }
+        let what = match (self.object.written, counts) {
+            (Written::Storage, _) => {
+                "written to crd.projectcalico.org it is about both, and denies what no rule allows"
+            }
+            (Written::Api, [_, 0]) => "through projectcalico.org it is about what comes in only",
+            (Written::Api, [0, _]) => "through projectcalico.org it is about what goes out only",
+            (Written::Api, _) => "through projectcalico.org it is about both",
+        };
+        self.find(
+            Rule::TypesMissing,
+            FieldPath::default().key("spec"),
+            format!("types is missing: {what}"),
+            "write types: [Ingress], [Egress] or both",
+        );
+    }
+
+    /// Rules of a direction that is left out. `implied`: those that are there without being named.
+    pub(super) fn rules_without_type(
+        &mut self,
+        types: &[String],
+        counts: [usize; 2],
+        implied: [bool; 2],
+    ) {
+        for (index, (type_, field)) in [("Ingress", "ingress"), ("Egress", "egress")]
+            .into_iter()
+            .enumerate()
+        {
+            let is_named =
+                types.iter().any(|it| it == type_) || (types.is_empty() && implied[index]);
+            let is_implied = types.is_empty() && type_ == "Ingress";
+            if counts[index] > 0 && !is_named && !is_implied {
+                self.find(
+                    Rule::RulesWithoutType,
+                    FieldPath::default().key("spec").key(field),
+                    format!("it has rules for {field}, and its types leave {type_} out, so they say nothing"),
+                    format!("add {type_} to its types, or remove the rules"),
+                );
+            }
+        }
+    }
+
+    /// What iptables refuses, so that Felix ends.
+    pub(super) fn breaks_felix(
+        &mut self,
+        ingress: &[crate::policy::Rule],
+        egress: &[crate::policy::Rule],
+    ) {
+        let spec = FieldPath::default().key("spec");
+        for (rules, field) in [(ingress, "ingress"), (egress, "egress")] {
+            for (index, rule) in rules.iter().enumerate() {
+                for (end, name) in [(&rule.source, "source"), (&rule.destination, "destination")] {
+                    let is_all = |net: &&String| net.ends_with("/0");
+                    let Some(net) = end.not_nets.iter().find(is_all) else {
+                        continue;
+                    };
+                    let path = spec.key(field).index(index).key(name).key("notNets");
+                    self.find(
+                        Rule::BreaksFelix,
+                        path,
+                        format!(
+                            "{net} in notNets is refused by iptables: Felix 3.28 ends on every node that has \
+                             a pod of the policy, and again whenever it starts"
+                        ),
+                        "remove the rule: nothing is left when every address is left out",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether a rule decides all that a later one is about.
+fn decides(earlier: &PolicyRule, later: &PolicyRule) -> bool {
+    let plain = |end: &RuleEnd| {
+        end.nets.is_none()
+            && end.not_nets.is_empty()
+            && end.ports.is_empty()
+            && end.not_ports.is_empty()
+            && end.service.is_none()
+            && end.not_selector.is_none()
+    };
+    let covers = |earlier: &RuleEnd, later: &RuleEnd| {
+        if earlier == later || *earlier == RuleEnd::default() {
+            return true;
+        }
+        let (Some(wider), Some(narrower)) = (&earlier.selector, &later.selector) else {
+            return false;
+        };
+        plain(earlier)
+            && matches!(
+                example(&[narrower.clone(), wider.clone().negate()]),
+                Ok(None)
+            )
+    };
+    earlier.ip_version.is_none()
+        && earlier.not_protocol.is_none()
+        && earlier.icmp.is_none()
+        && earlier.not_icmp.is_none()
+        && (earlier.protocol.is_none() || earlier.protocol == later.protocol)
+        && covers(&earlier.source, &later.source)
+        && covers(&earlier.destination, &later.destination)
+}
+
+/// What a rule decides for all ports, where that is what its other end's labels are.
+fn only_selector(rule: &PolicyRule, way: Way) -> Option<&Selector> {
+    let (end, own) = match way {
+        Way::Ingress => (&rule.source, &rule.destination),
+        Way::Egress => (&rule.destination, &rule.source),
+    };
+    let selector = end.selector.as_ref()?;
+    let only = RuleEnd {
+        selector: Some(selector.clone()),
+        ..RuleEnd::default()
+    };
+    let is_all = rule.protocol.is_none()
+        && rule.not_protocol.is_none()
+        && rule.ip_version.is_none()
+        && rule.icmp.is_none()
+        && rule.not_icmp.is_none();
+    (is_all && *end == only && *own == RuleEnd::default()).then_some(selector)
+}

@@ -1,0 +1,402 @@
+//! Whether something outside a boundary gets through a rule, and who.
+
+use ipnet::IpNet;
+
+use super::walk::{Namespaces, WalkedRule};
+use super::{Judge, Selected, classify};
+use crate::api::names::APPLICATION_CODE;
+use crate::domain::FieldPath;
+use crate::policy::{AddressSet, Selector, TooComplex, Way, example};
+use crate::review::address::{Holds, holds, within, without};
+use crate::review::covered::{Cover, covers};
+use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
+use crate::review::landscape::Boundary;
+use crate::review::{Finding, Rule};
+
+/// So many ranges are named.
+const SHOWN: usize = 3;
+
+/// What gets through, before it is put into words for one place.
+struct Leak {
+    rule: Rule,
+    /// Who gets through.
+    witness: Option<String>,
+    /// The landing zone that it is in, where that is known.
+    landing_zone: Option<String>,
+    /// What declares it.
+    declared: Option<String>,
+    /// What the ranges hold, where it is about ranges.
+    holds: Option<String>,
+}
+
+/// A rule and whom it is for.
+struct Case<'a, 'b> {
+    way: Way,
+    walked: &'b WalkedRule,
+    selected: &'b Selected<'a>,
+    /// What is open, for all ports of the rule.
+    covers: Vec<Cover>,
+    /// What earlier rules decide.
+    earlier: &'b [Selector],
+}
+
+impl<'a> Judge<'a> {
+    /// Finds what gets through a rule, for each of those that the policy is for: one finding, about the first of them.
+    pub(super) fn leaks(
+        &mut self,
+        way: Way,
+        walked: &WalkedRule,
+        selected: &[Selected<'a>],
+        earlier: &[Selector],
+    ) {
+        let mut first: Option<(Leak, &Selected<'a>)> = None;
+        let mut others = 0;
+        for it in selected {
+            let all = covers(it.boundary, it.namespace, way, self.landscape);
+            let is_open = |cover: &Cover| {
+                let mut ports = walked.ports.iter();
+                ports.all(|(protocol, ports)| cover.has_ports((*protocol, ports)))
+                    && cover.is_for(&it.selector)
+            };
+            let case = Case {
+                way,
+                walked,
+                selected: it,
+                covers: all.into_iter().filter(is_open).collect(),
+                earlier,
+            };
+            let found = if self.complex >= super::MOST_COMPLEX {
+                Err(TooComplex)
+            } else {
+                self.leak(&case)
+            };
+            let leak = match found {
+                Ok(None) => continue,
+                Ok(Some(leak)) => leak,
+                Err(TooComplex) => {
+                    self.complex += 1;
+                    Leak {
+                        rule: Rule::TooComplex,
+                        witness: None,
+                        landing_zone: None,
+                        declared: None,
+                        holds: None,
+                    }
+                }
+            };
+            // What nobody declares is what has to be told.
+            let is_worse = |known: &Leak| known.declared.is_some() && leak.declared.is_none();
+            match &first {
+                Some((known, _)) if !is_worse(known) => others += 1,
+                Some(_) => {
+                    others += 1;
+                    first = Some((leak, it));
+                }
+                None => first = Some((leak, it)),
+            }
+        }
+        if let Some((leak, selected)) = first {
+            let finding = told(leak, walked, selected, way, others);
+            self.findings.push(finding);
+        }
+    }
+
+    fn leak(&self, case: &Case<'_, '_>) -> Result<Option<Leak>, TooComplex> {
+        let end = &case.walked.end;
+        if let Some((namespace, name)) = &end.service {
+            return Ok(self.by_service(case, namespace, name));
+        }
+        let Some(selector) = &end.selector else {
+            let nets = end.nets.clone();
+            return Ok(match (nets, &end.not_selector) {
+                (Some(nets), _) => self.by_nets(case, &without(&nets, &end.not_nets)),
+                (None, Some(_)) => Some(self.open(case, Rule::NotSelector)),
+                (None, None) => Some(self.open(case, Rule::AnyPeer)),
+            });
+        };
+        let mut meant = vec![canonical(selector.clone())];
+        let not = end.not_selector.iter().cloned();
+        meant.extend(not.map(|not| canonical(not).negate()));
+        meant.extend(case.earlier.iter().cloned());
+
+        let mut outside = meant.clone();
+        outside.push(is_inside(case.selected.boundary).negate());
+        if let Some(witness) = a_pod(&outside, self.landscape)? {
+            return self.pods(case, outside, witness).map(Some);
+        }
+        if let Some(leak) = self.by_sets(case, selector) {
+            return Ok(Some(leak));
+        }
+        let found = example(&[outside_namespaces(&Selector::and(meant))])?;
+        Ok(found.map(|_| Leak {
+            rule: Rule::OutsideCluster,
+            witness: Some("a global network set or a host with such labels".to_owned()),
+            landing_zone: None,
+            declared: None,
+            holds: None,
+        }))
+    }
+
+    /// Pods outside get through: some that nobody declares, where there are such.
+    fn pods(
+        &self,
+        case: &Case<'_, '_>,
+        mut outside: Vec<Selector>,
+        any: Witness,
+    ) -> Result<Leak, TooComplex> {
+        let mut declared = Vec::new();
+        for cover in &case.covers {
+            let Some(pods) = &cover.pods else { continue };
+            let mut both = outside.clone();
+            both.push(pods.clone());
+            if example(&both)?.is_some() {
+                declared.push(cover.what.clone());
+                outside.push(pods.clone().negate());
+            }
+        }
+        let undeclared = if declared.is_empty() {
+            Some(any.clone())
+        } else {
+            a_pod(&outside, self.landscape)?
+        };
+        let declared = undeclared.is_none().then(|| declared.join("; "));
+        let witness = undeclared.unwrap_or(any);
+        Ok(Leak {
+            rule: classify::rule(case.walked, case.selected.boundary),
+            witness: Some(witness.words),
+            landing_zone: witness.landing_zone,
+            declared,
+            holds: None,
+        })
+    }
+
+    fn by_service(&self, case: &Case<'_, '_>, namespace: &str, name: &str) -> Option<Leak> {
+        let whose = self.landscape.of_namespace(namespace);
+        if whose.is_some_and(|(boundary, _)| std::ptr::eq(boundary, case.selected.boundary)) {
+            return None;
+        }
+        let mut covers = case.covers.iter();
+        let cover = covers.find(|it| it.service == Some((namespace, name)));
+        // The ports of a service are its own.
+        let dns = (namespace, name) == ("kube-system", "kube-dns") && case.way == Way::Egress;
+        let declared = cover.map(|it| it.what.clone());
+        Some(Leak {
+            rule: Rule::ByService,
+            witness: Some(format!("whatever is behind the service {namespace}/{name}")),
+            landing_zone: whose.and_then(|(boundary, _)| boundary.landing_zone.clone()),
+            declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
+            holds: None,
+        })
+    }
+
+    /// Nothing is said of the other end.
+    fn open(&self, case: &Case<'_, '_>, rule: Rule) -> Leak {
+        let outside = [is_inside(case.selected.boundary).negate()];
+        let pod = a_pod(&outside, self.landscape).ok().flatten();
+        let words = pod.as_ref().map_or("any pod outside", |it| &it.words);
+        Leak {
+            rule,
+            witness: Some(format!("{words}, or any address,")),
+            landing_zone: pod.and_then(|it| it.landing_zone),
+            declared: None,
+            holds: None,
+        }
+    }
+
+    fn by_nets(&self, case: &Case<'_, '_>, nets: &[IpNet]) -> Option<Leak> {
+        if nets.is_empty() {
+            return None;
+        }
+        let mut left = nets.to_vec();
+        let mut declared = Vec::new();
+        for cover in &case.covers {
+            let open = without(&cover.nets, &cover.except);
+            if !within(&left, &open).is_empty() {
+                declared.push(cover.what.clone());
+                left = without(&left, &open);
+            }
+        }
+        let declared = left.is_empty().then(|| declared.join("; "));
+        let shown = if left.is_empty() { nets } else { &left };
+        let (held, words) = holds(shown, &self.landscape.platform);
+        let rule = match held {
+            Holds::Everything => Rule::NetsEverything,
+            Holds::Metadata => Rule::NetsReachMetadata,
+            Holds::Nodes => Rule::NetsReachNodes,
+            Holds::Pods => Rule::NetsReachPods,
+            Holds::Outside => Rule::NetsOutside,
+        };
+        let nets: Vec<_> = shown.iter().take(SHOWN).map(ToString::to_string).collect();
+        let more = if shown.len() > SHOWN { " and more" } else { "" };
+        Some(Leak {
+            rule,
+            witness: Some(format!(
+                "whoever has an address of {}{more}",
+                nets.join(", ")
+            )),
+            landing_zone: None,
+            declared,
+            holds: Some(words),
+        })
+    }
+
+    /// Network sets that are meant; those of the landing zone itself are found where they are.
+    fn by_sets(&self, case: &Case<'_, '_>, selector: &Selector) -> Option<Leak> {
+        let own = &case.selected.boundary.namespaces;
+        let not = case.walked.end.not_selector.as_ref();
+        let is_meant = |set: &&AddressSet| {
+            selector.matches(&set.labels) && !not.is_some_and(|not| not.matches(&set.labels))
+        };
+        let is_foreign = |set: &&AddressSet| set.name.0.as_ref().is_none_or(|it| !own.contains(it));
+        let sets = self
+            .landscape
+            .sets
+            .iter()
+            .filter(is_meant)
+            .filter(is_foreign);
+        let mut found = sets.filter_map(|set| {
+            let mut leak = self.by_nets(case, &set.nets)?;
+            let (namespace, name) = &set.name;
+            let name = match namespace {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name.clone(),
+            };
+            leak.rule = Rule::NetworkSet;
+            leak.witness = leak
+                .witness
+                .map(|it| format!("{it}, by the network set {name},"));
+            Some(leak)
+        });
+        found.next()
+    }
+}
+
+fn told(
+    leak: Leak,
+    walked: &WalkedRule,
+    selected: &Selected<'_>,
+    way: Way,
+    others: usize,
+) -> Finding {
+    let boundary = selected.boundary;
+    let path = match (&walked.blamed, leak.rule) {
+        (Some((path, _)), _) => path.clone(),
+        (None, Rule::AnyPeer) => walked.at.clone(),
+        (None, _) => walked.end_at.clone(),
+    };
+    let path = if leak.holds.is_some() && leak.rule != Rule::NetworkSet && !walked.is_kubernetes {
+        walked.end_at.key("nets")
+    } else {
+        path
+    };
+    let written = walked.blamed.as_ref().map(|(path, text)| {
+        let field = FieldPath(path.0.last().cloned().into_iter().collect());
+        format!("{field} \"{text}\" ")
+    });
+    let written = written.unwrap_or_default();
+    let message = message(&leak, &written, boundary);
+    let own = &selected.words;
+    let mut witness = leak.witness.as_ref().map(|who| match way {
+        Way::Ingress => format!("{who} could reach {own}"),
+        Way::Egress => format!("{own} could reach {}", who.trim_end_matches(',')),
+    });
+    if others > 0
+        && let Some(witness) = &mut witness
+    {
+        let zones = if others == 1 { "zone" } else { "zones" };
+        *witness = format!("{witness} ({others} more landing {zones} likewise)");
+    }
+    Finding {
+        rule: leak.rule,
+        path,
+        message,
+        witness,
+        suggestion: suggestion(&leak, walked, boundary, way),
+        declared: leak.declared,
+        waived: None,
+    }
+}
+
+fn message(leak: &Leak, written: &str, boundary: &Boundary) -> String {
+    let code = &boundary.code;
+    let holds = leak.holds.as_deref().unwrap_or_default();
+    match leak.rule {
+        Rule::CodeMissing => format!("{written}does not ask for {APPLICATION_CODE} == '{code}'"),
+        Rule::CodeWrong => {
+            format!("{written}asks for another application than {code}, whose policy it is")
+        }
+        Rule::CodeNegated => {
+            format!(
+                "{written}means everybody but some applications, so also those that are not {code}"
+            )
+        }
+        Rule::CodeOptional => {
+            format!("{written}asks for {APPLICATION_CODE} == '{code}' in one alternative only")
+        }
+        Rule::NamespaceName => format!("{written}names a namespace that is not of {boundary}"),
+        Rule::NamespaceLabels => {
+            format!("{written}asks for labels that namespaces of others can have, too")
+        }
+        Rule::AllNamespaces => format!("{written}means every namespace of the cluster"),
+        Rule::OutsideCluster => {
+            format!("{written}means what lies in no namespace: global network sets and hosts")
+        }
+        Rule::NotSelector => {
+            format!("{written}means everything else that there is, any address included")
+        }
+        Rule::ServiceAccounts => format!("{written}means service accounts of every namespace"),
+        Rule::ByService => "a service outside decides who is meant".to_owned(),
+        Rule::NetworkSet => format!("{written}means a network set that holds {holds}"),
+        Rule::NetsEverything
+        | Rule::NetsReachMetadata
+        | Rule::NetsReachNodes
+        | Rule::NetsReachPods
+        | Rule::NetsOutside => format!("the ranges hold {holds}"),
+        Rule::TooComplex => {
+            format!("{written}is too complex to judge, so it has to be taken for open")
+        }
+        _ => "nothing is said of the other end, so everybody is meant".to_owned(),
+    }
+}
+
+fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -> String {
+    if leak.declared.is_some() {
+        return String::new();
+    }
+    let code = &boundary.code;
+    let crossing = crossing(leak, boundary, way);
+    let inside = match (&walked.namespaces, walked.is_kubernetes) {
+        _ if leak.holds.is_some() || matches!(leak.rule, Rule::ByService) => String::new(),
+        (_, true) => format!(
+            "add namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}}}}} to stay inside"
+        ),
+        (Namespaces::By(selector), _) if leak.rule == Rule::CodeMissing => {
+            let own = Selector::equal(APPLICATION_CODE, code);
+            let both = Selector::and([own, selector.clone()]);
+            format!("write namespaceSelector: \"{both}\" to stay inside")
+        }
+        _ => format!("write namespaceSelector: \"{APPLICATION_CODE} == '{code}'\" to stay inside"),
+    };
+    if inside.is_empty() {
+        crossing
+    } else {
+        format!("{inside}; {crossing}")
+    }
+}
+
+fn crossing(leak: &Leak, boundary: &Boundary, way: Way) -> String {
+    let (here, there) = match way {
+        Way::Ingress => ("ingress", "egress"),
+        Way::Egress => ("egress", "ingress"),
+    };
+    let own = match &boundary.landing_zone {
+        Some(name) => format!("landing zone {name}"),
+        None => "a LandingZone".to_owned(),
+    };
+    match &leak.landing_zone {
+        Some(other) => format!(
+            "if it is meant, declare network.{here} in {own} and network.{there} in landing zone {other}"
+        ),
+        None => format!("if it is meant, declare it as network.{here} in {own}"),
+    }
+}

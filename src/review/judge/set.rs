@@ -1,0 +1,63 @@
+//! Network sets: their labels make addresses part of what selectors mean.
+
+use super::Judge;
+use crate::domain::FieldPath;
+use crate::policy::NetworkSet;
+use crate::review::landscape::labels_in_storage;
+use crate::review::{Finding, Rule};
+
+/// What only Calico writes before or in labels.
+const CALICOS: [&str; 3] = ["pcns.", "pcsa.", "projectcalico.org/"];
+
+impl Judge<'_> {
+    pub(super) fn set(&mut self, set: &NetworkSet) {
+        let metadata = FieldPath::default().key("metadata");
+        let own = set.metadata.labels.clone().unwrap_or_default();
+        let stored = labels_in_storage(&set.metadata);
+        let at_labels = |key: &String| metadata.key("labels").key(key);
+        let at_annotation = |_: &String| {
+            metadata
+                .key("annotations")
+                .key("projectcalico.org/metadata")
+        };
+        let all = own.keys().map(|key| (key, at_labels(key)));
+        let all = all.chain(stored.keys().map(|key| (key, at_annotation(key))));
+        for (key, path) in all {
+            // Calico's API server leaves this one on policies; on a set it says nothing to policies either.
+            if CALICOS.iter().any(|it| key.starts_with(it)) {
+                self.find(
+                    Rule::ForgedLabels,
+                    path,
+                    format!(
+                        "{key} is a label that Calico gives to pods and their namespaces: with it these \
+                         addresses pass for pods of somebody else"
+                    ),
+                    "remove the label",
+                );
+            }
+        }
+        let inside = set.metadata.namespace.as_deref();
+        let boundary = inside.and_then(|name| self.landscape.of_namespace(name));
+        let Some((boundary, _)) = boundary else {
+            return;
+        };
+        if set.spec.nets.is_empty() {
+            return;
+        }
+        self.findings.push(Finding {
+            rule: Rule::NetworkSetInside,
+            path: FieldPath::default().key("spec").key("nets"),
+            message: format!(
+                "its addresses inherit the labels of the namespace, so that policies take them for {boundary}"
+            ),
+            witness: Some(format!(
+                "whoever has one of the addresses counts as a pod of {boundary}"
+            )),
+            declared: None,
+            suggestion: "remove the set; declare a crossing to the ranges, or name them in nets of the \
+                         rules that mean them"
+                .to_owned(),
+            waived: None,
+        });
+    }
+}

@@ -1,0 +1,539 @@
+mod generated;
+mod hostile;
+
+use jiff::civil::date;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api;
+use crate::domain::{Flavour, LandingZone, Neighbour, Platform, Surroundings, resolve};
+use crate::policy::NetworkSet;
+
+fn zone(name: &str, prefix: &str, network: &Value) -> LandingZone {
+    let declared = json!({
+        "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZone",
+        "metadata": {"name": name},
+        "spec": {
+            "applicationCode": name,
+            "namespaces": [
+                {"name": format!("{prefix}-ns1"), "zone": "frontend"},
+                {"name": format!("{prefix}-ns2"), "zone": "backend"},
+                {"name": format!("{prefix}-ns3"), "zone": "data"},
+            ],
+            "network": network,
+        },
+    });
+    let declared: api::LandingZone = serde_json::from_value(declared).unwrap();
+    LandingZone::validate(&declared, &Platform::default()).unwrap()
+}
+
+/// application2, which may reach the data of orders and some addresses, and orders.
+fn landscape() -> Landscape {
+    let ours = zone(
+        "application2",
+        "app2",
+        &json!({"egress": [
+            {"name": "orders-db", "from": {"zone": "backend"}, "to": {"landingZone": "orders", "zone": "data"},
+             "ports": [{"protocol": "TCP", "port": 5432}]},
+            {"name": "partner", "to": {"cidrs": ["203.0.113.0/24"]}, "ports": [{"protocol": "TCP", "port": 443}]},
+        ]}),
+    );
+    let theirs = zone(
+        "orders",
+        "orders",
+        &json!({"ingress": [
+            {"name": "application2", "from": {"landingZone": "application2"}, "to": {"zone": "data"},
+             "ports": [{"protocol": "TCP", "port": 5432}]},
+        ]}),
+    );
+    let platform = Platform {
+        pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
+        node_cidrs: vec!["10.1.0.0/24".parse().unwrap()],
+        ..Platform::default()
+    };
+    let zones = [ours, theirs];
+    let resolved: Vec<_> = zones
+        .iter()
+        .map(|it| {
+            let others = zones.iter().filter(|other| other.name != it.name);
+            let neighbours = others
+                .map(|other| {
+                    (
+                        other.name.clone(),
+                        Neighbour::InForce(Box::new(other.clone())),
+                    )
+                })
+                .collect();
+            resolve(
+                it,
+                &Surroundings {
+                    platform: &platform,
+                    flavour: Flavour::KUBERNETES,
+                    today: date(2026, 11, 26),
+                    neighbours,
+                    before: Vec::new(),
+                    shared_ranges: std::collections::BTreeMap::new(),
+                },
+            )
+        })
+        .collect();
+    let all: Vec<_> = zones.iter().zip(&resolved).collect();
+    let stranger = serde_json::from_value(
+        json!({"metadata": {"name": "stranger", "labels": {"team": "red"}}}),
+    );
+    Landscape::new(&all, &[stranger.unwrap()], platform)
+}
+
+fn found(object: &Value) -> Vec<Finding> {
+    let object = Object::read(object).unwrap().unwrap();
+    judge(&object, &landscape())
+}
+
+fn rules(object: &Value) -> Vec<&'static str> {
+    found(object).iter().map(|it| it.rule.id()).collect()
+}
+
+/// A policy of Calico's in the backend of application2 that allows what goes to one end.
+fn to(end: &Value) -> Value {
+    json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy",
+        "metadata": {"name": "team", "namespace": "app2-ns2"},
+        "spec": {"selector": "all()", "types": ["Egress"], "egress": [{"action": "Allow", "destination": end}]},
+    })
+}
+
+/// The same with a port.
+fn to_port(end: &Value, protocol: &str, port: u16) -> Value {
+    let mut policy = to(end);
+    policy["spec"]["egress"][0]["protocol"] = json!(protocol);
+    policy["spec"]["egress"][0]["destination"]["ports"] = json!([port]);
+    policy
+}
+
+fn kubernetes_from(peers: &Value) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "team", "namespace": "app2-ns2"},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": peers}]},
+    })
+}
+
+#[test]
+fn what_stays_inside_is_not_found() {
+    for end in [
+        json!({"namespaceSelector": "applicationcode == 'application2' && zone == 'data'"}),
+        json!({"namespaceSelector": "applicationcode == 'application2'", "selector": "app != 'x' || has(y)"}),
+        json!({"namespaceSelector": "projectcalico.org/name == 'app2-ns1'"}),
+        json!({"namespaceSelector": "kubernetes.io/metadata.name in {'app2-ns1','app2-ns3'}"}),
+        json!({"namespaceSelector": "landingzones.dev/landing-zone == 'application2'"}),
+        json!({"namespaceSelector": "applicationcode == 'application2' || projectcalico.org/name == 'app2-ns1'"}),
+        json!({"namespaceSelector": "applicationcode in {'application2'} && zone != 'data'"}),
+        json!({"namespaceSelector": "applicationcode == 'application2' && (zone == 'data' || zone == 'frontend')"}),
+        json!({"selector": "app == 'web'"}),
+        json!({"serviceAccounts": {"names": ["default"]}}),
+        json!({"notSelector": "app == 'web'"}),
+        json!({"services": {"name": "api"}}),
+        json!({"services": {"name": "api", "namespace": "app2-ns3"}}),
+    ] {
+        assert_eq!(rules(&to(&end)), Vec::<&str>::new(), "{end}");
+    }
+}
+
+#[test]
+fn what_leaves_is_found_by_the_way_in_which_it_is_written() {
+    for (end, rule) in [
+        (
+            json!({"namespaceSelector": "zone == 'backend'"}),
+            "code-missing",
+        ),
+        (
+            json!({"namespaceSelector": "has(applicationcode)"}),
+            "code-missing",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode == 'application3'"}),
+            "code-wrong",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode == 'aplication2' && zone == 'data'"}),
+            "code-wrong",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode in {'application2','orders'}"}),
+            "code-wrong",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode starts with 'app'"}),
+            "code-wrong",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode != 'orders'"}),
+            "code-negated",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode not in {'orders'}"}),
+            "code-negated",
+        ),
+        (
+            json!({"namespaceSelector": "!(applicationcode == 'application2')"}),
+            "code-negated",
+        ),
+        (
+            json!({"namespaceSelector": "applicationcode == 'application2' || zone == 'data'"}),
+            "code-optional",
+        ),
+        (
+            json!({"namespaceSelector": "projectcalico.org/name == 'orders-ns1'"}),
+            "namespace-name",
+        ),
+        (
+            json!({"namespaceSelector": "kubernetes.io/metadata.name != 'x'"}),
+            "namespace-name",
+        ),
+        (
+            json!({"namespaceSelector": "team == 'red'"}),
+            "namespace-labels",
+        ),
+        (json!({"namespaceSelector": "all()"}), "all-namespaces"),
+        (
+            json!({"namespaceSelector": "all()", "selector": "app == 'web'"}),
+            "all-namespaces",
+        ),
+        (
+            json!({"namespaceSelector": "global()"}),
+            "outside-namespaces",
+        ),
+        (json!({}), "any-peer"),
+        (json!({"nets": ["0.0.0.0/0"]}), "nets-everything"),
+        (json!({"nets": ["10.244.3.0/24"]}), "nets-reach-pods"),
+        (json!({"nets": ["10.1.0.7/32"]}), "nets-reach-nodes"),
+        (
+            json!({"nets": ["169.254.169.254/32"]}),
+            "nets-reach-metadata",
+        ),
+        (json!({"nets": ["198.51.100.0/24"]}), "nets-outside"),
+        (
+            json!({"services": {"name": "api", "namespace": "orders-ns2"}}),
+            "by-service",
+        ),
+        (
+            json!({"serviceAccounts": {"names": ["ci"]}, "namespaceSelector": "all()"}),
+            "service-accounts",
+        ),
+    ] {
+        let found = found(&to(&end));
+        let ids: Vec<_> = found.iter().map(|it| it.rule.id()).collect();
+        assert_eq!(ids, [rule], "{end}");
+        assert!(found[0].needs_approval(), "{end}: {found:?}");
+        assert!(found[0].witness.is_some(), "{end}");
+        assert!(!found[0].suggestion.is_empty(), "{end}");
+    }
+}
+
+#[test]
+fn kubernetes_peers_are_judged_the_same() {
+    for (peers, rule) in [
+        (json!([{"namespaceSelector": {}}]), "all-namespaces"),
+        (
+            json!([{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]),
+            "all-namespaces",
+        ),
+        (
+            json!([{"namespaceSelector": {"matchLabels": {"zone": "frontend"}}}]),
+            "code-missing",
+        ),
+        (
+            json!([{"namespaceSelector": {"matchLabels": {"applicationcode": "orders"}}}]),
+            "code-wrong",
+        ),
+        (
+            json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "stranger"}}}]),
+            "namespace-name",
+        ),
+        (
+            json!([{"ipBlock": {"cidr": "0.0.0.0/0"}}]),
+            "nets-everything",
+        ),
+        (
+            json!([{"ipBlock": {"cidr": "203.0.113.0/24", "except": ["203.0.113.7/32"]}}]),
+            "nets-outside",
+        ),
+        (json!([]), "any-peer"),
+    ] {
+        assert_eq!(rules(&kubernetes_from(&peers)), [rule], "{peers}");
+    }
+    for peers in [
+        json!([{"podSelector": {}}]),
+        json!([{"namespaceSelector": {"matchLabels": {"applicationcode": "application2", "zone": "frontend"}}}]),
+        json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "app2-ns1"}}}]),
+    ] {
+        assert_eq!(
+            rules(&kubernetes_from(&peers)),
+            Vec::<&str>::new(),
+            "{peers}"
+        );
+    }
+}
+
+#[test]
+fn a_finding_names_who_gets_through_and_what_to_write() {
+    let end = json!({"namespaceSelector": "zone == 'data'", "selector": "app == 'web'"});
+    let finding = found(&to(&end)).remove(0);
+    assert_eq!(
+        finding.path.to_string(),
+        "spec.egress[0].destination.namespaceSelector"
+    );
+    assert_eq!(
+        finding.message,
+        "namespaceSelector \"zone == 'data'\" does not ask for applicationcode == 'application2'"
+    );
+    assert_eq!(
+        finding.witness.unwrap(),
+        "pods of app2-ns2 could reach a pod labelled app=web in namespace orders-ns3 of landing zone orders"
+    );
+    assert_eq!(
+        finding.suggestion,
+        "write namespaceSelector: \"applicationcode == 'application2' && zone == 'data'\" to stay inside; if it is \
+         meant, declare network.egress in landing zone application2 and network.ingress in landing zone orders"
+    );
+    let peers = json!([{"namespaceSelector": {"matchLabels": {"team": "blue"}}}]);
+    let finding = found(&kubernetes_from(&peers)).remove(0);
+    assert_eq!(
+        finding.witness.unwrap(),
+        "a pod in any namespace labelled team=blue could reach pods of app2-ns2"
+    );
+}
+
+#[test]
+fn what_is_declared_is_told_and_needs_no_approval() {
+    let orders = json!({"namespaceSelector": "applicationcode == 'orders' && zone == 'data'"});
+    let finding = found(&to_port(&orders, "TCP", 5432)).remove(0);
+    assert_eq!(
+        finding.declared.as_deref(),
+        Some("crossing orders-db, to landing zone orders, zone data")
+    );
+    assert!(finding.leaves_boundary() && !finding.needs_approval());
+    let by_name = json!({"namespaceSelector": "projectcalico.org/name == 'orders-ns3'"});
+    assert!(found(&to_port(&by_name, "TCP", 5432))[0].declared.is_some());
+    let partner = json!({"nets": ["203.0.113.128/25"]});
+    assert!(found(&to_port(&partner, "TCP", 443))[0].declared.is_some());
+
+    // Other ports, all ports, other zones, wider ranges, another zone of ours, the other direction.
+    let all = json!({"namespaceSelector": "applicationcode == 'orders'"});
+    let wider = json!({"nets": ["203.0.112.0/23"]});
+    let mut frontend = to_port(&orders, "TCP", 5432);
+    frontend["metadata"]["namespace"] = json!("app2-ns1");
+    for policy in [
+        to_port(&orders, "TCP", 5433),
+        to_port(&orders, "UDP", 5432),
+        to(&orders),
+        to_port(&all, "TCP", 5432),
+        to_port(&wider, "TCP", 443),
+        frontend,
+    ] {
+        assert!(found(&policy)[0].needs_approval(), "{policy}");
+    }
+}
+
+#[test]
+fn dns_is_the_clusters_only() {
+    let dns = json!({"namespaceSelector": "projectcalico.org/name == 'kube-system'", "selector": "k8s-app == 'kube-dns'"});
+    assert!(!found(&to_port(&dns, "UDP", 53))[0].needs_approval());
+    assert!(found(&to_port(&dns, "UDP", 5353))[0].needs_approval());
+    let anywhere = json!({"namespaceSelector": "all()", "selector": "k8s-app == 'kube-dns'"});
+    assert!(found(&to_port(&anywhere, "UDP", 53))[0].needs_approval());
+    let service = json!({"services": {"namespace": "kube-system", "name": "kube-dns"}});
+    assert!(!found(&to(&service))[0].needs_approval());
+}
+
+#[test]
+fn what_earlier_rules_deny_does_not_get_through() {
+    let mut policy = to(&json!({"namespaceSelector": "zone == 'data'"}));
+    let deny = json!({"action": "Deny", "destination": {"namespaceSelector": "applicationcode != 'application2'"}});
+    policy["spec"]["egress"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, deny);
+    let found = found(&policy);
+    assert!(
+        found.iter().all(|it| it.rule == Rule::DenyWithoutEffect),
+        "{found:?}"
+    );
+    let deny = json!({"action": "Deny", "protocol": "UDP", "destination": {"namespaceSelector": "applicationcode != 'application2'"}});
+    policy["spec"]["egress"][0] = deny;
+    assert!(rules(&policy).contains(&"code-missing"));
+}
+
+#[test]
+fn what_has_no_effect_is_found() {
+    let end = json!({"namespaceSelector": "applicationcode == 'application2' && zone == 'bakend'"});
+    assert_eq!(rules(&to(&end)), ["matches-nothing"]);
+    let end = json!({"namespaceSelector": "applicationcode == 'application2' && zone == 'data' && zone == 'frontend'"});
+    assert_eq!(rules(&to(&end)), ["matches-nothing"]);
+
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    let narrower = json!({"action": "Deny", "destination": {"namespaceSelector": "applicationcode == 'application2' && zone == 'data'"}});
+    policy["spec"]["egress"]
+        .as_array_mut()
+        .unwrap()
+        .push(narrower);
+    let found = found(&policy);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].rule, found[0].path.to_string().as_str()),
+        (Rule::Unreachable, "spec.egress[1]")
+    );
+
+    policy["spec"]["selector"] = json!("app == 'a' && app == 'b'");
+    assert_eq!(rules(&policy), ["selects-nothing"]);
+
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    policy["spec"]["types"] = json!(["Ingress"]);
+    assert_eq!(rules(&policy), ["rules-without-type"]);
+    policy["spec"].as_object_mut().unwrap().remove("types");
+    assert_eq!(rules(&policy), ["types-missing"]);
+
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'orders'"}));
+    policy["spec"]["egress"][0]["action"] = json!("Deny");
+    // Part of that is declared to be open: the team takes it back.
+    assert_eq!(rules(&policy), Vec::<&str>::new());
+    policy["spec"]["egress"][0]["destination"]["namespaceSelector"] =
+        json!("team == 'red' && applicationcode != 'application2'");
+    assert_eq!(rules(&policy), Vec::<&str>::new(), "orders could be red");
+    policy["spec"]["egress"][0]["destination"] = json!({"nets": ["198.51.100.0/24"]});
+    assert_eq!(rules(&policy), ["deny-without-effect"]);
+}
+
+#[test]
+fn what_comes_before_the_boundary_or_cannot_be_read_is_found() {
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    policy["spec"]["order"] = json!(5);
+    assert_eq!(rules(&policy), ["order-before-platform"]);
+    policy["spec"]["order"] = json!(100);
+    policy["spec"]["tier"] = json!("security");
+    assert_eq!(rules(&policy), ["other-tier"]);
+    policy["spec"].as_object_mut().unwrap().remove("tier");
+    policy["metadata"]["name"] = json!("security.team");
+    assert_eq!(rules(&policy), ["other-tier"]);
+    policy["metadata"]["name"] = json!("default.team");
+    policy["spec"]["egress"][0]["destination"]["namespaceSelector"] =
+        json!("applicationcode = 'application2'");
+    let invalid = found(&policy);
+    assert_eq!(invalid[0].rule, Rule::Invalid);
+    assert_eq!(
+        invalid[0].path.to_string(),
+        "spec.egress[0].destination.namespaceSelector"
+    );
+
+    let mut typo = to(&json!({"namepaceSelector": "applicationcode == 'application2'"}));
+    assert_eq!(rules(&typo), ["unknown-field", "any-peer"]);
+    typo["metadata"]["namespace"] = json!("nowhere");
+    assert_eq!(rules(&typo), ["unknown-field", "namespace-unknown"]);
+
+    let felix = to(&json!({"notNets": ["0.0.0.0/0"]}));
+    assert!(rules(&felix).contains(&"breaks-felix"));
+}
+
+#[test]
+fn network_sets_are_found() {
+    let set = |kind: &str, namespace: Option<&str>, labels: Value| {
+        json!({
+            "apiVersion": "projectcalico.org/v3", "kind": kind,
+            "metadata": {"name": "set", "namespace": namespace, "labels": labels},
+            "spec": {"nets": ["198.51.100.0/24"]},
+        })
+    };
+    assert_eq!(
+        rules(&set("NetworkSet", Some("app2-ns1"), json!({}))),
+        ["network-set-inside"]
+    );
+    assert_eq!(
+        rules(&set("NetworkSet", Some("stranger"), json!({}))),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        rules(&set(
+            "GlobalNetworkSet",
+            None,
+            json!({"pcns.applicationcode": "application2"})
+        )),
+        ["forged-labels"]
+    );
+
+    let partner = set("GlobalNetworkSet", None, json!({"role": "partner"}));
+    let partner: NetworkSet = serde_json::from_value(partner).unwrap();
+    let landscape = landscape().with_sets([&partner]);
+    let policy = to(&json!({"namespaceSelector": "global()", "selector": "role == 'partner'"}));
+    let policy = Object::read(&policy).unwrap().unwrap();
+    let found = judge(&policy, &landscape);
+    assert_eq!(found[0].rule, Rule::NetworkSet);
+    assert!(
+        found[0]
+            .witness
+            .as_ref()
+            .unwrap()
+            .contains("198.51.100.0/24"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn policies_of_the_cluster_are_judged_for_each_boundary() {
+    let policy = json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "open"},
+        "spec": {
+            "namespaceSelector": "has(applicationcode)", "types": ["Ingress"],
+            "ingress": [{"action": "Allow", "source": {"namespaceSelector": "applicationcode == 'application2'"}}],
+        },
+    });
+    let found = found(&policy);
+    assert_eq!(found.len(), 1, "{found:?}");
+    // Those of application2 are inside, those of orders are not.
+    assert!(
+        found[0]
+            .witness
+            .as_ref()
+            .unwrap()
+            .ends_with("could reach pods of landing zone orders"),
+        "{found:?}"
+    );
+    let deny_all = json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "deny-all"},
+        "spec": {
+            "selector": "projectcalico.org/namespace not in {'kube-system'}", "types": ["Ingress", "Egress"],
+            "ingress": [{"action": "Deny"}], "egress": [{"action": "Deny"}],
+        },
+    });
+    assert_eq!(rules(&deny_all), Vec::<&str>::new());
+}
+
+#[test]
+fn the_seeds_own_policies_stay_inside() {
+    let written = [
+        (
+            "app2-ns1",
+            json!({"types": ["Egress"], "egress": [
+            {"action": "Allow", "destination": {"namespaceSelector": "applicationcode == 'application2' && zone == 'backend'"}}]}),
+        ),
+        (
+            "app2-ns2",
+            json!({"types": ["Ingress", "Egress"],
+            "ingress": [{"action": "Allow", "source": {"namespaceSelector": "applicationcode == 'application2' && zone == 'frontend'"}}],
+            "egress": [{"action": "Allow", "destination": {"namespaceSelector": "applicationcode == 'application2' && zone == 'data'"}}]}),
+        ),
+        (
+            "app2-ns3",
+            json!({"types": ["Ingress"], "ingress": [
+            {"action": "Allow", "source": {"namespaceSelector": "applicationcode == 'application2' && zone == 'backend'"}}]}),
+        ),
+    ];
+    for (namespace, spec) in written {
+        let policy = json!({
+            "apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy",
+            "metadata": {"name": "allow", "namespace": namespace}, "spec": spec,
+        });
+        assert_eq!(rules(&policy), Vec::<&str>::new(), "{policy}");
+    }
+}
