@@ -119,7 +119,7 @@ fn outsider() -> impl Strategy<Value = Endpoint> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_gets_through_is_found(deny in end(), allow in end(), outsiders in proptest::collection::vec(outsider(), 8)) {
