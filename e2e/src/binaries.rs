@@ -112,6 +112,14 @@ const CALICO_SELECTORS: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const CYCLONUS_CASES: GoPrograms = GoPrograms {
+    folder: "cyclonus",
+    module: "github.com/mattfenwick/cyclonus",
+    what: "a program around the cases of cyclonus",
+    programs: &[("./cases", "cases", "cyclonus-cases")],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -161,6 +169,14 @@ pub fn calico_api_server(progress: &Progress) -> Result<PathBuf> {
 pub fn calico_selectors(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = CALICO_SELECTORS.ensure(progress)?;
     Ok(folder.join("calico-selectors"))
+}
+
+/// A program that prints the cases of cyclonus, and what it expects of them; built first where it is not there.
+///
+/// Blocks for a minute when it builds: call it from a thread that may.
+pub fn cyclonus_cases(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = CYCLONUS_CASES.ensure(progress)?;
+    Ok(folder.join("cyclonus-cases"))
 }
 
 /// Calico's Felix, which programs the kernel; built first where it is not there.

@@ -7,9 +7,11 @@
 //! | `resource` | Calico's kinds as they are written |
 //! | `validate` | what Felix must find in a policy before it enforces it |
 //! | `rewrite`, `model` | from policies as they are written to policies as Felix takes them |
+//! | `admin` | the same for administrators' policies of Kubernetes |
 //! | `world` | what policies act on, and in which order |
 //! | `verdict` | who may reach whom, and what decides |
 
+mod admin;
 mod model;
 mod resource;
 mod rewrite;
@@ -19,6 +21,10 @@ mod validate;
 mod verdict;
 mod world;
 
+pub use admin::{
+    AdminPeer, AdminPods, AdminPolicy, AdminPolicySpec, AdminPort, AdminRule, ClusterPort,
+    ClusterPorts, ClusterProtocol, PortNumber, PortsFromTo,
+};
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
 };

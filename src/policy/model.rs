@@ -27,6 +27,12 @@ pub enum PolicyKind {
     Calico,
     /// Calico's `GlobalNetworkPolicy`.
     Global,
+    /// `policy.networking.k8s.io`, `AdminNetworkPolicy`.
+    Admin,
+    /// `policy.networking.k8s.io`, `BaselineAdminNetworkPolicy`.
+    BaselineAdmin,
+    /// `policy.networking.k8s.io`, `ClusterNetworkPolicy`.
+    ClusterNetworkPolicy,
 }
 
 impl fmt::Display for PolicyId {
@@ -35,6 +41,9 @@ impl fmt::Display for PolicyId {
             PolicyKind::Kubernetes => "NetworkPolicy (Kubernetes)",
             PolicyKind::Calico => "NetworkPolicy (Calico)",
             PolicyKind::Global => "GlobalNetworkPolicy",
+            PolicyKind::Admin => "AdminNetworkPolicy",
+            PolicyKind::BaselineAdmin => "BaselineAdminNetworkPolicy",
+            PolicyKind::ClusterNetworkPolicy => "ClusterNetworkPolicy",
         };
         match &self.namespace {
             Some(namespace) => write!(f, "{kind} {namespace}/{}", self.name),

@@ -184,7 +184,8 @@ pub struct World {
 const ORDER_OF_DEFAULT: f64 = 1_000_000.0;
 
 impl World {
-    /// Puts tiers and policies into their order. A tier that is not there comes last, and denies at its end.
+    /// Puts tiers and policies into their order. A tier that is not there, and that Calico does not bring along for
+    /// administrators' policies, comes last and denies at its end.
     #[must_use]
     pub fn new(tiers: &[Tier], policies: Vec<Policy>) -> Self {
         let mut known: Vec<(String, f64, TierEnd)> = Vec::new();
@@ -201,7 +202,13 @@ impl World {
         }
         for policy in &policies {
             if !known.iter().any(|(name, ..)| *name == policy.tier) {
-                known.push((policy.tier.clone(), f64::INFINITY, TierEnd::Deny));
+                let brought = super::admin::TIERS
+                    .iter()
+                    .find(|(name, _)| *name == policy.tier);
+                let (order, end) = brought.map_or((f64::INFINITY, TierEnd::Deny), |(_, order)| {
+                    (*order, TierEnd::Pass)
+                });
+                known.push((policy.tier.clone(), order, end));
             }
         }
         known.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));

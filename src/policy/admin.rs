@@ -1,0 +1,387 @@
+//! Policies of the Kubernetes network policy API (`policy.networking.k8s.io`) as Calico evaluates them:
+//! `AdminNetworkPolicy` and `BaselineAdminNetworkPolicy` from 3.29, `ClusterNetworkPolicy` from 3.32.
+//!
+//! Calico makes cluster-wide policies of its own of them, in tiers that it brings along. A rule with something that it
+//! cannot do (named ports, nodes, domain names) is left out where it allows, and denies everything where it denies or
+//! passes on (`libcalico-go`, its conversion of these kinds).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Deserialize, Serialize};
+
+use super::rewrite::{ORCHESTRATOR, Unreadable, Written};
+use super::{
+    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Policy, PolicyKind, Rule,
+    Selector,
+};
+use crate::domain::FieldPath;
+
+/// One of the three kinds; which one is said beside it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct AdminPolicy {
+    /// Its name.
+    pub metadata: ObjectMeta,
+    /// What it says.
+    #[serde(default)]
+    pub spec: AdminPolicySpec,
+}
+
+/// Spec of an [`AdminPolicy`].
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminPolicySpec {
+    /// Admin or Baseline; of a `ClusterNetworkPolicy` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// Lower comes first; a `BaselineAdminNetworkPolicy` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Which pods it is about.
+    #[serde(default)]
+    pub subject: AdminPeer,
+    /// Rules for what comes in, the first match decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ingress: Vec<AdminRule>,
+    /// Rules for what goes out, the first match decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<AdminRule>,
+}
+
+/// One rule.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct AdminRule {
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Allow or Accept, Deny, Pass.
+    pub action: String,
+    /// Who opens the connection, of what comes in: one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<AdminPeer>,
+    /// Who is connected to, of what goes out: one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<AdminPeer>,
+    /// Ports of an (`Baseline`)`AdminNetworkPolicy`; None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<AdminPort>>,
+    /// Protocols of a `ClusterNetworkPolicy`, with their ports; None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocols: Option<Vec<ClusterProtocol>>,
+}
+
+/// Pods or addresses: one of these is said.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminPeer {
+    /// All pods of such namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<LabelSelector>,
+    /// Such pods in such namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<AdminPods>,
+    /// Ranges of addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// Nodes, which Calico cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<LabelSelector>,
+    /// Names in DNS, which open source Calico cannot tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domain_names: Vec<String>,
+}
+
+/// Pods, by their namespaces and by themselves.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminPods {
+    /// Labels of namespaces.
+    #[serde(default)]
+    pub namespace_selector: LabelSelector,
+    /// Labels of pods.
+    #[serde(default)]
+    pub pod_selector: LabelSelector,
+}
+
+/// One port or several: one of these is said.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminPort {
+    /// One port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_number: Option<PortNumber>,
+    /// Several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_range: Option<PortsFromTo>,
+    /// What containers call it, which Calico cannot tell here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_port: Option<String>,
+}
+
+/// A port of a protocol.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct PortNumber {
+    /// TCP where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The port.
+    pub port: u16,
+}
+
+/// Ports of a protocol.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct PortsFromTo {
+    /// TCP where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The first port.
+    pub start: u16,
+    /// The last port.
+    pub end: u16,
+}
+
+/// A protocol of a `ClusterNetworkPolicy`: one of these is said, or none for all.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterProtocol {
+    /// TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<ClusterPorts>,
+    /// UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp: Option<ClusterPorts>,
+    /// SCTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sctp: Option<ClusterPorts>,
+    /// What containers call it, which Calico cannot tell here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_named_port: Option<String>,
+}
+
+/// Destination ports of a protocol; None: all.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterPorts {
+    /// The ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_port: Option<ClusterPort>,
+}
+
+/// One port, or several.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct ClusterPort {
+    /// One port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u16>,
+    /// Several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<PortsFromTo>,
+}
+
+/// The tiers that Calico brings along for these kinds, each with its order; all of them pass on at their end.
+pub(super) const TIERS: [(&str, f64); 4] = [
+    ("adminnetworkpolicy", 1_000.0),
+    ("kube-admin", 1_000.0),
+    ("baselineadminnetworkpolicy", 10_000_000.0),
+    ("kube-baseline", 10_000_000.0),
+];
+
+/// A rule has something that Calico cannot do.
+struct Unsupported;
+
+impl Policy {
+    /// A policy of one of the three kinds.
+    ///
+    /// # Errors
+    /// What Calico takes it for missing because of.
+    pub fn of_admin(policy: &AdminPolicy, kind: PolicyKind) -> Result<Self, Unreadable> {
+        let spec = &policy.spec;
+        let tier = match (kind, spec.tier.as_deref()) {
+            (PolicyKind::ClusterNetworkPolicy, Some("Baseline")) => "kube-baseline",
+            (PolicyKind::ClusterNetworkPolicy, _) => "kube-admin",
+            (PolicyKind::BaselineAdmin, _) => "baselineadminnetworkpolicy",
+            _ => "adminnetworkpolicy",
+        };
+        let at = FieldPath::default().key("spec").key("subject");
+        let (namespaces, pods) = pods(&spec.subject, &at)?.unwrap_or_else(everything);
+        let ingress: Vec<Rule> = spec
+            .ingress
+            .iter()
+            .flat_map(|rule| rules(rule, true))
+            .collect();
+        let egress: Vec<Rule> = spec
+            .egress
+            .iter()
+            .flat_map(|rule| rules(rule, false))
+            .collect();
+        let has = |name: &str, rules: &[Rule]| (!rules.is_empty()).then(|| name.to_owned());
+        let types: Vec<_> = [has("Ingress", &ingress), has("Egress", &egress)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let written = GlobalNetworkPolicy {
+            metadata: policy.metadata.clone(),
+            spec: GlobalNetworkPolicySpec {
+                tier: Some(tier.to_owned()),
+                order: Some(f64::from(spec.priority.unwrap_or_default())),
+                selector: Some(pods.to_string()),
+                namespace_selector: Some(namespaces.to_string()),
+                types: types.clone(),
+                ingress,
+                egress,
+                ..GlobalNetworkPolicySpec::default()
+            },
+        };
+        let read = Self::of_global(&written, Written::Api)?;
+        let mut read = read.ok_or_else(|| Unreadable {
+            path: at,
+            why: super::Why::Missing,
+        })?;
+        read.id.kind = kind;
+        if types.is_empty() {
+            // Without rules it says nothing about either direction.
+            (read.ingress, read.egress) = (None, None);
+        }
+        Ok(read)
+    }
+}
+
+fn everything() -> (Selector, Selector) {
+    (Selector::All, Selector::equal(ORCHESTRATOR, "k8s"))
+}
+
+/// Namespaces and pods that are meant; None where it is not about pods.
+fn pods(peer: &AdminPeer, at: &FieldPath) -> Result<Option<(Selector, Selector)>, Unreadable> {
+    let is_kubernetes = Selector::equal(ORCHESTRATOR, "k8s");
+    if let Some(pods) = &peer.pods {
+        let at = at.key("pods");
+        let namespaces =
+            Selector::of_kubernetes(&pods.namespace_selector, &at.key("namespaceSelector"))?;
+        let own = Selector::of_kubernetes(&pods.pod_selector, &at.key("podSelector"))?;
+        let own = match own {
+            Selector::All => is_kubernetes,
+            own => Selector::and([is_kubernetes, own]),
+        };
+        return Ok(Some((namespaces, own)));
+    }
+    let Some(namespaces) = &peer.namespaces else {
+        return Ok(None);
+    };
+    let namespaces = Selector::of_kubernetes(namespaces, &at.key("namespaces"))?;
+    Ok(Some((namespaces, is_kubernetes)))
+}
+
+/// What Calico makes of a rule: one for each protocol and peer.
+fn rules(rule: &AdminRule, is_ingress: bool) -> Vec<Rule> {
+    let action = match rule.action.as_str() {
+        "Allow" | "Accept" => Action::Allow,
+        "Pass" => Action::Pass,
+        "Deny" => Action::Deny,
+        // The API server takes no other.
+        _ => return Vec::new(),
+    };
+    let peers = if is_ingress { &rule.from } else { &rule.to };
+    let made = protocols(rule).and_then(|protocols| {
+        let mut made = Vec::new();
+        for (protocol, ports) in protocols {
+            for peer in peers {
+                let mut rule = Rule::new(action);
+                rule.protocol.clone_from(&protocol);
+                let end = end(peer, is_ingress)?;
+                if is_ingress {
+                    rule.source = end;
+                    rule.destination.ports.clone_from(&ports);
+                } else {
+                    rule.destination = end;
+                    rule.destination.ports.clone_from(&ports);
+                }
+                made.push(rule);
+            }
+        }
+        Ok(made)
+    });
+    match made {
+        Ok(made) => made,
+        Err(Unsupported) if action == Action::Allow => Vec::new(),
+        Err(Unsupported) => vec![Rule::new(Action::Deny)],
+    }
+}
+
+fn end(peer: &AdminPeer, is_ingress: bool) -> Result<EntityRule, Unsupported> {
+    let read = pods(peer, &FieldPath::default()).map_err(|_| Unsupported)?;
+    let mut end = EntityRule::default();
+    if let Some((namespaces, pods)) = read {
+        // Of namespaces alone Calico says nothing about pods.
+        end.selector = peer.pods.as_ref().map(|_| pods.to_string());
+        end.namespace_selector = Some(namespaces.to_string());
+    } else if !peer.networks.is_empty() && !is_ingress {
+        let is_range = |net: &String| net.parse::<IpNet>().is_ok() || net.parse::<IpAddr>().is_ok();
+        if !peer.networks.iter().all(is_range) {
+            return Err(Unsupported);
+        }
+        end.nets.clone_from(&peer.networks);
+    } else {
+        return Err(Unsupported);
+    }
+    Ok(end)
+}
+
+type Protocols = Vec<(Option<String>, Vec<IntOrString>)>;
+
+/// Protocols with their ports; without ports: all of the protocol.
+fn protocols(rule: &AdminRule) -> Result<Protocols, Unsupported> {
+    let range = |ports: &PortsFromTo| IntOrString::String(format!("{}:{}", ports.start, ports.end));
+    let mut all: Vec<(String, Option<IntOrString>)> = Vec::new();
+    for port in rule.ports.iter().flatten() {
+        let protocol = |named: &Option<String>| named.clone().unwrap_or_else(|| "TCP".to_owned());
+        match (&port.port_number, &port.port_range) {
+            (Some(one), _) => all.push((
+                protocol(&one.protocol),
+                Some(IntOrString::Int(i32::from(one.port))),
+            )),
+            (None, Some(several)) => all.push((protocol(&several.protocol), Some(range(several)))),
+            (None, None) if port.named_port.is_some() => return Err(Unsupported),
+            (None, None) => return Ok(vec![(None, Vec::new())]),
+        }
+    }
+    for it in rule.protocols.iter().flatten() {
+        let known = [("TCP", &it.tcp), ("UDP", &it.udp), ("SCTP", &it.sctp)];
+        let said = known
+            .into_iter()
+            .find_map(|(name, ports)| Some((name, ports.as_ref()?)));
+        let Some((name, ports)) = said else {
+            if it.destination_named_port.is_some() {
+                return Err(Unsupported);
+            }
+            return Ok(vec![(None, Vec::new())]);
+        };
+        let port = ports.destination_port.as_ref();
+        let number = port.and_then(|it| it.number.filter(|number| *number > 0));
+        let number = number.map(|number| IntOrString::Int(i32::from(number)));
+        let several = port.and_then(|it| it.range.as_ref()).map(range);
+        all.push((name.to_owned(), number.or(several)));
+    }
+    if all.is_empty() {
+        return Ok(vec![(None, Vec::new())]);
+    }
+    let mut gathered: Vec<(String, Option<Vec<IntOrString>>)> = Vec::new();
+    for (protocol, port) in all {
+        let known = gathered.iter_mut().find(|(known, _)| *known == protocol);
+        match (known, port) {
+            (Some((_, ports)), None) => *ports = None,
+            (Some((_, Some(ports))), Some(port)) => ports.push(port),
+            (Some((_, None)), Some(_)) => {}
+            (None, port) => gathered.push((protocol, port.map(|port| vec![port]))),
+        }
+    }
+    gathered.sort_by(|one, other| one.0.cmp(&other.0));
+    let each = gathered.into_iter();
+    Ok(each
+        .map(|(protocol, ports)| (Some(protocol), ports.unwrap_or_default()))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;
