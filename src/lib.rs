@@ -10,7 +10,7 @@
 //! | [`domain`] | validated values: what cannot be said wrongly |
 //! | [`build`] | validated → desired objects, one kind of object per file; pure |
 //! | [`policy`] | the Calico policy language; pure |
-//! | [`review`] | what leaves a boundary: policies judged against what is declared; pure |
+//! | [`review`] | what leaves a boundary: policies judged against what is declared, and what a change opens; pure |
 //! | [`cluster`] | what this cluster can do: flavour, versions |
 //! | [`controller`] | observe → validate → build → compare → apply → status |
 //! | [`cli`] | the kubectl plugin |

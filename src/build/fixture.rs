@@ -44,6 +44,7 @@ pub(super) fn landing_zone(name: &str) -> LandingZone {
         suspend: false,
         adoption_policy: AdoptionPolicy::Never,
         delete_policy: DeletePolicy::Keep,
+        quota_total: BTreeMap::new(),
         namespaces: Vec::new(),
         access: Vec::new(),
         placement: None,

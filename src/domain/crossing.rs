@@ -25,6 +25,10 @@ pub struct Crossing {
     pub acknowledge: Option<RangeAcknowledgement>,
     /// Last day on which it is needed.
     pub valid_until: Option<Date>,
+    /// Why it is needed, for people.
+    pub reason: Option<String>,
+    /// Who answers for it, for people.
+    pub owner: Option<String>,
 }
 
 /// Pods at one end of a crossing.

@@ -26,6 +26,8 @@ pub struct LandingZone {
     pub adoption_policy: AdoptionPolicy,
     /// What becomes of the namespaces when it is deleted.
     pub delete_policy: DeletePolicy,
+    /// The most that the quotas of all namespaces may add up to, by resource name.
+    pub quota_total: BTreeMap<String, Quantity>,
     /// Its namespaces in declared order; names are unique.
     pub namespaces: Vec<Namespace>,
     /// Who may do what.

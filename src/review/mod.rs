@@ -1,4 +1,4 @@
-//! What leaves a boundary: policies judged against what is declared; pure.
+//! What leaves a boundary: policies judged against what is declared; and what a change of declarations opens; pure.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -9,8 +9,10 @@
 //! | `known` | what is known of every pod, and who gets through, in words |
 //! | `address` | whose addresses ranges hold |
 //! | `covered` | what is declared to be open |
+//! | `changes` | what one set of declarations opens that another one does not |
 
 mod address;
+mod changes;
 mod covered;
 mod finding;
 mod judge;
@@ -19,6 +21,9 @@ mod landscape;
 mod object;
 mod rule;
 
+pub use changes::{
+    Change, ChangeKind, Declared, Part, ReachChange, Side, approval_required, changes,
+};
 pub use finding::Finding;
 pub use judge::judge;
 pub use landscape::{Boundary, KnownNamespace, Landscape};

@@ -94,6 +94,8 @@ impl Context<'_, '_> {
             ports,
             acknowledge: declared.acknowledge,
             valid_until,
+            reason: declared.reason.clone(),
+            owner: declared.owner.clone(),
         })
     }
 
@@ -118,6 +120,8 @@ impl Context<'_, '_> {
             ports,
             acknowledge: None,
             valid_until,
+            reason: declared.reason.clone(),
+            owner: declared.owner.clone(),
         })
     }
 

@@ -75,6 +75,7 @@ impl LandingZone {
                 suspend: spec.suspend.unwrap_or_default(),
                 adoption_policy: spec.adoption_policy.unwrap_or_default(),
                 delete_policy: spec.delete_policy.unwrap_or_default(),
+                quota_total,
                 namespaces,
                 access,
                 placement,
