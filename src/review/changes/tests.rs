@@ -1,6 +1,9 @@
 //! What an analyst would ask of a change: pairs of declarations, and what is told of them.
 
 mod fixture;
+mod landing_zones;
+mod platforms;
+mod properties;
 
 use rstest::rstest;
 use serde_json::json;
@@ -220,7 +223,7 @@ fn it_is_told_as_json() {
 )]
 #[case::renamed(
     "{name: x, to: {cidrs: [198.51.100.0/24]}}",
-    "{name: y, to: {cidrs: [198.51.100.0/24]}}",
+    "{name: also, to: {cidrs: [198.51.100.0/24]}}",
     Some((ChangeKind::Reworded, false, "was name x"))
 )]
 fn a_crossing(
@@ -252,7 +255,7 @@ fn a_crossing(
 #[test]
 fn what_is_open_already_is_not_opened_again() {
     let known = "{name: x, to: {cidrs: [198.51.100.0/24]}}";
-    let part = "{name: y, to: {cidrs: [198.51.100.7/32]}, ports: [{protocol: TCP, port: 443}]}";
+    let part = "{name: also, to: {cidrs: [198.51.100.7/32]}, ports: [{protocol: TCP, port: 443}]}";
     let found = between(&egress(known), &egress(&format!("{known}, {part}")));
     let change = only(&found);
     assert!(!change.crosses_boundary, "{change}");
@@ -272,7 +275,7 @@ fn what_is_open_already_is_not_opened_again() {
 fn both_halves_in_one_change_open_it_once_for_each_side() {
     let both = egress("{name: x, from: {zone: backend}, to: {landingZone: orders, zone: web}}").replace(
         "    ingress:\n",
-        "    ingress:\n    - {name: y, from: {landingZone: application2}, to: {zone: web}, ports: [{protocol: TCP, port: 80}]}\n",
+        "    ingress:\n    - {name: also, from: {landingZone: application2}, to: {zone: web}, ports: [{protocol: TCP, port: 80}]}\n",
     );
     let found = between(BASE, &both);
     assert_eq!(
@@ -297,7 +300,7 @@ fn the_second_half_is_what_opens() {
     let half = egress("{name: x, to: {landingZone: orders, zone: web}}");
     let whole = half.replace(
         "    ingress:\n",
-        "    ingress:\n    - {name: y, from: {landingZone: application2}, to: {zone: web}}\n",
+        "    ingress:\n    - {name: also, from: {landingZone: application2}, to: {zone: web}}\n",
     );
     let found = between(&half, &whole);
     let change = only(&found);
