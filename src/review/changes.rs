@@ -2,7 +2,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `side` | one of the two sets, and what is open across each boundary |
+//! | `estate` | one of the two sets, and what is open across each boundary |
 //! | `extent`, `spans` | what is open, taken apart and compared exactly |
 //! | `crossings` | crossings and shared services of a landing zone, one by one |
 //! | `landing_zone` | everything else of a landing zone |
@@ -15,12 +15,12 @@
 
 mod approval;
 mod crossings;
+mod estate;
 mod extent;
 mod landing_zone;
 mod lines;
 mod platform;
 mod reach;
-mod side;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ use serde::{Serialize, Serializer};
 
 use crate::api::{CrossingDirection, RangeAcknowledgement};
 use crate::domain::{FieldPath, Flavour, LandingZone, LandingZoneName, Platform};
-use side::Landscape;
+use estate::Estate;
 
 /// All that is declared.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +211,8 @@ enum Scope {
     Outside,
     /// All of its landing zone, if there is anything: then it crosses the boundary.
     Carries(LandingZoneName),
+    /// What is between any landing zone and whoever is in none.
+    AnyOutside,
     /// Everything.
     Everything,
 }
@@ -226,8 +228,8 @@ pub fn changes(
     flavour: Flavour,
     today: Date,
 ) -> Vec<Change> {
-    let before = Landscape::new(before, flavour, today, None);
-    let after = Landscape::new(after, flavour, today, Some(&before));
+    let before = Estate::new(before, flavour, today, None);
+    let after = Estate::new(after, flavour, today, Some(&before));
     let mut changes = platform::changes(&before, &after);
     changes.extend(landing_zone::changes(&before, &after));
     approval::judge(&before, &after, &mut changes);

@@ -1,35 +1,38 @@
 //! What the rendered policies let through, before and after: shown with each change, and the net below them. What
 //! is newly open and no change explains is a change of its own.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::estate::Estate;
 use super::lines::lines;
 use super::reach::{Asked, Outsider, Question, Reached, growth};
-use super::side::Landscape;
 use super::{Change, ChangeKind, Part, Scope, Side, spec};
 use crate::api::Stage;
 use crate::build::Released;
 use crate::domain::{LandingZone, LandingZoneName};
 
-/// Most lines that a change of the platform shows on either side.
-const SHOWN: usize = 20;
+/// Most lines that a change shows on either side.
+const SHOWN: usize = 50;
 /// Most lines that stand in a sentence.
 const SAID: usize = 3;
 
 /// Asks the policies of all landing zones that are rendered otherwise than before, and completes `changes`.
-pub(super) fn judge(before: &Landscape<'_>, after: &Landscape<'_>, changes: &mut Vec<Change>) {
+pub(super) fn judge(before: &Estate<'_>, after: &Estate<'_>, changes: &mut Vec<Change>) {
     let released = released(before, after);
     let nothing = BTreeMap::new();
     let by_stage = by_stage(before, after);
     let before = Asked {
-        landscape: before,
+        estate: before,
         released: &nothing,
         by_stage: &by_stage,
+        known: RefCell::default(),
     };
     let after = Asked {
-        landscape: after,
+        estate: after,
         released: &released,
         by_stage: &by_stage,
+        known: RefCell::default(),
     };
     for name in touched(&before, &after) {
         let question = Question::new(name, &before, &after);
@@ -45,13 +48,14 @@ pub(super) fn judge(before: &Landscape<'_>, after: &Landscape<'_>, changes: &mut
             show(change, name, (&was, &is), &grown, (all_known, &told));
         }
     }
+    for change in changes {
+        shorten(&mut change.reach.before);
+        shorten(&mut change.reach.after);
+    }
 }
 
 /// Namespaces that left a landing zone and that no other one claims: the policies keep selecting them.
-fn released(
-    before: &Landscape<'_>,
-    after: &Landscape<'_>,
-) -> BTreeMap<LandingZoneName, Vec<Released>> {
+fn released(before: &Estate<'_>, after: &Estate<'_>) -> BTreeMap<LandingZoneName, Vec<Released>> {
     let kept: BTreeSet<_> = after
         .zones
         .values()
@@ -69,7 +73,7 @@ fn released(
 }
 
 /// Landing zones that begin or end to be observed: there it counts that nothing is denied.
-fn by_stage(before: &Landscape<'_>, after: &Landscape<'_>) -> BTreeSet<LandingZoneName> {
+fn by_stage(before: &Estate<'_>, after: &Estate<'_>) -> BTreeSet<LandingZoneName> {
     let differs = |(name, old): (&&LandingZoneName, &&LandingZone)| {
         let new = after.zones.get(*name)?;
         let is_observed = [old.stage, new.stage].contains(&Stage::Observe);
@@ -80,8 +84,8 @@ fn by_stage(before: &Landscape<'_>, after: &Landscape<'_>) -> BTreeSet<LandingZo
 
 /// The landing zones whose policies are otherwise than before.
 fn touched<'a>(before: &Asked<'a>, after: &Asked<'a>) -> BTreeSet<&'a LandingZoneName> {
-    let (old, new) = (&before.landscape.zones, &after.landscape.zones);
-    let everybody = before.landscape.platform != after.landscape.platform;
+    let (old, new) = (&before.estate.zones, &after.estate.zones);
+    let everybody = before.estate.platform != after.estate.platform;
     let mut candidates = BTreeSet::new();
     for name in old.keys().chain(new.keys()).copied() {
         if everybody {
@@ -92,13 +96,12 @@ fn touched<'a>(before: &Asked<'a>, after: &Asked<'a>) -> BTreeSet<&'a LandingZon
         }
         candidates.insert(name);
         for side in [before, after] {
-            if let Some(zone) = side.landscape.zones.get(name) {
-                candidates.extend(side.landscape.neighbours(zone));
+            if let Some(zone) = side.estate.zones.get(name) {
+                candidates.extend(side.estate.neighbours(zone));
             }
         }
     }
-    let rendered =
-        |side: &Asked<'_>, name| side.landscape.zones.get(name).map(|it| side.rendered(it));
+    let rendered = |side: &Asked<'_>, name| side.estate.zones.get(name).map(|it| side.rendered(it));
     candidates.retain(|name| rendered(before, *name) != rendered(after, *name));
     candidates
 }
@@ -131,13 +134,13 @@ fn explain(
         change.landing_zone.as_deref() == Some(zone.as_str())
     };
     let is_explained = |change: &Change| match (&change.scope, outsider) {
-        (Scope::Everything, _) => true,
+        (Scope::Everything, _) | (Scope::AnyOutside, None) => true,
         (Scope::Carries(zone), _) => zone == name || Some(zone) == outsider,
         (Scope::Peer(other), Some(peer)) => {
             (of(change, name) && other == peer) || (of(change, peer) && other == name)
         }
         (Scope::Outside, None) => of(change, name),
-        (Scope::Peer(_) | Scope::Outside | Scope::Nothing, _) => false,
+        (Scope::Peer(_) | Scope::Outside | Scope::AnyOutside | Scope::Nothing, _) => false,
     };
     if changes
         .iter()
@@ -191,6 +194,7 @@ fn show(
         Scope::Peer(other) => is_own && peer(outsider) == Some(other),
         Scope::Outside => is_own && peer(outsider).is_none(),
         Scope::Carries(zone) => zone == name,
+        Scope::AnyOutside => peer(outsider).is_none(),
         Scope::Everything => true,
     };
     let part = |reached: &Reached| -> Reached {
@@ -199,7 +203,7 @@ fn show(
             .collect()
     };
     let (before, after) = (told(&part(was)), told(&part(is)));
-    if scope == Scope::Everything {
+    if change.landing_zone.is_none() {
         let only = |these: &[String], others: &[String]| {
             these
                 .iter()
@@ -207,8 +211,8 @@ fn show(
                 .cloned()
                 .collect::<Vec<_>>()
         };
-        add(&mut change.reach.before, only(&before, &after));
-        add(&mut change.reach.after, only(&after, &before));
+        change.reach.before.extend(only(&before, &after));
+        change.reach.after.extend(only(&after, &before));
         return;
     }
     change.reach.before.extend(before);
@@ -222,8 +226,10 @@ fn show(
     }
 }
 
-/// Adds lines as long as there are not too many.
-fn add(shown: &mut Vec<String>, lines: Vec<String>) {
-    let free = SHOWN.saturating_sub(shown.len());
-    shown.extend(lines.into_iter().take(free));
+/// Keeps the first of too many lines, and says how many there were besides.
+fn shorten(lines: &mut Vec<String>) {
+    if let Some(more) = lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        lines.truncate(SHOWN);
+        lines.push(format!("and {more} more"));
+    }
 }

@@ -1,7 +1,7 @@
 //! Crossings and shared services of one landing zone: what became of each of them.
 
+use super::estate::{Estate, bare};
 use super::extent::{self, Traffic};
-use super::side::{Landscape, bare};
 use super::{Change, ChangeKind, Part, Scope, Side, spans, spec};
 use crate::api::{CrossingDirection, CrossingStatus};
 use crate::domain::{
@@ -12,8 +12,8 @@ use crate::domain::{
 #[derive(Clone, Copy)]
 pub(super) struct Both<'a> {
     pub name: &'a LandingZoneName,
-    pub before: &'a Landscape<'a>,
-    pub after: &'a Landscape<'a>,
+    pub before: &'a Estate<'a>,
+    pub after: &'a Estate<'a>,
     pub old: Option<&'a LandingZone>,
     pub new: Option<&'a LandingZone>,
 }
@@ -114,8 +114,8 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(landscape: &Landscape<'_>, zone: &'a LandingZone, crossing: &'a Crossing) -> Self {
-        let (told, traffic, openings) = landscape.crossing(zone, crossing);
+    fn of(estate: &Estate<'_>, zone: &'a LandingZone, crossing: &'a Crossing) -> Self {
+        let (told, traffic, openings) = estate.crossing(zone, crossing);
         let addresses = openings.crossings.iter().filter_map(|it| match &it.reach {
             Reach::Addresses { nets, .. } => Some(nets),
             _ => None,
@@ -403,16 +403,16 @@ fn services(both: Both<'_>, known: &[Traffic]) -> Vec<Change> {
     let (old, new) = (asked(both.old), asked(both.new));
     let differ = old.symmetric_difference(&new);
     let one = |name: &String| {
-        let (side, landscape, zone) = if new.contains(name) {
+        let (side, estate, zone) = if new.contains(name) {
             (Side::After, both.after, both.new)
         } else {
             (Side::Before, both.before, both.old)
         };
-        let services = landscape.platform.shared_services.iter();
+        let services = estate.platform.shared_services.iter();
         let service = services.clone().find(|it| it.name == *name);
         let traffic = service
             .zip(zone)
-            .map(|(it, zone)| landscape.service(zone, it))
+            .map(|(it, zone)| estate.service(zone, it))
             .unwrap_or_default();
         let is_new = side == Side::After;
         let crosses = is_new && !extent::is_within(&traffic, known);

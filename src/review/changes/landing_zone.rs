@@ -5,8 +5,8 @@ mod inside;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::crossings::{self, Both};
+use super::estate::Estate;
 use super::extent;
-use super::side::Landscape;
 use super::{Change, ChangeKind, Part, Scope, Side, spec};
 use crate::api::{AdoptionPolicy, DefaultDenyStage, DeletePolicy, PodSecurity, Stage};
 use crate::domain::{FieldPath, LandingZone, LandingZoneName, Namespace, NamespaceName};
@@ -15,7 +15,7 @@ use crate::domain::{FieldPath, LandingZone, LandingZoneName, Namespace, Namespac
 type Owners<'a> = BTreeMap<&'a NamespaceName, (&'a LandingZone, &'a Namespace)>;
 
 /// What became of each landing zone, by name.
-pub(super) fn changes<'a>(before: &'a Landscape<'a>, after: &'a Landscape<'a>) -> Vec<Change> {
+pub(super) fn changes<'a>(before: &'a Estate<'a>, after: &'a Estate<'a>) -> Vec<Change> {
     let owners = (owners(before), owners(after));
     let names: BTreeSet<&LandingZoneName> = before
         .zones
@@ -51,8 +51,8 @@ pub(super) fn changes<'a>(before: &'a Landscape<'a>, after: &'a Landscape<'a>) -
     changes
 }
 
-fn owners<'a>(landscape: &Landscape<'a>) -> Owners<'a> {
-    let all = landscape.zones.values();
+fn owners<'a>(estate: &Estate<'a>) -> Owners<'a> {
+    let all = estate.zones.values();
     all.flat_map(|zone| zone.namespaces.iter().map(|it| (&it.name, (*zone, it))))
         .collect()
 }
@@ -288,8 +288,8 @@ fn relayered(
     if old.zone == new.zone {
         return None;
     }
-    let all = |landscape: &Landscape<'_>, zone: Option<&LandingZone>| {
-        zone.map(|zone| landscape.all_traffic(zone))
+    let all = |estate: &Estate<'_>, zone: Option<&LandingZone>| {
+        zone.map(|zone| estate.all_traffic(zone))
             .unwrap_or_default()
     };
     let had = all(both.before, both.old);

@@ -4,8 +4,8 @@ mod opened;
 
 use ipnet::IpNet;
 
+use super::estate::Estate;
 use super::extent;
-use super::side::Landscape;
 use super::{Change, ChangeKind, Part, Scope, Side, spans, spec};
 use crate::api::{DefaultDenyStage, ExpiredCrossings};
 use crate::domain::{FieldPath, LandingZoneName, Platform};
@@ -16,7 +16,7 @@ pub(super) use opened::service_in_words;
 const NAMED: usize = 5;
 
 /// What became of the platform.
-pub(super) fn changes(before: &Landscape<'_>, after: &Landscape<'_>) -> Vec<Change> {
+pub(super) fn changes(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
     let (old, new) = (before.platform, after.platform);
     if old == new {
         return Vec::new();
@@ -40,8 +40,13 @@ fn change(
     message: String,
     crosses: bool,
 ) -> Change {
-    Change::new(None, (part, kind), (Side::After, path), message)
-        .crossing_if(crosses, Scope::Everything)
+    let scope = match part {
+        Part::ExpiredCrossings => Scope::Everything,
+        Part::SharedService | Part::Destination | Part::Dns | Part::Network => Scope::AnyOutside,
+        // What holds in namespaces that are no landing zone's, and what is no matter of policies.
+        _ => Scope::Nothing,
+    };
+    Change::new(None, (part, kind), (Side::After, path), message).crossing_if(crosses, scope)
 }
 
 fn default_deny(old: &Platform, new: &Platform) -> Option<Change> {
@@ -175,7 +180,11 @@ fn pod_ranges(old: &Platform, new: &Platform) -> Option<Change> {
         from_to(&old.pod_cidrs, &new.pod_cidrs)
     );
     let path = spec().key("network").key("podCidrs");
-    Some(change((Part::Network, ChangeKind::Changed), path, message, true).named("podCidrs"))
+    Some(
+        change((Part::Network, ChangeKind::Changed), path, message, true)
+            .named("podCidrs")
+            .crossing_if(true, Scope::Everything),
+    )
 }
 
 fn dns(old: &Platform, new: &Platform) -> Option<Change> {
@@ -202,7 +211,7 @@ fn dns(old: &Platform, new: &Platform) -> Option<Change> {
     Some(change((Part::Dns, kind), spec().key("dns"), message, opens))
 }
 
-fn node_ranges(before: &Landscape<'_>, after: &Landscape<'_>) -> Option<Change> {
+fn node_ranges(before: &Estate<'_>, after: &Estate<'_>) -> Option<Change> {
     let (old, new) = (&before.platform.node_cidrs, &after.platform.node_cidrs);
     if is_same_ranges(old, new) {
         return None;
@@ -220,7 +229,7 @@ fn node_ranges(before: &Landscape<'_>, after: &Landscape<'_>) -> Option<Change> 
     Some(change((Part::Network, kind), path, message, !affected.is_empty()).named("nodeCidrs"))
 }
 
-fn api_server(before: &Landscape<'_>, after: &Landscape<'_>) -> Option<Change> {
+fn api_server(before: &Estate<'_>, after: &Estate<'_>) -> Option<Change> {
     let (old, new) = (&before.platform.api_server, &after.platform.api_server);
     if is_same_ranges(old, new) {
         return None;
@@ -248,15 +257,15 @@ fn kind(affected: &[&LandingZoneName]) -> ChangeKind {
 
 /// The landing zones for which one field alone opens something: on top of what was, or beneath what shall be.
 fn affected<'a>(
-    before: &Landscape<'a>,
-    after: &Landscape<'a>,
+    before: &Estate<'a>,
+    after: &Estate<'a>,
     copy: impl Fn(&mut Platform, &Platform),
 ) -> Vec<&'a LandingZoneName> {
     let mut on_top = before.platform.clone();
     copy(&mut on_top, after.platform);
     let mut beneath = after.platform.clone();
     copy(&mut beneath, before.platform);
-    let grows = |without: &Landscape<'_>, with: &Landscape<'_>, name: &LandingZoneName| {
+    let grows = |without: &Estate<'_>, with: &Estate<'_>, name: &LandingZoneName| {
         with.zones.get(name).is_some_and(|zone| {
             !extent::is_within(&with.all_traffic(zone), &without.all_traffic(zone))
         })
@@ -301,7 +310,11 @@ fn rest(old: &Platform, new: &Platform) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut add = |differs: bool, part, path: FieldPath, name: &str, message: String| {
         if differs {
-            changes.push(change((part, ChangeKind::Changed), path, message, false).named(name));
+            changes.push(
+                change((part, ChangeKind::Changed), path, message, false)
+                    .named(name)
+                    .crossing_if(false, Scope::Nothing),
+            );
         }
     };
     add(

@@ -4,13 +4,15 @@
 //! declared to be open, before or after, cuts ports and addresses into pieces that no policy tells apart: one
 //! packet for each piece says what holds for all of it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::estate::{Estate, bare};
 use super::extent;
-use super::side::{Landscape, bare};
 use super::spans::{self, Spans};
 use crate::api::{CrossingDirection, Protocol, Stage, names};
 use crate::build::{self, Released};
@@ -68,27 +70,46 @@ pub(super) struct Question<'a> {
 
 /// One side of a [`Question`].
 pub(super) struct Asked<'a> {
-    pub landscape: &'a Landscape<'a>,
+    pub estate: &'a Estate<'a>,
     /// Namespaces that were declared before and are not any more.
     pub released: &'a BTreeMap<LandingZoneName, Vec<Released>>,
     /// Landing zones whose real stage counts; all others are asked as if in stage Enforce.
     pub by_stage: &'a BTreeSet<LandingZoneName>,
+    /// What was rendered already: a landing zone is asked about by each of its neighbours.
+    pub known: RefCell<BTreeMap<LandingZoneName, Rc<Rendered>>>,
+}
+
+/// The policies of a landing zone, with the labels of its namespaces.
+#[derive(Debug, PartialEq)]
+pub(super) struct Rendered {
+    policies: Vec<Policy>,
+    namespaces: BTreeMap<String, LabelMap>,
 }
 
 impl Asked<'_> {
-    /// The policies of a landing zone, with the labels of its namespaces.
-    pub fn rendered(&self, zone: &LandingZone) -> (Vec<Policy>, BTreeMap<String, LabelMap>) {
+    /// A landing zone as it is declared.
+    pub fn rendered(&self, zone: &LandingZone) -> Rc<Rendered> {
+        if let Some(known) = self.known.borrow().get(&zone.name) {
+            return Rc::clone(known);
+        }
+        let rendered = Rc::new(self.render(zone));
+        let mut known = self.known.borrow_mut();
+        known.insert(zone.name.clone(), Rc::clone(&rendered));
+        rendered
+    }
+
+    fn render(&self, zone: &LandingZone) -> Rendered {
         let mut zone = zone.clone();
         if !self.by_stage.contains(&zone.name) {
             zone.stage = Stage::Enforce;
         }
-        let flavour = self.landscape.flavour;
-        let openings = self.landscape.resolved(&zone).openings;
+        let flavour = self.estate.flavour;
+        let openings = self.estate.resolved(&zone).openings;
         let released = self.released.get(&zone.name);
         let desired = build::landing_zone(
             &zone,
             released.map_or(&[], Vec::as_slice),
-            self.landscape.platform,
+            self.estate.platform,
             &openings,
             &TeamPolicies::default(),
             flavour,
@@ -107,11 +128,14 @@ impl Asked<'_> {
             .namespaces
             .into_iter()
             .filter_map(|it| Some((it.metadata.name?, it.metadata.labels.unwrap_or_default())));
-        (policies, labelled.collect())
+        Rendered {
+            policies,
+            namespaces: labelled.collect(),
+        }
     }
 
     fn zone(&self, name: &LandingZoneName) -> Option<&LandingZone> {
-        self.landscape.zones.get(name).copied()
+        self.estate.zones.get(name).copied()
     }
 }
 
@@ -119,7 +143,7 @@ impl<'a> Question<'a> {
     /// What to ask about a landing zone, so that both sides can be compared.
     pub fn new(name: &'a LandingZoneName, before: &Asked<'_>, after: &Asked<'_>) -> Self {
         let open = |side: &Asked<'_>| {
-            let resolved = side.zone(name).map(|zone| side.landscape.resolved(zone));
+            let resolved = side.zone(name).map(|zone| side.estate.resolved(zone));
             let openings = resolved.unwrap_or_default().openings;
             openings
                 .services
@@ -148,7 +172,7 @@ impl<'a> Question<'a> {
         let mut peers = BTreeSet::new();
         for side in [before, after] {
             if let Some(zone) = side.zone(name) {
-                peers.extend(side.landscape.neighbours(zone).into_iter().cloned());
+                peers.extend(side.estate.neighbours(zone).into_iter().cloned());
             }
         }
         Self {
@@ -170,7 +194,9 @@ impl<'a> Question<'a> {
         if let Some(zone) = after.zone(self.name)
             && extent::layers(zone).iter().any(|it| !known.contains(it))
         {
-            let granted = self.asked(before, &bare(zone)).into_iter();
+            let bare = bare(zone);
+            let granted = self.asked(before, &bare, &before.render(&bare));
+            let granted = granted.into_iter();
             all.extend(granted.filter(|((pods, ..), _)| !known.contains(&pods.layer)));
         }
         all
@@ -179,26 +205,25 @@ impl<'a> Question<'a> {
     /// What a landing zone reaches on one side, and who reaches it.
     pub fn reached(&self, side: &Asked<'_>) -> Reached {
         side.zone(self.name)
-            .map(|zone| self.asked(side, zone))
+            .map(|zone| self.asked(side, zone, &side.rendered(zone)))
             .unwrap_or_default()
     }
 
-    fn asked(&self, side: &Asked<'_>, zone: &LandingZone) -> Reached {
-        let (policies, namespaces) = side.rendered(zone);
+    fn asked(&self, side: &Asked<'_>, zone: &LandingZone, own: &Rendered) -> Reached {
         let mut reached = Reached::new();
-        let mut cluster = Cluster::new(side, policies.clone());
-        cluster.add_zone(zone, &namespaces, &self.labels_here());
+        let mut cluster = Cluster::new(side, own.policies.clone());
+        cluster.add_zone(zone, &own.namespaces, &self.labels_here());
         cluster.add_outsiders(&self.openings);
         ask(&cluster, &self.outside(&cluster), &mut reached);
         for peer in &self.peers {
             let Some(there) = side.zone(peer) else {
                 continue;
             };
-            let (more, theirs) = side.rendered(there);
-            let both = policies.iter().cloned().chain(more).collect();
-            let mut cluster = Cluster::new(side, both);
-            cluster.add_zone(zone, &namespaces, &self.labels_here());
-            let there = cluster.add_zone(there, &theirs, &self.labels_there(peer));
+            let theirs = side.rendered(there);
+            let both = own.policies.iter().chain(&theirs.policies).cloned();
+            let mut cluster = Cluster::new(side, both.collect());
+            cluster.add_zone(zone, &own.namespaces, &self.labels_here());
+            let there = cluster.add_zone(there, &theirs.namespaces, &self.labels_there(peer));
             let ports = self
                 .ports(|reach| matches!(reach, Reach::LandingZone { name, .. } if name == peer));
             let places = there.into_iter().map(|(pods, index)| Probe {
@@ -381,7 +406,7 @@ struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     fn new(side: &'a Asked<'a>, policies: Vec<Policy>) -> Self {
-        let tiers = build::tiers(side.landscape.flavour);
+        let tiers = build::tiers(side.estate.flavour);
         let mut world = World::new(&tiers, policies);
         let https = PortRange {
             protocol: Protocol::TCP,
@@ -466,7 +491,7 @@ impl<'a> Cluster<'a> {
     /// An address of each family in which pods have some, counted from the end of their ranges: declared
     /// ranges rather begin there.
     fn addresses(&self, index: usize) -> Vec<IpAddr> {
-        let known = &self.side.landscape.platform.pod_cidrs;
+        let known = &self.side.estate.platform.pod_cidrs;
         let assumed: Vec<IpNet> = PODS.iter().filter_map(|text| text.parse().ok()).collect();
         let ranges = if known.is_empty() { &assumed } else { known };
         let of_family = |is_v6| {

@@ -402,3 +402,23 @@ fn one_of_seven_crosses_a_boundary() {
     let stand = Stand::of(&after);
     assert_eq!(stand.changes(&stand, Flavour::KUBERNETES), []);
 }
+
+#[test]
+fn what_the_policies_open_and_no_change_explains_is_a_change_of_its_own() {
+    let today = "2026-05-01".parse().unwrap();
+    let (old, new) = (Stand::of(BASE), Stand::of(&egress(TO_DATA)));
+    let before = super::estate::Estate::new(old.declared(), fixture::TIERS, today, None);
+    let after = super::estate::Estate::new(new.declared(), fixture::TIERS, today, Some(&before));
+    let mut found = Vec::new();
+    super::approval::judge(&before, &after, &mut found);
+    let change = only(&found);
+    assert_eq!(
+        (change.part, change.kind, change.crosses_boundary),
+        (Part::Reach, ChangeKind::Opened, true)
+    );
+    assert_eq!(
+        change.message,
+        "the policies of landing zone application2 newly let through what no other change explains: \
+         application2/backend → orders/data TCP 5432"
+    );
+}

@@ -10,14 +10,14 @@ use crate::domain::{
     Destination, FieldPath, LandingZone, LandingZoneName, Peer, PortRange, ServicePeer,
     SharedService,
 };
+use crate::review::changes::estate::Estate;
 use crate::review::changes::extent::{self, Traffic};
-use crate::review::changes::side::Landscape;
-use crate::review::changes::{Change, ChangeKind, Part, Scope, Side, spans, spec};
+use crate::review::changes::{Change, ChangeKind, Part, Side, spans, spec};
 
 /// What became of shared services, those of presets included.
-pub(super) fn services(before: &Landscape<'_>, after: &Landscape<'_>) -> Vec<Change> {
-    let by_name = |landscape: &Landscape<'_>| -> BTreeMap<String, SharedService> {
-        let all = landscape.platform.shared_services.iter();
+pub(super) fn services(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
+    let by_name = |estate: &Estate<'_>| -> BTreeMap<String, SharedService> {
+        let all = estate.platform.shared_services.iter();
         all.map(|it| (it.name.clone(), it.clone())).collect()
     };
     let (old, new) = (by_name(before), by_name(after));
@@ -31,17 +31,17 @@ pub(super) fn services(before: &Landscape<'_>, after: &Landscape<'_>) -> Vec<Cha
 }
 
 fn service(
-    before: &Landscape<'_>,
-    after: &Landscape<'_>,
+    before: &Estate<'_>,
+    after: &Estate<'_>,
     (old, new): (Option<&SharedService>, Option<&SharedService>),
 ) -> Option<Change> {
-    let (side, landscape, shown) = match (old, new) {
+    let (side, estate, shown) = match (old, new) {
         (_, Some(new)) => (Side::After, after, new),
         (Some(old), None) => (Side::Before, before, old),
         (None, None) => return None,
     };
     let is_for_all = shown.landing_zones == ServiceAudience::All;
-    let users: Vec<_> = users(landscape, |it| {
+    let users: Vec<_> = users(estate, |it| {
         it.network.shared_services.contains(&shown.name)
     });
     let is_used = is_for_all || !users.is_empty();
@@ -76,7 +76,7 @@ fn service(
     };
     let was = old.filter(|_| new.is_some());
     let was = was
-        .map(|it| format!("; was {}", service_in_words(it)))
+        .map(|it| format!("; was {}{}", service_in_words(it), audience(it, shown)))
         .unwrap_or_default();
     let message = format!(
         "the platform {} shared service {} ({}), for {whom}{was}",
@@ -89,7 +89,7 @@ fn service(
         ports: shown.ports.iter().map(PortRange::to_string).collect(),
         ..change(
             (Part::SharedService, kind),
-            service_path(landscape, shown),
+            service_path(estate, shown),
             message,
             opens && is_used,
         )
@@ -97,12 +97,17 @@ fn service(
     })
 }
 
+/// Whom a service was for, where that is otherwise now.
+fn audience(old: &SharedService, new: &SharedService) -> &'static str {
+    match old.landing_zones {
+        was if was == new.landing_zones => "",
+        ServiceAudience::All => ", for all landing zones",
+        ServiceAudience::Declared => ", for those that ask for it",
+    }
+}
+
 /// What a service opens for whoever may use it. Somebody has to be there to use it.
-fn opens(
-    here: &Landscape<'_>,
-    there: &Landscape<'_>,
-    service: Option<&SharedService>,
-) -> Vec<Traffic> {
+fn opens(here: &Estate<'_>, there: &Estate<'_>, service: Option<&SharedService>) -> Vec<Traffic> {
     // The same landing zone on both sides, so that its zones are the same, too.
     let all: BTreeSet<_> = here.zones.keys().chain(there.zones.keys()).collect();
     let first = all.into_iter().next();
@@ -128,16 +133,13 @@ fn verb(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn users<'a>(
-    landscape: &Landscape<'a>,
-    uses: impl Fn(&LandingZone) -> bool,
-) -> Vec<&'a LandingZoneName> {
-    let all = landscape.zones.values();
+fn users<'a>(estate: &Estate<'a>, uses: impl Fn(&LandingZone) -> bool) -> Vec<&'a LandingZoneName> {
+    let all = estate.zones.values();
     all.filter(|it| uses(it)).map(|it| &it.name).collect()
 }
 
 /// Those of presets stand before those that are written out.
-fn service_path(landscape: &Landscape<'_>, service: &SharedService) -> FieldPath {
+fn service_path(estate: &Estate<'_>, service: &SharedService) -> FieldPath {
     let of_presets: Vec<SharedService> = [Preset::Istio, Preset::Dapr]
         .into_iter()
         .flat_map(SharedService::of_preset)
@@ -145,7 +147,7 @@ fn service_path(landscape: &Landscape<'_>, service: &SharedService) -> FieldPath
     if of_presets.contains(service) {
         return spec().key("presets");
     }
-    let written = landscape.platform.shared_services.iter();
+    let written = estate.platform.shared_services.iter();
     let mut written = written.filter(|it| !of_presets.contains(it));
     let index = written.position(|it| it.name == service.name);
     spec()
@@ -200,9 +202,9 @@ fn listed(nets: &[IpNet]) -> String {
 }
 
 /// What became of destinations.
-pub(super) fn destinations(before: &Landscape<'_>, after: &Landscape<'_>) -> Vec<Change> {
-    let by_name = |landscape: &Landscape<'_>| -> BTreeMap<String, (usize, Destination)> {
-        let all = landscape.platform.destinations.iter().enumerate();
+pub(super) fn destinations(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
+    let by_name = |estate: &Estate<'_>| -> BTreeMap<String, (usize, Destination)> {
+        let all = estate.platform.destinations.iter().enumerate();
         all.map(|(index, it)| (it.name.clone(), (index, it.clone())))
             .collect()
     };
@@ -215,11 +217,11 @@ pub(super) fn destinations(before: &Landscape<'_>, after: &Landscape<'_>) -> Vec
 }
 
 fn destination(
-    (before, after): (&Landscape<'_>, &Landscape<'_>),
+    (before, after): (&Estate<'_>, &Estate<'_>),
     old: Option<&(usize, Destination)>,
     new: Option<&(usize, Destination)>,
 ) -> Option<Change> {
-    let (side, landscape, (index, shown)) = match (old, new) {
+    let (side, estate, (index, shown)) = match (old, new) {
         (_, Some(new)) => (Side::After, after, new),
         (Some(old), None) => (Side::Before, before, old),
         (None, None) => return None,
@@ -228,7 +230,7 @@ fn destination(
         let mut peers = zone.network.crossings.iter().map(|it| &it.peer);
         peers.any(|peer| matches!(peer, Peer::Destination(name) if *name == shown.name))
     };
-    let users = users(landscape, names);
+    let users = users(estate, names);
     let is_used = !users.is_empty();
     let kind = match (old.map(|it| &it.1), new.map(|it| &it.1)) {
         (None, _) if is_used => ChangeKind::Opened,
@@ -261,16 +263,13 @@ fn destination(
     );
     let opens = is_used && matches!(kind, ChangeKind::Opened | ChangeKind::Widened);
     let path = spec().key("destinations").index(*index);
-    Some(
-        Change {
-            side,
-            ports: shown.ports.iter().map(PortRange::to_string).collect(),
-            owner: Some(shown.owner.clone()),
-            peer: Some(listed(&shown.cidrs)),
-            ..change((Part::Destination, kind), path, message, opens).named(&shown.name)
-        }
-        .crossing_if(opens, Scope::Everything),
-    )
+    Some(Change {
+        side,
+        ports: shown.ports.iter().map(PortRange::to_string).collect(),
+        owner: Some(shown.owner.clone()),
+        peer: Some(listed(&shown.cidrs)),
+        ..change((Part::Destination, kind), path, message, opens).named(&shown.name)
+    })
 }
 
 /// Whether one destination is part of another.

@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// One of the two sets of declarations.
 #[derive(Clone)]
-pub(super) struct Landscape<'a> {
+pub(super) struct Estate<'a> {
     pub zones: BTreeMap<&'a LandingZoneName, &'a LandingZone>,
     /// Who names a landing zone.
     named_by: BTreeMap<&'a LandingZoneName, BTreeSet<&'a LandingZoneName>>,
@@ -22,15 +22,15 @@ pub(super) struct Landscape<'a> {
     pub flavour: Flavour,
     pub today: Date,
     /// What was before: a landing zone in stage Plan stays as it was.
-    earlier: Option<&'a Landscape<'a>>,
+    earlier: Option<&'a Estate<'a>>,
 }
 
-impl<'a> Landscape<'a> {
+impl<'a> Estate<'a> {
     pub fn new(
         declared: Declared<'a>,
         flavour: Flavour,
         today: Date,
-        earlier: Option<&'a Landscape<'a>>,
+        earlier: Option<&'a Estate<'a>>,
     ) -> Self {
         let mut named_by: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for zone in declared.zones {
@@ -49,12 +49,12 @@ impl<'a> Landscape<'a> {
     }
 
     /// The same landing zones on another platform.
-    pub fn on<'b>(&self, platform: &'b Platform) -> Landscape<'b>
+    pub fn on<'b>(&self, platform: &'b Platform) -> Estate<'b>
     where
         'a: 'b,
     {
-        let same: Landscape<'b> = self.clone();
-        Landscape { platform, ..same }
+        let same: Estate<'b> = self.clone();
+        Estate { platform, ..same }
     }
 
     /// The landing zones that one names, and those that name it.
