@@ -4,6 +4,8 @@
 //! declared to be open, before or after, cuts ports and addresses into pieces that no policy tells apart: one
 //! packet for each piece says what holds for all of it.
 
+mod cluster;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,23 +16,16 @@ use ipnet::IpNet;
 use super::estate::{Estate, bare};
 use super::extent;
 use super::spans::{self, Spans};
-use crate::api::{CrossingDirection, Protocol, Stage, names};
+use crate::api::{CrossingDirection, Stage, names};
 use crate::build::{self, Released};
-use crate::domain::{
-    LandingZone, LandingZoneName, Opening, PolicyApi, PortRange, Reach, TeamPolicies, Zone,
-};
-use crate::policy::{
-    Endpoint, LabelMap, Packet, Place, Policy, TransportProtocol, World, Written, labels,
-};
+use crate::domain::{LandingZone, LandingZoneName, Opening, PolicyApi, Reach, TeamPolicies, Zone};
+use crate::policy::{LabelMap, Packet, Place, Policy, Written};
+use cluster::{API_SERVER, Cluster, address};
 
 /// Most ranges whose addresses are asked for, of one landing zone.
 const MOST_NETS: usize = 256;
-/// The API server's address: one that nothing else has.
-const API_SERVER: [u8; 4] = [192, 0, 2, 1];
 /// Addresses that stand for all that nothing names.
 const ELSEWHERE: [&str; 3] = ["203.0.113.9", "198.51.100.9", "8.8.8.8"];
-/// Ranges of pods where none are known.
-const PODS: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/112"];
 
 /// A pod that stands for all like it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -392,121 +387,4 @@ enum Spot {
     /// Index of an endpoint.
     Pod(usize),
     Address(IpAddr),
-}
-
-/// The pods that are asked about, under the policies of one or two landing zones.
-struct Cluster<'a> {
-    side: &'a Asked<'a>,
-    world: World,
-    /// Pods of the landing zone in question.
-    own: Vec<(Pods, usize)>,
-    /// Pods of no landing zone.
-    outsiders: Vec<(Outsider, usize)>,
-}
-
-impl<'a> Cluster<'a> {
-    fn new(side: &'a Asked<'a>, policies: Vec<Policy>) -> Self {
-        let tiers = build::tiers(side.estate.flavour);
-        let mut world = World::new(&tiers, policies);
-        let https = PortRange {
-            protocol: Protocol::TCP,
-            first: names::API_SERVER_PORT,
-            last: names::API_SERVER_PORT,
-        };
-        world.services.insert(
-            ("default".to_owned(), "kubernetes".to_owned()),
-            vec![(API_SERVER.into(), TransportProtocol::TCP, https.first)],
-        );
-        Self {
-            side,
-            world,
-            own: Vec::new(),
-            outsiders: Vec::new(),
-        }
-    }
-
-    /// Adds a pod for each zone and set of labels. The first landing zone is the one in question.
-    fn add_zone(
-        &mut self,
-        zone: &LandingZone,
-        namespaces: &BTreeMap<String, LabelMap>,
-        sets: &BTreeSet<LabelMap>,
-    ) -> Vec<(Pods, usize)> {
-        let mut added = Vec::new();
-        for layer in extent::layers(zone) {
-            let mut of_layer = zone.namespaces.iter().filter(|it| it.zone == *layer);
-            let Some(namespace) = of_layer.next() else {
-                continue;
-            };
-            let name = namespace.name.as_str();
-            let nothing = LabelMap::new();
-            let of_namespace = namespaces.get(name).unwrap_or(&nothing);
-            for set in sets {
-                let index = self.add_pod(name, of_namespace, set);
-                let pods = Pods {
-                    layer: layer.clone(),
-                    labels: set.clone(),
-                };
-                added.push((pods, index));
-            }
-        }
-        if self.own.is_empty() {
-            self.own.clone_from(&added);
-        }
-        added
-    }
-
-    fn add_outsiders(&mut self, openings: &[Opening]) {
-        let any = self.add_pod("of-nobody", &LabelMap::new(), &LabelMap::new());
-        self.outsiders.push((Outsider::AnyPods, any));
-        let named: BTreeSet<(LabelMap, LabelMap)> = openings
-            .iter()
-            .filter_map(|it| match &it.reach {
-                Reach::Namespaces {
-                    namespace_labels,
-                    pod_labels,
-                } => Some((namespace_labels.clone(), pod_labels.clone())),
-                _ => None,
-            })
-            .collect();
-        for (number, (namespaces, pods)) in named.into_iter().enumerate() {
-            let index = self.add_pod(&format!("of-nobody-{number}"), &namespaces, &pods);
-            self.outsiders
-                .push((Outsider::Foreign(namespaces, pods), index));
-        }
-    }
-
-    fn add_pod(&mut self, namespace: &str, of_namespace: &LabelMap, own: &LabelMap) -> usize {
-        let index = self.world.endpoints.len();
-        self.world.endpoints.push(Endpoint {
-            namespace: namespace.to_owned(),
-            name: format!("pod-{index}"),
-            labels: labels(own, (namespace, of_namespace), None),
-            addresses: self.addresses(index),
-            ports: Vec::new(),
-        });
-        index
-    }
-
-    /// An address of each family in which pods have some, counted from the end of their ranges: declared
-    /// ranges rather begin there.
-    fn addresses(&self, index: usize) -> Vec<IpAddr> {
-        let known = &self.side.estate.platform.pod_cidrs;
-        let assumed: Vec<IpNet> = PODS.iter().filter_map(|text| text.parse().ok()).collect();
-        let ranges = if known.is_empty() { &assumed } else { known };
-        let of_family = |is_v6| {
-            let (first, last) = spans::addresses(ranges, is_v6).iter().last()?;
-            let number = last.saturating_sub(2 + index as u128).max(first);
-            address(number, is_v6)
-        };
-        [false, true].into_iter().filter_map(of_family).collect()
-    }
-}
-
-fn address(number: u128, is_v6: bool) -> Option<IpAddr> {
-    if is_v6 {
-        Some(IpAddr::V6(number.into()))
-    } else {
-        Some(IpAddr::V4(u32::try_from(number).ok()?.into()))
-    }
 }
