@@ -23,6 +23,8 @@ pub const FINALIZER: &str = "landingzones.dev/cleanup";
 pub const CONFIRM_DELETE: &str = "landingzones.dev/confirm-delete";
 /// Annotation of namespaces: whom refusals name, the landing zone's `contact`.
 pub const CONTACT: &str = "landingzones.dev/contact";
+/// Annotation of policies: what their authors say about findings, `<rule>: <reason>`, one to a line.
+pub const WAIVE: &str = "landingzones.dev/waive";
 /// Label of namespaces: how far their landing zone is in force. The rules on admission that are about
 /// pods hold with `Enforce` only.
 pub const STAGE: &str = "landingzones.dev/stage";

@@ -74,6 +74,27 @@ pub fn read(files: &[SourceFile], told: &Platform) -> Result<Declarations, Schem
     Ok(declarations)
 }
 
+/// The objects of a document, those of a list one by one, each with what is wrong with how it is written.
+pub(super) fn objects(document: &Document) -> Vec<(&Node, Vec<Flaw>)> {
+    let root = &document.root;
+    let is_list = kind(root).is_some_and(|kind| kind.ends_with("List"));
+    match root.get("items").map(|items| &items.content) {
+        Some(Content::List(items)) if is_list => {
+            let list = FieldPath::default().key("items");
+            let own = |index| {
+                let path = list.index(index);
+                let flaws = document.flaws.iter();
+                flaws.filter_map(|flaw| below(flaw, &path)).collect()
+            };
+            let items = items.iter().enumerate();
+            items
+                .map(|(index, root)| (root.as_ref(), own(index)))
+                .collect()
+        }
+        _ => vec![(root, document.flaws.clone())],
+    }
+}
+
 /// What only one landing zone may claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
@@ -126,25 +147,8 @@ impl<'a> Reader<'a> {
         flaws: &mut Vec<Flaw>,
         step: Step<'a>,
     ) {
-        let root = &document.root;
-        let items = root.get("items").map(|items| &items.content);
-        match (kind(root), items) {
-            (
-                Some("List" | "LandingZoneList" | "LandingZonePlatformList"),
-                Some(Content::List(items)),
-            ) => {
-                let list = FieldPath::default().key("items");
-                for (index, item) in items.iter().enumerate() {
-                    let path = list.index(index);
-                    let own = document
-                        .flaws
-                        .iter()
-                        .filter_map(|flaw| below(flaw, &path))
-                        .collect();
-                    step(self, file, item, own, flaws);
-                }
-            }
-            _ => step(self, file, root, document.flaws.clone(), flaws),
+        for (root, own) in objects(document) {
+            step(self, file, root, own, flaws);
         }
     }
 
@@ -401,7 +405,7 @@ fn remove(json: &mut Value, path: &FieldPath) {
     }
 }
 
-fn field_path(path: &serde_path_to_error::Path) -> FieldPath {
+pub(super) fn field_path(path: &serde_path_to_error::Path) -> FieldPath {
     use serde_path_to_error::Segment as Step;
     path.iter()
         .fold(FieldPath::default(), |path, step| match step {

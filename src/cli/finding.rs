@@ -40,26 +40,29 @@ impl Finding {
     #[must_use]
     pub fn excerpt(&self, text: &str) -> Option<String> {
         let at = self.at?;
-        let line = text
-            .trim_start_matches('\u{feff}')
-            .lines()
-            .nth(at.line.checked_sub(1)?)?;
-        // Tabs stay tabs, so that the mark stands below what it marks.
-        let indent: String = line
-            .chars()
-            .take(at.column.saturating_sub(1))
-            .map(|c| if c == '\t' { c } else { ' ' })
-            .collect();
-        let shown: String = line
-            .chars()
-            .take(EXCERPT_WIDTH)
-            .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-            .collect();
-        if indent.chars().count() >= EXCERPT_WIDTH {
-            return None;
-        }
-        Some(format!("{:>6} | {shown}\n       | {indent}^", at.line))
+        let mut lines = text.trim_start_matches('\u{feff}').lines();
+        excerpt(lines.nth(at.line.checked_sub(1)?)?, at)
     }
+}
+
+/// A line of a file, and a mark below its column; nothing where that is far to the right.
+#[must_use]
+pub fn excerpt(line: &str, at: Position) -> Option<String> {
+    // Tabs stay tabs, so that the mark stands below what it marks.
+    let indent: String = line
+        .chars()
+        .take(at.column.saturating_sub(1).min(EXCERPT_WIDTH))
+        .map(|c| if c == '\t' { c } else { ' ' })
+        .collect();
+    let shown: String = line
+        .chars()
+        .take(EXCERPT_WIDTH)
+        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+        .collect();
+    if indent.chars().count() >= EXCERPT_WIDTH {
+        return None;
+    }
+    Some(format!("{:>6} | {shown}\n       | {indent}^", at.line))
 }
 
 const EXCERPT_WIDTH: usize = 160;

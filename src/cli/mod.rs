@@ -8,10 +8,12 @@ mod crossings;
 mod declaration;
 mod document;
 mod finding;
+mod flavour;
 mod output;
 mod platform;
 mod propose;
 mod render;
+mod review;
 mod schema;
 mod source;
 mod spelling;
@@ -46,6 +48,9 @@ enum Command {
     /// Propose declarations for what Felix logged in stage Observe
     #[command(after_help = EXIT_CODES)]
     Propose(propose::ProposeArgs),
+    /// Find what leaves the boundary of a landing zone, in policies and in declarations
+    #[command(after_help = review::EXIT_CODES)]
+    Review(review::ReviewArgs),
     /// Tell how a landing zone of a cluster stands, and which pods run elsewhere
     #[command(after_help = EXIT_CODES)]
     Status(status::StatusArgs),
@@ -65,14 +70,18 @@ pub enum Outcome {
     Failed,
     /// The input is wrong: exit code 2, which clap uses for a wrong command line as well.
     BadInput,
+    /// A review has found something: exit code 1.
+    Found,
+    /// A review could not read everything: exit code 2.
+    Unread,
 }
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         Self::from(match outcome {
             Outcome::Done => 0,
-            Outcome::Failed => 1,
-            Outcome::BadInput => 2,
+            Outcome::Failed | Outcome::Found => 1,
+            Outcome::BadInput | Outcome::Unread => 2,
         })
     }
 }
@@ -84,6 +93,7 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Render(render) => render.run(),
         Command::Propose(propose) => propose.run(),
+        Command::Review(review) => review.run(),
         Command::Status(status) => status.run(),
     }
     .into()

@@ -1,9 +1,10 @@
 //! `kubectl landingzone render`: the objects that the operator would apply, without a cluster.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -11,15 +12,14 @@ use super::Outcome;
 use super::crossings;
 use super::declaration::{self, Declarations};
 use super::finding;
+use super::flavour::FlavourArgs;
 use super::output::{self, OutputFormat};
 use super::platform::PlatformArgs;
 use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES};
 use crate::api::{DefaultDenyStage, Stage};
 use crate::build::{self, DefaultDenyError, DefaultDenyPolicies, ManifestError, Undecided};
-use crate::domain::{
-    CalicoNaming, Flavour, LandingZone, Platform, PolicyApi, Resolved, TeamPolicies,
-};
+use crate::domain::{Flavour, LandingZone, Platform, Resolved, TeamPolicies};
 
 /// What to render, and for which cluster.
 #[derive(Args, Clone, Debug)]
@@ -29,23 +29,8 @@ pub struct RenderArgs {
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
-    /// API that takes the policies in your cluster
-    #[arg(long, value_enum, default_value_t = FlavourName::Crd)]
-    flavour: FlavourName,
-
-    /// Whether Calico's tiers are used [default: true from Calico 3.29 on]
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    tiers: Option<bool>,
-
-    /// Version of Calico in your cluster; it decides how policies are named
-    #[arg(long, value_name = "X.Y", default_value = "3.31")]
-    calico_version: CalicoVersion,
+    #[command(flatten)]
+    flavour: FlavourArgs,
 
     /// Form of output
     #[arg(short = 'o', long, value_enum, default_value_t)]
@@ -53,64 +38,6 @@ pub struct RenderArgs {
 
     #[command(flatten)]
     platform: PlatformArgs,
-}
-
-/// An API that takes policies, by its short name.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum FlavourName {
-    /// projectcalico.org/v3: Calico's API server, or its native CRDs
-    V3,
-    /// crd.projectcalico.org/v1: what AKS offers by default
-    Crd,
-    /// networking.k8s.io/v1: no Calico; weaker
-    Kubernetes,
-}
-
-/// A version of Calico, as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct CalicoVersion {
-    major: u32,
-    minor: u32,
-}
-
-impl CalicoVersion {
-    /// The first version with tiers in open source.
-    const TIERS: Self = Self::new(3, 29);
-    /// The first version with staged policies in open source.
-    const STAGED: Self = Self::new(3, 30);
-    /// The first version whose storage names policies plainly.
-    const PLAIN_NAMES: Self = Self::new(3, 32);
-
-    const fn new(major: u32, minor: u32) -> Self {
-        Self { major, minor }
-    }
-}
-
-impl std::str::FromStr for CalicoVersion {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const RULE: &str = "not a version like 3.31 or v3.31.2";
-        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
-        let mut number = || parts.next().and_then(|part| part.parse().ok()).ok_or(RULE);
-        let version = Self::new(number()?, number()?);
-        // A patch release may follow, and is of no consequence.
-        match (parts.next().map(str::parse::<u32>), parts.next()) {
-            (None | Some(Ok(_)), None) => Ok(version),
-            _ => Err(RULE),
-        }
-    }
-}
-
-/// The flags contradict each other.
-#[derive(Debug, Error, PartialEq, Eq)]
-enum FlavourError {
-    #[error(
-        "--tiers=true needs Calico 3.29 or later: raise --calico-version, or leave --tiers out"
-    )]
-    NoTiersYet,
-    #[error("--tiers=true needs a flavour of Calico: Kubernetes policies know no tiers")]
-    NoTiersInKubernetes,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -125,32 +52,6 @@ enum RenderError {
 }
 
 impl RenderArgs {
-    fn flavour(&self) -> Result<Flavour, FlavourError> {
-        let api = match self.flavour {
-            FlavourName::V3 => PolicyApi::CalicoV3,
-            FlavourName::Crd => PolicyApi::CalicoCrdV1,
-            FlavourName::Kubernetes if self.tiers == Some(true) => {
-                return Err(FlavourError::NoTiersInKubernetes);
-            }
-            FlavourName::Kubernetes => return Ok(Flavour::KUBERNETES),
-        };
-        let tiers_exist = self.calico_version >= CalicoVersion::TIERS;
-        if self.tiers == Some(true) && !tiers_exist {
-            return Err(FlavourError::NoTiersYet);
-        }
-        Ok(Flavour {
-            api,
-            tiers: self.tiers.unwrap_or(tiers_exist),
-            staged: self.tiers.unwrap_or(tiers_exist)
-                && self.calico_version >= CalicoVersion::STAGED,
-            naming: if self.calico_version >= CalicoVersion::PLAIN_NAMES {
-                CalicoNaming::Plain
-            } else {
-                CalicoNaming::TierPrefixed
-            },
-        })
-    }
-
     /// Renders the files to standard output. What is wrong with them goes to standard error, and
     /// then nothing to standard output.
     pub fn run(&self) -> Outcome {
@@ -173,7 +74,7 @@ impl RenderArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, RenderError> {
-        let flavour = match self.flavour() {
+        let flavour = match self.flavour.flavour() {
             Ok(flavour) => flavour,
             Err(error) => {
                 writeln!(stderr, "error: {error}")?;
@@ -195,7 +96,7 @@ impl RenderArgs {
         if !declarations.findings.is_empty() {
             return Ok(Outcome::BadInput);
         }
-        note_skipped(stderr, &declarations)?;
+        note_skipped(stderr, &declarations.skipped, declarations.skipped_files)?;
         let place = declarations.platform_place.as_deref().unwrap_or_default();
         let default_deny = match default_deny(&declarations.platform, flavour) {
             Ok(policies) => policies,
@@ -282,9 +183,14 @@ fn objects_of(
     Ok(objects)
 }
 
-fn note_skipped(stderr: &mut dyn Write, declarations: &Declarations) -> io::Result<()> {
-    let documents: usize = declarations.skipped.values().sum();
-    let kinds: Vec<&str> = declarations.skipped.keys().map(String::as_str).collect();
+/// Says in one line how many documents, by kind, and files were none of our business.
+pub(super) fn note_skipped(
+    stderr: &mut dyn Write,
+    skipped: &BTreeMap<String, usize>,
+    files: usize,
+) -> io::Result<()> {
+    let documents: usize = skipped.values().sum();
+    let kinds: Vec<&str> = skipped.keys().map(String::as_str).collect();
     let mut parts = Vec::new();
     if documents > 0 {
         let shown = kinds.iter().take(SHOWN_KINDS).copied().collect::<Vec<_>>();
@@ -299,8 +205,7 @@ fn note_skipped(stderr: &mut dyn Write, declarations: &Declarations) -> io::Resu
             shown.join(", ")
         ));
     }
-    if declarations.skipped_files > 0 {
-        let files = declarations.skipped_files;
+    if files > 0 {
         parts.push(format!("{files} {} without YAML", plural(files, "file")));
     }
     if !parts.is_empty() {

@@ -56,13 +56,25 @@ pub struct ReadError {
     source: io::Error,
 }
 
-/// Reads files of at most `max_bytes`, folders with all below them, and `-` for standard input.
+/// Reads files of at most `max_bytes`, folders with all below them, and `-` for standard input, for the sake of
+/// landing zones.
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read, max_bytes: u64) -> Sources {
+    read_for(paths, stdin, max_bytes, mentions_landing_zones)
+}
+
+/// The same, where `concerns` tells of a file that is no text whether it may hold what is looked for.
+pub fn read_for(
+    paths: &[PathBuf],
+    stdin: &mut dyn Read,
+    max_bytes: u64,
+    concerns: fn(&[u8]) -> bool,
+) -> Sources {
     let mut reader = Reader {
         sources: Sources::default(),
         seen: BTreeSet::new(),
         stdin_read: false,
         max_bytes,
+        concerns,
     };
     for path in paths {
         if path.as_os_str() == "-" {
@@ -100,6 +112,7 @@ struct Reader {
     seen: BTreeSet<PathBuf>,
     stdin_read: bool,
     max_bytes: u64,
+    concerns: fn(&[u8]) -> bool,
 }
 
 impl Reader {
@@ -160,7 +173,7 @@ impl Reader {
         }
         match String::from_utf8(bytes) {
             Ok(text) => self.sources.files.push(SourceFile { name, text, origin }),
-            Err(error) if origin == Origin::Found && !mentions_landing_zones(error.as_bytes()) => {
+            Err(error) if origin == Origin::Found && !(self.concerns)(error.as_bytes()) => {
                 self.sources.skipped_files += 1;
             }
             Err(error) => {

@@ -20,6 +20,7 @@ mod known;
 mod landscape;
 mod object;
 mod rule;
+mod waiver;
 
 pub use changes::{
     Change, ChangeKind, Declared, Part, ReachChange, Side, approval_required, changes,
@@ -29,3 +30,4 @@ pub use judge::judge;
 pub use landscape::{Boundary, KnownNamespace, Landscape};
 pub use object::{Body, Object, Unread};
 pub use rule::{Rule, Severity};
+pub use waiver::waive;

@@ -1,0 +1,338 @@
+//! `kubectl landingzone review`: what leaves a boundary, in policies and in declarations.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
+//! | `report`, `meaning` | what is judged, and what tells one finding from another |
+//! | `base` | what a change adds |
+//! | `table`, `json`, `sarif`, `markdown` | the forms of output |
+//! | `safe` | what a log of a pipeline would obey |
+
+mod base;
+mod input;
+mod json;
+mod markdown;
+mod meaning;
+mod report;
+mod safe;
+mod sarif;
+mod table;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use self::input::Input;
+use self::report::{Report, Reported};
+use super::Outcome;
+use super::crossings;
+use super::flavour::FlavourArgs;
+use super::platform::PlatformArgs;
+use super::render::note_skipped;
+use super::schema::SchemaError;
+use super::source::{self, MAX_FILE_BYTES, SourceFile, Sources};
+use crate::domain::Flavour;
+use crate::policy::NetworkSet;
+use crate::review::{Body, Landscape};
+
+pub(super) const EXIT_CODES: &str = "Exit codes:
+  0  nothing is found, but what is declared or waived
+  1  something is found (see --exit-on)
+  2  something could not be read, or the command line is wrong: the review is not whole";
+
+/// What to review, and what is known besides.
+#[derive(Args, Clone, Debug)]
+pub struct ReviewArgs {
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for
+    /// standard input; repeatable. Policies, network sets, tiers, namespaces, landing zones and the
+    /// platform, in any mixture; documents of other kinds are skipped
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Folder with everything as it was before, for instance a copy of the main branch: only what the
+    /// change adds is shown. What lies at the paths of -f below it is compared, or else all of it
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
+
+    /// Form of output
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    output: Form,
+
+    /// Show only some of what is found
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Option<Only>,
+
+    /// What makes the exit code 1
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    exit_on: ExitOn,
+
+    /// Namespace of policies that name none, as kubectl apply has it
+    #[arg(short = 'n', long)]
+    namespace: Option<String>,
+
+    /// Also set this output variable of Azure DevOps to true or false: whether approval is required. The
+    /// line that does it goes to standard error, which the agent reads as well
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    azure_devops_variable: Option<String>,
+
+    #[command(flatten)]
+    flavour: FlavourArgs,
+
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// A form of output.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// For people: each finding with its line, who would get through, and what to write instead
+    #[default]
+    Table,
+    /// For a comment on a pull request
+    Markdown,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// For programs
+    Json,
+}
+
+/// What is shown.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    /// What leaves a boundary and is not declared
+    Crossings,
+}
+
+/// What makes the exit code 1.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ExitOn {
+    /// Anything that is shown, but what is declared or waived
+    #[default]
+    Findings,
+    /// What has to be approved
+    Approval,
+    /// Nothing
+    Never,
+}
+
+/// What could not be done, other than that the input is wrong.
+#[derive(Debug, Error)]
+enum ReviewError {
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+    #[error("failed to write {form} output")]
+    Serialize {
+        form: &'static str,
+        source: serde_json::Error,
+    },
+}
+
+/// What was judged, and by what.
+struct Reviewed {
+    input: Input,
+    found: Vec<Reported>,
+}
+
+impl ReviewArgs {
+    /// Reviews the files; what is found goes to standard output, what could not be read to standard error.
+    pub fn run(&self) -> Outcome {
+        // Told at the end, so that no line from a file comes after it.
+        let mut stderr = Vec::new();
+        let outcome = self.review(&mut io::stdin(), &mut io::stdout(), &mut stderr);
+        let told = safe::text(&String::from_utf8_lossy(&stderr));
+        // Nobody is left to tell when standard error is closed.
+        let _ = io::stderr().write_all(told.as_bytes());
+        match outcome {
+            Ok((outcome, approval)) => {
+                if let (Some(name), Some(approval)) = (&self.azure_devops_variable, approval) {
+                    let _ = writeln!(
+                        io::stderr(),
+                        "##vso[task.setvariable variable={name};isOutput=true]{approval}"
+                    );
+                }
+                outcome
+            }
+            Err(error) => {
+                super::complain(&error);
+                Outcome::Unread
+            }
+        }
+    }
+
+    /// How it ended, and whether approval is required, where that is known.
+    fn review(
+        &self,
+        stdin: &mut dyn Read,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<(Outcome, Option<bool>), ReviewError> {
+        let flavour = match self.flavour.flavour() {
+            Ok(flavour) => flavour,
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok((Outcome::Unread, None));
+            }
+        };
+        let sources = source::read_for(&self.paths, stdin, MAX_FILE_BYTES, input::concerns);
+        let reviewed = self.reviewed(&sources, flavour)?;
+        note_skipped(
+            stderr,
+            &reviewed.input.skipped,
+            reviewed.input.skipped_files,
+        )?;
+        note_unjudged(stderr, &reviewed.input)?;
+        let before = match &self.base {
+            Some(base) => Some(self.before(base, flavour, stderr)?),
+            None => None,
+        };
+        let is_whole = tell_unread(stderr, &sources, &reviewed.input)?
+            && before.as_ref().is_none_or(Option::is_some);
+        if !is_whole {
+            return Ok((Outcome::Unread, None));
+        }
+        let mut report = match before.flatten() {
+            Some(before) => {
+                base::compared(&reviewed.input, reviewed.found, &before.input, before.found)
+            }
+            None => Report::of(&reviewed.input, reviewed.found),
+        };
+        let approval = report.approval_required();
+        if self.only == Some(Only::Crossings) {
+            report
+                .findings
+                .retain(|it| it.finding.leaves_boundary() && it.finding.declared.is_none());
+        }
+        report.quote(&sources.files);
+        let text = self.print(&report)?;
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        match written {
+            // Whoever reads has seen enough, as `head` has.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        }
+        let is_found = match self.exit_on {
+            ExitOn::Findings => report.findings.iter().any(Reported::counts) || approval,
+            ExitOn::Approval => approval,
+            ExitOn::Never => false,
+        };
+        let outcome = if is_found {
+            Outcome::Found
+        } else {
+            Outcome::Done
+        };
+        Ok((outcome, Some(approval)))
+    }
+
+    fn reviewed(&self, sources: &Sources, flavour: Flavour) -> Result<Reviewed, SchemaError> {
+        let told = self.platform.platform();
+        let input = Input::of_files(sources, &told, self.namespace.as_deref())?;
+        let landscape = landscape(&input, flavour);
+        let found = report::judged(&input, &landscape);
+        Ok(Reviewed { input, found })
+    }
+
+    /// What was there before; None where it cannot be read.
+    fn before(
+        &self,
+        base: &std::path::Path,
+        flavour: Flavour,
+        stderr: &mut dyn Write,
+    ) -> Result<Option<Reviewed>, ReviewError> {
+        let paths = base::paths(base, &self.paths);
+        let nothing = &mut io::empty();
+        let sources = source::read_for(&paths, nothing, MAX_FILE_BYTES, input::concerns);
+        for failure in &sources.failures {
+            writeln!(stderr, "{}", super::with_sources(failure))?;
+        }
+        if !sources.failures.is_empty() {
+            return Ok(None);
+        }
+        let before = self.reviewed(&sources, flavour)?;
+        // It may be what the change mends. Whatever it held counts as new.
+        for finding in &before.input.unreadable {
+            writeln!(stderr, "note: --base: {finding}")?;
+        }
+        Ok(Some(before))
+    }
+
+    fn print(&self, report: &Report) -> Result<String, ReviewError> {
+        let failed = |form| move |source| ReviewError::Serialize { form, source };
+        Ok(match self.output {
+            Form::Table => safe::text(&table::print(report)),
+            Form::Markdown => safe::text(&markdown::print(report)),
+            Form::Sarif => safe::json(&sarif::print(report).map_err(failed("SARIF"))?),
+            Form::Json => safe::json(&json::print(report).map_err(failed("JSON"))?),
+        })
+    }
+}
+
+/// What is known besides the policies.
+fn landscape(input: &Input, flavour: Flavour) -> Landscape {
+    let resolved = crossings::resolved(&input.zones, &input.platform, flavour);
+    let zones: Vec<_> = input.zones.iter().zip(&resolved).collect();
+    let read = input.written.iter().filter_map(|it| it.read.as_ref().ok());
+    let sets = read.clone().filter_map(|it| match &it.body {
+        Body::NetworkSet(set) => Some::<&NetworkSet>(set),
+        _ => None,
+    });
+    let tiers = read.filter_map(|it| match &it.body {
+        Body::Tier(tier) => Some((**tier).clone()),
+        _ => None,
+    });
+    let mut landscape =
+        Landscape::new(&zones, &input.namespaces, input.platform.clone()).with_sets(sets);
+    landscape.tiers = flavour.tiers.then(|| tiers.collect());
+    landscape
+}
+
+/// Says what could not be read; true where that is nothing.
+fn tell_unread(stderr: &mut dyn Write, sources: &Sources, input: &Input) -> io::Result<bool> {
+    for failure in &sources.failures {
+        writeln!(stderr, "{}", super::with_sources(failure))?;
+    }
+    super::finding::report(stderr, &input.unreadable, &sources.files)?;
+    Ok(sources.failures.is_empty() && input.unreadable.is_empty())
+}
+
+/// Says of policies of kinds that are not judged that somebody else has to read them.
+fn note_unjudged(stderr: &mut dyn Write, input: &Input) -> io::Result<()> {
+    let policies = |kind: &&String| kind.contains("NetworkPolicy");
+    for kind in input.skipped.keys().filter(policies) {
+        writeln!(
+            stderr,
+            "note: nothing is said of objects of kind {kind}: this command does not judge them"
+        )?;
+    }
+    Ok(())
+}
+
+/// A name that cannot end the command that it stands in.
+fn variable(text: &str) -> Result<String, String> {
+    let is_name = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    if is_name && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "a variable's name begins with a letter, and has letters, digits, dots and underscores"
+                .to_owned(),
+        )
+    }
+}
+
+/// The lines of files, each split once.
+fn lines(files: &[SourceFile]) -> BTreeMap<&str, Vec<&str>> {
+    let lines = files.iter().map(|file| {
+        let text = file.text.trim_start_matches('\u{feff}');
+        (file.name.as_str(), text.lines().collect())
+    });
+    lines.collect()
+}

@@ -1,0 +1,241 @@
+//! What is reviewed: policies, and what is known besides them, from files in any mixture.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Namespace;
+use serde_json::Value;
+
+use super::super::declaration::{self, Declarations, objects};
+use super::super::document::{self, Flaw, Node};
+use super::super::finding::Finding;
+use super::super::schema::SchemaError;
+use super::super::source::{Origin, SourceFile, Sources, mentions_landing_zones};
+use crate::api::names::GROUP;
+use crate::domain::{FieldPath, LandingZone, Platform};
+use crate::review::{Object, Unread};
+
+/// Everything that a review looks at.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// Landing zones that are declared, by name.
+    pub zones: Vec<LandingZone>,
+    /// What holds for the whole cluster.
+    pub platform: Platform,
+    /// Namespaces as they are written.
+    pub namespaces: Vec<Namespace>,
+    /// What is judged.
+    pub written: Vec<Written>,
+    /// Landing zones, platforms and namespaces as they are written: not judged, but a change of them is one.
+    pub others: Vec<Written<()>>,
+    /// What could not be read, so that the review is not whole.
+    pub unreadable: Vec<Finding>,
+    /// Documents of other kinds, by kind.
+    pub skipped: BTreeMap<String, usize>,
+    /// Files in folders that are none of our business.
+    pub skipped_files: usize,
+}
+
+/// An object as somebody wrote it.
+#[derive(Clone, Debug)]
+pub(super) struct Written<T = Result<Object, Unread>> {
+    /// What it is called: kind and name.
+    pub name: ObjectName,
+    /// What it says.
+    pub json: Value,
+    /// Where it stands; None: in a cluster.
+    pub place: Option<Place>,
+    /// What is understood of it.
+    pub read: T,
+}
+
+/// Where an object stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The file, as its path was given.
+    pub file: String,
+    /// The object, with the place of each value.
+    pub root: Node,
+    /// What is wrong with how it is written.
+    pub flaws: Vec<Flaw>,
+}
+
+/// What an object is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ObjectName {
+    /// API group; empty for Kubernetes' core.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty for what lies in none, or says none.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectName {
+    fn of(object: &Value) -> Self {
+        let text = |pointer: &str| {
+            let text = object.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let version = text("/apiVersion");
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        Self {
+            group: group.to_owned(),
+            kind: text("/kind"),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        }
+    }
+}
+
+/// As inventories have it: `Kind/name` or `Kind/namespace/name`.
+impl std::fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/", self.kind)?;
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// Words without which no object is of a kind that is read.
+const KINDS: [&[u8]; 4] = [b"NetworkPolicy", b"NetworkSet", b"Tier", b"Namespace"];
+
+/// Whether a text or a broken one may hold something that is reviewed.
+pub(super) fn concerns(bytes: &[u8]) -> bool {
+    mentions_landing_zones(bytes)
+        || KINDS
+            .iter()
+            .any(|kind| bytes.windows(kind.len()).any(|window| window == *kind))
+}
+
+impl Input {
+    /// Reads what files hold; `told` is what the flags say about the cluster, `namespace` the one of policies that
+    /// name none.
+    pub fn of_files(
+        sources: &Sources,
+        told: &Platform,
+        namespace: Option<&str>,
+    ) -> Result<Self, SchemaError> {
+        let Declarations {
+            zones,
+            platform,
+            findings,
+            ..
+        } = declaration::read(&sources.files, told)?;
+        let mut input = Self {
+            zones,
+            platform,
+            unreadable: sources.findings.clone(),
+            skipped_files: sources.skipped_files,
+            ..Self::default()
+        };
+        input.unreadable.extend(findings);
+        for file in &sources.files {
+            input.file(file, namespace);
+        }
+        Ok(input)
+    }
+
+    fn file(&mut self, file: &SourceFile, namespace: Option<&str>) {
+        let stream = document::parse(&file.text);
+        if !stream.syntax.is_empty() {
+            let text = file.text.as_bytes();
+            let is_found = file.origin == Origin::Found;
+            if is_found && !concerns(text) {
+                self.skipped_files += 1;
+                return;
+            }
+            // Those of other files are told with the declarations.
+            if is_found && !mentions_landing_zones(text) {
+                let syntax = stream.syntax.iter();
+                self.unreadable
+                    .extend(syntax.map(|flaw| Finding::of_flaw(&file.name, flaw)));
+            }
+        }
+        for document in &stream.documents {
+            for (root, flaws) in objects(document) {
+                let place = Place {
+                    file: file.name.clone(),
+                    root: root.clone(),
+                    flaws,
+                };
+                let mut json = root.to_json();
+                if let Some(namespace) = namespace {
+                    put_into(&mut json, namespace);
+                }
+                self.add(json, Some(place));
+            }
+        }
+    }
+
+    /// Takes an object, whatever it is.
+    pub fn add(&mut self, json: Value, place: Option<Place>) {
+        let name = ObjectName::of(&json);
+        if let Some(read) = Object::read(&json) {
+            self.written.push(Written {
+                name,
+                json,
+                place,
+                read,
+            });
+            return;
+        }
+        let is_namespace = name.group.is_empty() && name.kind == "Namespace";
+        if is_namespace {
+            self.namespace(&json, place.as_ref());
+        } else if name.group != GROUP {
+            let kind = if name.kind.is_empty() {
+                "without kind".to_owned()
+            } else {
+                name.kind
+            };
+            *self.skipped.entry(kind).or_default() += 1;
+            return;
+        }
+        self.others.push(Written {
+            name,
+            json,
+            place,
+            read: (),
+        });
+    }
+
+    fn namespace(&mut self, json: &Value, place: Option<&Place>) {
+        match serde_path_to_error::deserialize(json.clone()) {
+            Ok(namespace) => self.namespaces.push(namespace),
+            Err(error) => {
+                let why = error.inner().to_string();
+                let path = declaration::field_path(error.path());
+                let finding = place.map(|place| {
+                    let at = place.root.locate(&path);
+                    Finding::of_flaw(&place.file, &Flaw::new(at, path, "", why))
+                });
+                self.unreadable.extend(finding);
+            }
+        }
+    }
+}
+
+/// Gives a policy of a namespace that names none the one it is applied to, as `kubectl apply --namespace` does.
+fn put_into(object: &mut Value, namespace: &str) {
+    let kind = object.get("kind").and_then(Value::as_str);
+    let is_namespaced = kind.is_some_and(|kind| {
+        kind.ends_with("NetworkPolicy") && !kind.contains("Global") || kind == "NetworkSet"
+    });
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata.filter(|_| is_namespaced) {
+        let entry = metadata.entry("namespace");
+        entry.or_insert_with(|| Value::from(namespace));
+    }
+}
+
+impl<T> Written<T> {
+    /// The file and the line and column of a field, or of the nearest of its ancestors that is written.
+    pub fn locate(&self, path: &FieldPath) -> Option<(&str, document::Position)> {
+        let place = self.place.as_ref()?;
+        Some((place.file.as_str(), place.root.locate(path)))
+    }
+}

@@ -1,0 +1,133 @@
+//! What is found, for a comment on a pull request.
+
+use std::fmt::Write as _;
+
+use super::report::{Report, Reported};
+
+/// A pipeline finds its comment by this and writes it anew; people do not see it.
+const MARKER: &str = "<!-- kubectl-landingzone-review -->";
+/// GitHub takes 65,536 characters, Azure DevOps more.
+const MAX_CHARACTERS: usize = 60_000;
+
+/// Writes a report; its first line says whether somebody has to approve.
+pub(super) fn print(report: &Report) -> String {
+    let mut out = report.headline() + "\n\n";
+    let (open, settled): (Vec<_>, Vec<_>) = report.findings.iter().partition(|it| it.counts());
+    let mut left_out = write_findings(&mut out, &open);
+    if !settled.is_empty() {
+        let _ = write!(
+            out,
+            "<details><summary>declared or waived: {}</summary>\n\n",
+            settled.len()
+        );
+        left_out += write_findings(&mut out, &settled);
+        out.push_str("</details>\n\n");
+    }
+    if left_out > 0 {
+        let _ = write!(
+            out,
+            "… and {left_out} more, which are too many for a comment: see the output of the pipeline\n\n"
+        );
+    }
+    if report.findings.is_empty() {
+        out.push_str("Nothing found.\n\n");
+    }
+    out.push_str(MARKER);
+    out.push('\n');
+    out
+}
+
+/// Writes as many as there is room for; returns how many there are besides.
+fn write_findings(out: &mut String, findings: &[&Reported]) -> usize {
+    for (index, reported) in findings.iter().enumerate() {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write_finding(&mut text, reported);
+        if out.len() + text.len() > MAX_CHARACTERS {
+            return findings.len() - index;
+        }
+        out.push_str(&text);
+    }
+    0
+}
+
+fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
+    let finding = &reported.finding;
+    writeln!(
+        out,
+        "**{} {}** in {}, {}\n",
+        finding.severity(),
+        code(finding.rule.id()),
+        code(&reported.object.to_string()),
+        code(&reported.place()),
+    )?;
+    writeln!(out, "{}\n", text(&finding.message))?;
+    if let Some(line) = &reported.line {
+        let line = line.trim().replace(char::is_control, " ");
+        let fence = fence(&line);
+        writeln!(out, "{fence}yaml\n{line}\n{fence}\n")?;
+    }
+    let rows = [
+        ("who", finding.witness.as_deref()),
+        ("declared", finding.declared.as_deref()),
+        ("waived", finding.waived.as_deref()),
+        ("instead", Some(finding.suggestion.as_str())),
+    ];
+    for (name, told) in rows {
+        if let Some(told) = told.filter(|told| !told.is_empty()) {
+            writeln!(out, "- {name}: {}", text(told))?;
+        }
+    }
+    writeln!(out)
+}
+
+/// Text that is nothing but text: no markup, nobody mentioned, no HTML.
+fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text in the letters of code. HTML, since a code span of Markdown ends at a backtick.
+fn code(told: &str) -> String {
+    format!("<code>{}</code>", text(told))
+}
+
+/// A fence that is longer than any in a line.
+fn fence(line: &str) -> String {
+    let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_nothing_but_text() {
+        assert_eq!(
+            text("@team <!-- x --> [a](b) `c` #1\n* y"),
+            "&#64;team &lt;!-- x --&gt; \\[a\\](b) \\`c\\` &#35;1 \\* y"
+        );
+    }
+
+    #[test]
+    fn no_line_ends_its_fence() {
+        assert_eq!(fence("a: b"), "```");
+        assert_eq!(fence("a: ```` x"), "`````");
+    }
+}

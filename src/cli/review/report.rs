@@ -1,0 +1,194 @@
+//! What a review says, whatever the form of output.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::document::Position;
+use super::super::source::SourceFile;
+use super::input::{Input, ObjectName, Written};
+use super::meaning::Meaning;
+use crate::domain::FieldPath;
+use crate::review::{Finding, Landscape, Rule, judge, waive};
+
+/// Everything that a review says.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// What is found, by file and line.
+    pub findings: Vec<Reported>,
+    /// What the count is out of.
+    pub counted: Counted,
+}
+
+/// How much of what was reviewed crosses a boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Of all policies that were given.
+    Policies {
+        /// Those that cross.
+        crossing: usize,
+        /// All.
+        all: usize,
+    },
+    /// Of what changed.
+    Changes {
+        /// Those that cross.
+        crossing: usize,
+        /// All.
+        all: usize,
+    },
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self::Policies {
+            crossing: 0,
+            all: 0,
+        }
+    }
+}
+
+/// Something that is found, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Reported {
+    /// What it is.
+    pub finding: Finding,
+    /// In which object.
+    pub object: ObjectName,
+    /// In which file; None: in a cluster.
+    pub file: Option<String>,
+    /// At which line and column.
+    pub at: Option<Position>,
+    /// The line that is meant.
+    pub line: Option<String>,
+    /// Tells the same finding wherever it stands: rule, object, field and what is written there.
+    pub fingerprint: String,
+    /// The same, and all that decides how far it reaches, so that what is widened is found anew.
+    pub reach: String,
+}
+
+impl Report {
+    /// Of everything that is found.
+    pub fn of(input: &Input, findings: Vec<Reported>) -> Self {
+        let counted = Counted::Policies {
+            crossing: crossing(&findings).len(),
+            all: input.written.len(),
+        };
+        Self { findings, counted }
+    }
+
+    /// Adds the lines that are meant.
+    pub fn quote(&mut self, files: &[SourceFile]) {
+        let lines = super::lines(files);
+        for reported in &mut self.findings {
+            let of_file = reported.file.as_deref().and_then(|file| lines.get(file));
+            let line = of_file
+                .zip(reported.at)
+                .and_then(|(lines, at)| lines.get(at.line.checked_sub(1)?));
+            reported.line = line.map(|line| line.chars().take(QUOTED).collect());
+        }
+    }
+
+    /// Whether somebody has to approve it.
+    pub fn approval_required(&self) -> bool {
+        self.findings.iter().any(|it| it.finding.needs_approval())
+    }
+
+    /// In one line, for people and for the first line of a comment.
+    pub fn headline(&self) -> String {
+        let (crossing, all, one, many) = match self.counted {
+            Counted::Policies { crossing, all } => (crossing, all, "policy", "policies"),
+            Counted::Changes { crossing, all } => (crossing, all, "change", "changes"),
+        };
+        let noun = if all == 1 { one } else { many };
+        if self.approval_required() {
+            let verb = if crossing == 1 { "crosses" } else { "cross" };
+            format!("approval needed: {crossing} of {all} {noun} {verb} a boundary")
+        } else {
+            format!("no approval needed: none of {all} {noun} crosses a boundary")
+        }
+    }
+}
+
+/// Characters of a line that are quoted.
+const QUOTED: usize = 400;
+
+/// The objects that cross a boundary, and somebody has to approve that.
+pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
+    let crossing = findings.iter().filter(|it| it.finding.needs_approval());
+    crossing.map(|it| &it.object).collect()
+}
+
+/// Judges everything that was read.
+pub(super) fn judged(input: &Input, landscape: &Landscape) -> Vec<Reported> {
+    let mut all = Vec::new();
+    for written in &input.written {
+        let found = findings(written, landscape);
+        let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
+        let mut meaning = Meaning::of(written);
+        for finding in found {
+            let mut reported = Reported::of(written, finding, &mut meaning);
+            let before = repeated.entry(reported.fingerprint.clone()).or_default();
+            *before += 1;
+            reported.fingerprint = format!("{}:{before}", reported.fingerprint);
+            all.push(reported);
+        }
+    }
+    all.sort_by(|a, b| (&a.file, a.at, &a.object).cmp(&(&b.file, b.at, &b.object)));
+    all
+}
+
+fn findings(written: &Written, landscape: &Landscape) -> Vec<Finding> {
+    let flaws = written.place.iter().flat_map(|place| &place.flaws);
+    let mut found: Vec<Finding> = flaws
+        .map(|flaw| invalid(flaw.problem.path.clone(), flaw.message()))
+        .collect();
+    match &written.read {
+        Ok(object) => {
+            found.extend(judge(object, landscape));
+            waive(object, found)
+        }
+        Err(unread) => {
+            found.push(invalid(unread.path.clone(), unread.to_string()));
+            found
+        }
+    }
+}
+
+fn invalid(path: FieldPath, message: String) -> Finding {
+    Finding {
+        rule: Rule::Invalid,
+        path,
+        message,
+        witness: None,
+        declared: None,
+        suggestion: "write the field as its kind has it: kubectl explain tells how".to_owned(),
+        waived: None,
+    }
+}
+
+impl Reported {
+    fn of(written: &Written, finding: Finding, meaning: &mut Meaning<'_>) -> Self {
+        let place = written.locate(&finding.path);
+        Self {
+            object: written.name.clone(),
+            file: place.map(|(file, _)| file.to_owned()),
+            at: place.map(|(_, at)| at),
+            line: None,
+            fingerprint: meaning.fingerprint(&finding),
+            reach: meaning.reach(&finding),
+            finding,
+        }
+    }
+
+    /// `file:line:column`, or the field where it stands in no file.
+    pub fn place(&self) -> String {
+        match (&self.file, self.at) {
+            (Some(file), Some(at)) => format!("{file}:{at}"),
+            _ => format!("{}: {}", self.object, self.finding.path),
+        }
+    }
+
+    /// Whether somebody has to do something about it.
+    pub fn counts(&self) -> bool {
+        self.finding.declared.is_none() && self.finding.waived.is_none()
+    }
+}

@@ -1,0 +1,78 @@
+//! What is found, for people at a terminal.
+
+use std::fmt::Write as _;
+
+use super::super::finding::excerpt;
+use super::report::{Report, Reported};
+use crate::review::Severity;
+
+/// Writes each finding with its line, and a count at the end.
+pub(super) fn print(report: &Report) -> String {
+    let mut out = String::new();
+    for reported in &report.findings {
+        // Writing to a String cannot fail.
+        let _ = write_finding(&mut out, reported);
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", count(report));
+    let _ = writeln!(out, "{}", report.headline());
+    out
+}
+
+fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
+    let finding = &reported.finding;
+    let place = reported.place();
+    let message = one_line(&finding.message);
+    let (severity, rule) = (finding.severity(), finding.rule);
+    writeln!(out, "{place}: {severity}[{rule}]: {message}")?;
+    let line = reported.line.as_deref().zip(reported.at);
+    if let Some(excerpt) = line.and_then(|(line, at)| excerpt(line, at)) {
+        writeln!(out, "{excerpt}")?;
+    }
+    writeln!(
+        out,
+        "  in        {}",
+        one_line(&reported.object.to_string())
+    )?;
+    let rows = [
+        ("who", finding.witness.as_deref()),
+        ("declared", finding.declared.as_deref()),
+        ("waived", finding.waived.as_deref()),
+        ("instead", Some(finding.suggestion.as_str())),
+    ];
+    for (name, text) in rows {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            writeln!(out, "  {name:<9} {}", one_line(text))?;
+        }
+    }
+    Ok(())
+}
+
+/// Without what a terminal would obey.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+fn count(report: &Report) -> String {
+    let of = |severity| {
+        let findings = report.findings.iter();
+        findings
+            .filter(|it| it.finding.severity() == severity)
+            .count()
+    };
+    let severities = [
+        (of(Severity::Error), "error"),
+        (of(Severity::Warning), "warning"),
+        (of(Severity::Note), "note"),
+    ];
+    let parts: Vec<String> = severities
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if parts.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
