@@ -336,3 +336,6 @@ fn lines(files: &[SourceFile]) -> BTreeMap<&str, Vec<&str>> {
     });
     lines.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ pub(super) fn compared(
         crossing: crossing.len(),
         all: changed.len(),
     };
-    Report { findings, counted }
+    Report::new(findings, counted)
 }
 
 /// Objects that were added, changed or taken away.

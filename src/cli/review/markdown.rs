@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::report::{Report, Reported};
 
 /// A pipeline finds its comment by this and writes it anew; people do not see it.
-const MARKER: &str = "<!-- kubectl-landingzone-review -->";
+pub(super) const MARKER: &str = "<!-- kubectl-landingzone-review -->";
 /// GitHub takes 65,536 characters, Azure DevOps more.
 const MAX_CHARACTERS: usize = 60_000;
 

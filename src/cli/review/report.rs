@@ -16,6 +16,8 @@ pub(super) struct Report {
     pub findings: Vec<Reported>,
     /// What the count is out of.
     pub counted: Counted,
+    /// How many cross a boundary, declared or waived.
+    pub settled: usize,
 }
 
 /// How much of what was reviewed crosses a boundary.
@@ -72,7 +74,20 @@ impl Report {
             crossing: crossing(&findings).len(),
             all: input.written.len(),
         };
-        Self { findings, counted }
+        Self::new(findings, counted)
+    }
+
+    /// Counts those that cross and need nobody's approval.
+    pub fn new(findings: Vec<Reported>, counted: Counted) -> Self {
+        let settled = findings
+            .iter()
+            .filter(|it| it.finding.leaves_boundary() && !it.finding.needs_approval());
+        let settled: BTreeSet<_> = settled.map(|it| &it.object).collect();
+        Self {
+            settled: settled.len(),
+            counted,
+            findings,
+        }
     }
 
     /// Adds the lines that are meant.
@@ -102,8 +117,18 @@ impl Report {
         if self.approval_required() {
             let verb = if crossing == 1 { "crosses" } else { "cross" };
             format!("approval needed: {crossing} of {all} {noun} {verb} a boundary")
-        } else {
+        } else if self.settled == 0 {
             format!("no approval needed: none of {all} {noun} crosses a boundary")
+        } else {
+            let verb = if self.settled == 1 {
+                "crosses"
+            } else {
+                "cross"
+            };
+            let settled = self.settled;
+            format!(
+                "no approval needed: {settled} of {all} {noun} {verb} a boundary, declared or waived"
+            )
         }
     }
 }
@@ -120,9 +145,9 @@ pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
 /// Judges everything that was read.
 pub(super) fn judged(input: &Input, landscape: &Landscape) -> Vec<Reported> {
     let mut all = Vec::new();
+    let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
     for written in &input.written {
         let found = findings(written, landscape);
-        let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
         let mut meaning = Meaning::of(written);
         for finding in found {
             let mut reported = Reported::of(written, finding, &mut meaning);
