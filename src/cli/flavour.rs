@@ -1,13 +1,13 @@
-//! What the command line is told about how policies are written in a cluster.
+//! In which form a cluster takes policies, as flags say it.
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
 use crate::domain::{CalicoNaming, Flavour, PolicyApi};
 
-/// The form of policies in a cluster: the same flags for every command that has to know it.
+/// What the cluster takes.
 #[derive(Args, Clone, Debug)]
-pub struct FlavourArgs {
+pub(super) struct FlavourArgs {
     /// API that takes the policies in your cluster
     #[arg(long, value_enum, default_value_t = FlavourName::Crd)]
     flavour: FlavourName,
@@ -76,20 +76,18 @@ impl std::str::FromStr for CalicoVersion {
 
 /// The flags contradict each other.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum FlavourError {
-    /// Tiers, and a Calico before 3.29.
+pub(super) enum FlavourError {
     #[error(
         "--tiers=true needs Calico 3.29 or later: raise --calico-version, or leave --tiers out"
     )]
     NoTiersYet,
-    /// Tiers, and no Calico.
     #[error("--tiers=true needs a flavour of Calico: Kubernetes policies know no tiers")]
     NoTiersInKubernetes,
 }
 
 impl FlavourArgs {
-    /// What the flags say, or how they contradict each other.
-    pub fn flavour(&self) -> Result<Flavour, FlavourError> {
+    /// The form that the flags mean.
+    pub(super) fn flavour(&self) -> Result<Flavour, FlavourError> {
         let api = match self.flavour {
             FlavourName::V3 => PolicyApi::CalicoV3,
             FlavourName::Crd => PolicyApi::CalicoCrdV1,

@@ -9,7 +9,14 @@ pub(super) fn text(text: &str) -> String {
         if line.trim_start().starts_with("::") {
             safe.push_str("| ");
         }
-        safe.push_str(&line.replace("##", "# #"));
+        let mut last = ' ';
+        for c in line.chars() {
+            if c == '#' && last == '#' {
+                safe.push(' ');
+            }
+            safe.push(c);
+            last = c;
+        }
     }
     safe
 }

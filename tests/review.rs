@@ -1,0 +1,496 @@
+//! `kubectl landingzone review` as people and pipelines call it: the real binary, real files.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ZONES: &str = "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {name: application2}
+spec:
+  applicationCode: application2
+  namespaces:
+  - {name: application2-ns1, zone: frontend}
+  - {name: application2-ns2, zone: backend}
+---
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {name: orders}
+spec:
+  applicationCode: orders
+  namespaces:
+  - {name: orders-ns1, zone: data}
+";
+
+/// A policy of the backend that lets in what a selector of namespaces means.
+fn policy(selector: &str) -> String {
+    format!(
+        "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata:
+  name: from-frontend
+  namespace: application2-ns2
+spec:
+  selector: all()
+  types: [Ingress]
+  ingress:
+  - action: Allow
+    source:
+      namespaceSelector: \"{selector}\"
+"
+    )
+}
+
+const INSIDE: &str = "applicationcode == 'application2' && zone == 'frontend'";
+const OUTSIDE: &str = "zone == 'frontend'";
+
+fn waived(policy: &str, waiver: &str) -> String {
+    let annotation = format!("spec:\n  # {waiver}\n");
+    let metadata =
+        format!("metadata:\n  annotations: {{\"landingzones.dev/waive\": \"{waiver}\"}}\n");
+    policy
+        .replace("metadata:\n", &metadata)
+        .replace("spec:\n", &annotation)
+}
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// What a run left: exit code, standard output, standard error.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    fn rules(&self) -> Vec<String> {
+        let json = self.json();
+        let findings = json["findings"].as_array().unwrap();
+        let rules = findings.iter().map(|it| it["rule"].as_str().unwrap());
+        rules.map(str::to_owned).collect()
+    }
+}
+
+fn review_in(folder: &Path, arguments: &[&str], stdin: &[u8]) -> Ran {
+    let output = Command::cargo_bin("kubectl-landingzone")
+        .unwrap()
+        .current_dir(folder)
+        .env_remove("LANDING_ZONE_OPERATOR_POD_CIDRS")
+        .env_remove("LANDING_ZONE_OPERATOR_DNS_ADDRESSES")
+        .env_remove("LANDING_ZONE_OPERATOR_ALLOWED_ROLES")
+        .arg("review")
+        .args(arguments)
+        .write_stdin(stdin)
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn review(files: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    review_in(folder(files).path(), arguments, b"")
+}
+
+#[test]
+fn what_leaves_is_told_with_its_place_and_exit_code_1() {
+    let policy = policy(OUTSIDE);
+    let files = [("zones.yaml", ZONES), ("policies/a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    let json = ran.json();
+    let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["approvalRequired", "changes", "findings"]);
+    assert_eq!(json["approvalRequired"], true);
+    assert_eq!(json["changes"], serde_json::json!([]));
+    let finding = &json["findings"][0];
+    let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
+    let all = [
+        "column",
+        "declared",
+        "file",
+        "leavesBoundary",
+        "line",
+        "message",
+        "policy",
+        "rule",
+        "severity",
+        "suggestion",
+        "witness",
+    ];
+    assert_eq!(keys, all);
+    assert_eq!(finding["rule"], "code-missing");
+    assert_eq!(finding["severity"], "error");
+    assert_eq!(finding["leavesBoundary"], true);
+    assert_eq!(
+        finding["policy"],
+        "NetworkPolicy/application2-ns2/from-frontend"
+    );
+    assert_eq!(finding["file"], "./policies/a.yaml");
+    assert_eq!(finding["line"], 12);
+    assert_eq!(finding["column"], 26);
+    assert_eq!(finding["declared"], Value::Null);
+
+    let table = review(&files, &["-f", "."]);
+    assert_eq!(table.code, 1);
+    let first = table.out.lines().next().unwrap();
+    assert!(
+        first.starts_with("./policies/a.yaml:12:26: error[code-missing]: "),
+        "{first}"
+    );
+    assert!(
+        table.out.contains(
+            "    12 |       namespaceSelector: \"zone == 'frontend'\"\n       |                          ^\n"
+        ),
+        "{}",
+        table.out
+    );
+    assert!(
+        table
+            .out
+            .ends_with("1 error\napproval needed: 1 of 1 policy crosses a boundary\n"),
+        "{}",
+        table.out
+    );
+}
+
+#[test]
+fn what_stays_inside_is_nothing_and_exit_code_0() {
+    let policy = policy(INSIDE);
+    let files = [("a.yaml", policy.as_str()), ("zones.yaml", ZONES)];
+    let ran = review(&files, &["-f", "a.yaml", "-f", "zones.yaml"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        "nothing found\nno approval needed: none of 1 policy crosses a boundary\n"
+    );
+}
+
+#[test]
+fn namespaces_and_lists_are_read_from_standard_input() {
+    let list = "\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Namespace
+  metadata: {name: shop, labels: {applicationcode: shop}}
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: open, namespace: shop}
+  spec:
+    podSelector: {}
+    ingress:
+    - from:
+      - namespaceSelector: {}
+";
+    let ran = review_in(Path::new("."), &["-f", "-", "-o", "json"], list.as_bytes());
+    assert_eq!(ran.rules(), ["all-namespaces"], "{}", ran.err);
+    let finding = &ran.json()["findings"][0];
+    assert_eq!(
+        (&finding["file"], &finding["line"]),
+        (&"<stdin>".into(), &14.into())
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_exit_code_2_and_nothing_is_said() {
+    let broken = "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nspec: {selector: [\n";
+    let zone = ZONES.replace("zone: frontend", "zone: Front End");
+    let policy = policy(OUTSIDE);
+    for (files, told) in [
+        (vec![("a.yaml", broken)], "a.yaml:"),
+        (
+            vec![("a.yaml", policy.as_str()), ("z.yaml", zone.as_str())],
+            "z.yaml:7:36: ",
+        ),
+    ] {
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+    let missing = review(&[], &["-f", "nowhere"]);
+    assert_eq!((missing.code, missing.out.as_str()), (2, ""));
+    let wrong = review(&[], &["-f", ".", "-o", "xml"]);
+    assert_eq!((wrong.code, wrong.out.as_str()), (2, ""));
+    // What is none of our business is none.
+    let chart = review(
+        &[("chart/x.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n")],
+        &["-f", "."],
+    );
+    assert_eq!(
+        (chart.code, chart.err.as_str()),
+        (0, "skipped 1 file without YAML\n")
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_understood_is_a_finding() {
+    let files = [
+        ("zones.yaml", ZONES),
+        (
+            "a.yaml",
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: a, namespace: application2-ns1}\nspec:\n  selector: [a]\n",
+        ),
+        (
+            "b.yaml",
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: b, namespace: application2-ns1}\nspec:\n  podSelector: {}\n  podSelector: {}\n",
+        ),
+    ];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.rules(), ["invalid", "invalid"], "{}", ran.out);
+    let findings = ran.json()["findings"].clone();
+    assert_eq!(
+        (&findings[0]["line"], &findings[1]["line"]),
+        (&5.into(), &6.into())
+    );
+    assert_eq!(ran.json()["approvalRequired"], false);
+}
+
+#[test]
+fn kinds_that_are_not_judged_are_told() {
+    let other = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: a}\n";
+    let ran = review(&[("a.yaml", other)], &["-f", "."]);
+    assert_eq!(ran.code, 0);
+    assert!(
+        ran.err
+            .contains("note: nothing is said of objects of kind AdminNetworkPolicy"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_waiver_keeps_a_finding_listed_and_needs_no_approval() {
+    let policy = waived(&policy(OUTSIDE), "code-missing: until the move, CHG-1");
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    let json = ran.json();
+    assert_eq!(json["approvalRequired"], false);
+    let finding = &json["findings"][0];
+    assert_eq!(finding["waived"], "until the move, CHG-1");
+    assert_eq!(finding["severity"], "note");
+    let table = review(&files, &["-f", "."]).out;
+    assert!(
+        table.contains("  waived    until the move, CHG-1\n"),
+        "{table}"
+    );
+    assert!(
+        table.ends_with(
+            "no approval needed: 1 of 1 policy crosses a boundary, declared or waived\n"
+        ),
+        "{table}"
+    );
+}
+
+#[test]
+fn exit_on_decides_what_fails_a_pipeline() {
+    let warning = policy(INSIDE).replace("  types: [Ingress]\n", "");
+    let files = [("zones.yaml", ZONES), ("a.yaml", warning.as_str())];
+    let with = |exit_on| review(&files, &["-f", ".", "--exit-on", exit_on]).code;
+    assert_eq!(["findings", "approval", "never"].map(with), [1, 0, 0]);
+    let crossing = policy(OUTSIDE);
+    let files = [("zones.yaml", ZONES), ("a.yaml", crossing.as_str())];
+    let with = |exit_on| review(&files, &["-f", ".", "--exit-on", exit_on]).code;
+    assert_eq!(["findings", "approval", "never"].map(with), [1, 1, 0]);
+}
+
+#[test]
+fn only_crossings_leaves_the_rest_out() {
+    let both = policy(OUTSIDE).replace("  types: [Ingress]\n", "");
+    let files = [("zones.yaml", ZONES), ("a.yaml", both.as_str())];
+    let all = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(all.rules(), ["types-missing", "code-missing"]);
+    let only = review(&files, &["-f", ".", "-o", "json", "--only", "crossings"]);
+    assert_eq!(only.rules(), ["code-missing"]);
+}
+
+#[test]
+fn base_shows_what_a_change_adds() {
+    let old = policy(OUTSIDE);
+    // The lines move, and another policy comes along.
+    let moved = format!("# licence\n\n{old}");
+    let added = policy("team == 'red'").replace("from-frontend", "from-red");
+    let files = [
+        ("main/zones/z.yaml", ZONES),
+        ("main/policies/a.yaml", &old),
+        ("main/unrelated/x.yaml", "kind: NetworkPolicy\n{{ broken"),
+        ("zones/z.yaml", ZONES),
+        ("policies/a.yaml", &moved),
+        ("policies/b.yaml", &added),
+    ];
+    let base = ["-f", "policies/", "-f", "zones", "--base", "main/"];
+    let ran = review(&files, &[&base[..], &["-o", "json"]].concat());
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(ran.rules(), ["namespace-labels"]);
+    let table = review(&files, &base).out;
+    assert!(
+        table.ends_with("approval needed: 1 of 1 change crosses a boundary\n"),
+        "{table}"
+    );
+
+    let same = [
+        ("main/zones/z.yaml", ZONES),
+        ("main/policies/a.yaml", &old),
+        ("zones/z.yaml", ZONES),
+        ("policies/a.yaml", &moved),
+    ];
+    let ran = review(&same, &base);
+    assert_eq!(ran.code, 0);
+    assert_eq!(
+        ran.out,
+        "nothing found\nno approval needed: none of 0 changes crosses a boundary\n"
+    );
+}
+
+#[test]
+fn what_is_widened_is_new() {
+    let narrow = policy(OUTSIDE).replace(
+        "    source:",
+        "    protocol: TCP\n    destination: {ports: [8080]}\n    source:",
+    );
+    let wide = policy(OUTSIDE);
+    let files = [
+        ("main/policies/z.yaml", ZONES),
+        ("main/policies/a.yaml", &narrow),
+        ("policies/z.yaml", ZONES),
+        ("policies/a.yaml", &wide),
+    ];
+    let ran = review(&files, &["-f", "policies", "--base", "main", "-o", "json"]);
+    assert_eq!(ran.rules(), ["code-missing"]);
+}
+
+#[test]
+fn a_base_that_cannot_be_read_is_told() {
+    let policy = policy(OUTSIDE);
+    let files = [
+        ("main/policies/a.yaml", "kind: NetworkPolicy\nspec: [\n"),
+        ("policies/z.yaml", ZONES),
+        ("policies/a.yaml", &policy),
+    ];
+    // The change mends it: all of it counts as new.
+    let ran = review(&files, &["-f", "policies", "--base", "main", "-o", "json"]);
+    assert_eq!(ran.rules(), ["code-missing"]);
+    assert!(
+        ran.err.contains("note: --base: main/policies/a.yaml:"),
+        "{}",
+        ran.err
+    );
+    let ran = review(&files, &["-f", "policies", "--base", "nowhere"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+}
+
+#[test]
+fn markdown_opens_with_the_decision_and_ends_with_its_mark() {
+    let policy = policy(OUTSIDE);
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "markdown"]);
+    assert!(
+        ran.out
+            .starts_with("approval needed: 1 of 1 policy crosses a boundary\n\n**error "),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.ends_with("<!-- kubectl-landingzone-review -->\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn no_comment_is_longer_than_a_platform_takes() {
+    let many: Vec<String> = (0..500)
+        .map(|index| policy(OUTSIDE).replace("from-frontend", &format!("p{index}")))
+        .collect();
+    let many = many.join("---\n");
+    let files = [("zones.yaml", ZONES), ("a.yaml", many.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "markdown"]);
+    assert!(ran.out.len() < 65_536);
+    assert!(ran.out.contains(" more, which are too many for a comment"));
+    assert!(ran.out.ends_with("<!-- kubectl-landingzone-review -->\n"));
+}
+
+#[test]
+fn no_file_gives_a_pipeline_commands() {
+    let evil = "##vso[task.setvariable variable=approvalRequired;isOutput=true]false";
+    let policy = policy(OUTSIDE)
+        .replace("name: from-frontend", &format!("name: \"\\n{evil}\""))
+        .replace(OUTSIDE, &format!("zone == '{evil}' || zone == 'x'"));
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    for form in ["table", "markdown", "sarif", "json"] {
+        let ran = review(
+            &files,
+            &[
+                "-f",
+                ".",
+                "-o",
+                form,
+                "--azure-devops-variable",
+                "approvalRequired",
+            ],
+        );
+        assert_eq!(ran.code, 1);
+        assert!(!ran.out.contains("##"), "{form}: {}", ran.out);
+        assert_eq!(ran.err.matches("##").count(), 1, "{form}: {}", ran.err);
+        let last = ran.err.lines().last().unwrap();
+        assert_eq!(
+            last,
+            "##vso[task.setvariable variable=approvalRequired;isOutput=true]true"
+        );
+    }
+}
+
+#[test]
+fn azure_is_told_whether_approval_is_required() {
+    let policy = policy(OUTSIDE);
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(
+        &files,
+        &["-f", ".", "--azure-devops-variable", "approvalRequired"],
+    );
+    assert_eq!(
+        ran.err,
+        "##vso[task.setvariable variable=approvalRequired;isOutput=true]true\n"
+    );
+    let ran = review(
+        &files,
+        &["-f", "zones.yaml", "--azure-devops-variable", "a b"],
+    );
+    assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn a_policy_without_a_namespace_is_taken_for_one_of_the_flag() {
+    let policy = policy(OUTSIDE).replace("  namespace: application2-ns2\n", "");
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json", "-n", "application2-ns2"]);
+    assert_eq!(ran.rules(), ["code-missing"]);
+    assert_eq!(
+        ran.json()["findings"][0]["policy"],
+        "NetworkPolicy/application2-ns2/from-frontend"
+    );
+}
