@@ -494,3 +494,14 @@ fn a_policy_without_a_namespace_is_taken_for_one_of_the_flag() {
         "NetworkPolicy/application2-ns2/from-frontend"
     );
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let call = "$ kubectl landingzone review -f config/samples/review\n";
+    let (_, shown) = readme.split_once(call).unwrap();
+    let (shown, _) = shown.split_once("```\n").unwrap();
+    let ran = review_in(root, &["-f", "config/samples/review"], b"");
+    assert_eq!((ran.code, ran.out.as_str()), (1, shown));
+}

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
+//! | `live` | the same from a cluster |
 //! | `report`, `meaning` | what is judged, and what tells one finding from another |
 //! | `base` | what a change adds |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
@@ -11,6 +12,7 @@
 mod base;
 mod input;
 mod json;
+mod live;
 mod markdown;
 mod meaning;
 mod report;
@@ -28,6 +30,7 @@ use thiserror::Error;
 use self::input::Input;
 use self::report::{Report, Reported};
 use super::Outcome;
+use super::client::{ClientError, client, runtime};
 use super::crossings;
 use super::flavour::FlavourArgs;
 use super::platform::PlatformArgs;
@@ -36,7 +39,7 @@ use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;
 use crate::policy::NetworkSet;
-use crate::review::{Body, Landscape};
+use crate::review::{Body, Landscape, Rule};
 
 pub(super) const EXIT_CODES: &str = "Exit codes:
   0  nothing is found, but what is declared or waived
@@ -49,8 +52,25 @@ pub struct ReviewArgs {
     /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for
     /// standard input; repeatable. Policies, network sets, tiers, namespaces, landing zones and the
     /// platform, in any mixture; documents of other kinds are skipped
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "PATH",
+        required_unless_present = "live"
+    )]
     paths: Vec<PathBuf>,
+
+    /// Review what is in the cluster, with your rights there
+    #[arg(long, conflicts_with_all = ["paths", "base"])]
+    live: bool,
+
+    /// Context of the kubeconfig; the current one when left out
+    #[arg(long, requires = "live")]
+    context: Option<String>,
+
+    /// What your rights do not let you read is told, and the rest counts as everything
+    #[arg(long, requires = "live")]
+    partial: bool,
 
     /// Folder with everything as it was before, for instance a copy of the main branch: only what the
     /// change adds is shown. What lies at the paths of -f below it is compared, or else all of it
@@ -69,7 +89,8 @@ pub struct ReviewArgs {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     exit_on: ExitOn,
 
-    /// Namespace of policies that name none, as kubectl apply has it
+    /// Namespace of policies that name none, as kubectl apply has it; with --live, the only one whose policies
+    /// are read
     #[arg(short = 'n', long)]
     namespace: Option<String>,
 
@@ -123,6 +144,8 @@ enum ExitOn {
 enum ReviewError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error("failed to write the output")]
     Write(#[from] io::Error),
     #[error("failed to write {form} output")]
@@ -132,10 +155,29 @@ enum ReviewError {
     },
 }
 
-/// What was judged, and by what.
+/// What is to be reviewed.
+struct Given {
+    input: Input,
+    /// The files that it stands in.
+    files: Vec<SourceFile>,
+    /// Whether that is all that there is.
+    is_whole: bool,
+    /// Whether something is said of it where it is not.
+    is_told: bool,
+}
+
+/// What was judged, and what was found.
 struct Reviewed {
     input: Input,
     found: Vec<Reported>,
+}
+
+impl Reviewed {
+    fn of(input: Input, flavour: Flavour) -> Self {
+        let landscape = landscape(&input, flavour);
+        let found = report::judged(&input, &landscape);
+        Self { input, found }
+    }
 }
 
 impl ReviewArgs {
@@ -178,22 +220,24 @@ impl ReviewArgs {
                 return Ok((Outcome::Unread, None));
             }
         };
-        let sources = source::read_for(&self.paths, stdin, MAX_FILE_BYTES, input::concerns);
-        let reviewed = self.reviewed(&sources, flavour)?;
-        note_skipped(
-            stderr,
-            &reviewed.input.skipped,
-            reviewed.input.skipped_files,
-        )?;
-        note_unjudged(stderr, &reviewed.input)?;
+        let given = if self.live {
+            self.live(stderr)?
+        } else {
+            self.given(stdin, stderr)?
+        };
+        let mut reviewed = Reviewed::of(given.input, flavour);
         let before = match &self.base {
             Some(base) => Some(self.before(base, flavour, stderr)?),
             None => None,
         };
-        let is_whole = tell_unread(stderr, &sources, &reviewed.input)?
-            && before.as_ref().is_none_or(Option::is_some);
-        if !is_whole {
+        let is_readable = before.as_ref().is_none_or(Option::is_some);
+        if !given.is_told || !is_readable {
             return Ok((Outcome::Unread, None));
+        }
+        if self.live {
+            // Namespaces of nobody's are the platform's.
+            let is_ours = |it: &Reported| it.finding.rule != Rule::NamespaceUnknown;
+            reviewed.found.retain(is_ours);
         }
         let mut report = match before.flatten() {
             Some(before) => {
@@ -207,7 +251,7 @@ impl ReviewArgs {
                 .findings
                 .retain(|it| it.finding.leaves_boundary() && it.finding.declared.is_none());
         }
-        report.quote(&sources.files);
+        report.quote(&given.files);
         let text = self.print(&report)?;
         let written = stdout
             .write_all(text.as_bytes())
@@ -222,20 +266,61 @@ impl ReviewArgs {
             ExitOn::Approval => approval,
             ExitOn::Never => false,
         };
-        let outcome = if is_found {
-            Outcome::Found
-        } else {
-            Outcome::Done
+        let outcome = match (given.is_whole, is_found) {
+            (false, _) => Outcome::Unread,
+            (true, true) => Outcome::Found,
+            (true, false) => Outcome::Done,
         };
         Ok((outcome, Some(approval)))
     }
 
-    fn reviewed(&self, sources: &Sources, flavour: Flavour) -> Result<Reviewed, SchemaError> {
+    /// Reads the files, and says what of them could not be.
+    fn given(&self, stdin: &mut dyn Read, stderr: &mut dyn Write) -> Result<Given, ReviewError> {
+        let sources = source::read_for(&self.paths, stdin, MAX_FILE_BYTES, input::concerns);
+        let input = self.read(&sources)?;
+        note_skipped(stderr, &input.skipped, input.skipped_files)?;
+        note_unjudged(stderr, &input)?;
+        for failure in &sources.failures {
+            writeln!(stderr, "{}", super::with_sources(failure))?;
+        }
+        super::finding::report(stderr, &input.unreadable, &sources.files)?;
+        let is_whole = sources.failures.is_empty() && input.unreadable.is_empty();
+        Ok(Given {
+            input,
+            files: sources.files,
+            is_whole,
+            is_told: is_whole,
+        })
+    }
+
+    /// Reads the cluster, and says what of it could not be.
+    fn live(&self, stderr: &mut dyn Write) -> Result<Given, ReviewError> {
         let told = self.platform.platform();
-        let input = Input::of_files(sources, &told, self.namespace.as_deref())?;
-        let landscape = landscape(&input, flavour);
-        let found = report::judged(&input, &landscape);
-        Ok(Reviewed { input, found })
+        let namespace = self.namespace.as_deref();
+        let read = async {
+            let client = client(self.context.as_deref()).await?;
+            // Said once, and not for each kind.
+            client.apiserver_version().await.map_err(|error| {
+                let what = "the cluster";
+                ClientError::Unreachable { what, error }
+            })?;
+            Ok::<_, ClientError>(live::read(&client, &told, namespace).await)
+        };
+        let live = runtime()?.block_on(read)?;
+        for unread in &live.unread {
+            writeln!(stderr, "could not be read: {unread}")?;
+        }
+        Ok(Given {
+            input: live.input,
+            files: Vec::new(),
+            is_whole: live.unread.is_empty() || self.partial,
+            is_told: true,
+        })
+    }
+
+    fn read(&self, sources: &Sources) -> Result<Input, SchemaError> {
+        let told = self.platform.platform();
+        Input::of_files(sources, &told, self.namespace.as_deref())
     }
 
     /// What was there before; None where it cannot be read.
@@ -254,7 +339,7 @@ impl ReviewArgs {
         if !sources.failures.is_empty() {
             return Ok(None);
         }
-        let before = self.reviewed(&sources, flavour)?;
+        let before = Reviewed::of(self.read(&sources)?, flavour);
         // It may be what the change mends. Whatever it held counts as new.
         for finding in &before.input.unreadable {
             writeln!(stderr, "note: --base: {finding}")?;
@@ -290,15 +375,6 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
         Landscape::new(&zones, &input.namespaces, input.platform.clone()).with_sets(sets);
     landscape.tiers = flavour.tiers.then(|| tiers.collect());
     landscape
-}
-
-/// Says what could not be read; true where that is nothing.
-fn tell_unread(stderr: &mut dyn Write, sources: &Sources, input: &Input) -> io::Result<bool> {
-    for failure in &sources.failures {
-        writeln!(stderr, "{}", super::with_sources(failure))?;
-    }
-    super::finding::report(stderr, &input.unreadable, &sources.files)?;
-    Ok(sources.failures.is_empty() && input.unreadable.is_empty())
 }
 
 /// Says of policies of kinds that are not judged that somebody else has to read them.

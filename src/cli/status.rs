@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::Args;
-use kube::config::KubeConfigOptions;
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
+use super::client::{ClientError, client, runtime};
 use super::{Outcome, complain};
 use crate::api::{self, LandingZonePlatform, Stage};
 use crate::cluster::{failure, list_nodes, list_pods};
@@ -29,10 +29,10 @@ pub(super) struct StatusArgs {
 
 #[derive(thiserror::Error, Debug)]
 enum StatusError {
-    #[error("no runtime")]
-    Runtime(#[from] std::io::Error),
-    #[error("the kubeconfig cannot be used")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("failed to write the output")]
+    Write(#[from] std::io::Error),
     #[error("{what} cannot be read: {}", failure(.error))]
     Read { what: String, error: kube::Error },
     #[error("there is no landing zone {0}: kubectl get landingzones lists them")]
@@ -47,10 +47,7 @@ fn reading(what: impl Into<String>) -> impl FnOnce(kube::Error) -> StatusError {
 
 impl StatusArgs {
     pub(super) fn run(&self) -> Outcome {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let text = runtime
+        let text = runtime()
             .map_err(StatusError::from)
             .and_then(|runtime| runtime.block_on(self.text()));
         let told = text.and_then(|text| Ok(std::io::stdout().write_all(text.as_bytes())?));
@@ -64,7 +61,7 @@ impl StatusArgs {
     }
 
     async fn text(&self) -> Result<String, StatusError> {
-        let client = self.client().await?;
+        let client = client(self.context.as_deref()).await?;
         let zones = Api::<api::LandingZone>::all(client.clone());
         let what = format!("the landing zone {}", self.name);
         let zone = zones.get_opt(&self.name).await.map_err(reading(what))?;
@@ -76,22 +73,6 @@ impl StatusArgs {
         let pods = pods.unwrap_or_else(|error| error.to_string());
         let _ = writeln!(text, "  {pods}");
         Ok(text)
-    }
-
-    async fn client(&self) -> Result<Client, StatusError> {
-        let config = match &self.context {
-            None => Config::infer().await.map_err(|error| {
-                reading("the cluster's address")(kube::Error::InferConfig(error))
-            })?,
-            Some(context) => {
-                let options = KubeConfigOptions {
-                    context: Some(context.clone()),
-                    ..KubeConfigOptions::default()
-                };
-                Config::from_kubeconfig(&options).await?
-            }
-        };
-        Client::try_from(config).map_err(reading("the cluster"))
     }
 }
 

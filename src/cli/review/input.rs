@@ -73,7 +73,7 @@ pub(super) struct ObjectName {
 }
 
 impl ObjectName {
-    fn of(object: &Value) -> Self {
+    pub fn of(object: &Value) -> Self {
         let text = |pointer: &str| {
             let text = object.pointer(pointer).and_then(Value::as_str);
             text.unwrap_or_default().to_owned()
