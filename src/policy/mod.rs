@@ -10,9 +10,11 @@
 //! | `admin` | the same for administrators' policies of Kubernetes |
 //! | `world` | what policies act on, and in which order |
 //! | `verdict` | who may reach whom, and what decides |
+//! | `reach` | who may reach whom among thousands of which not all is known |
 
 mod admin;
 mod model;
+mod reach;
 mod resource;
 mod rewrite;
 mod satisfiable;
@@ -28,6 +30,7 @@ pub use admin::{
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
 };
+pub use reach::{Answer, Member, Passage, PortSpan, Reach, Work, everywhere, without};
 pub use resource::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Icmp, NetworkPolicy,
     NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule, ServiceAccountMatch, ServiceMatch, Tier,

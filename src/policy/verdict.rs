@@ -128,7 +128,7 @@ impl World {
     ) -> Decision {
         let mut passed = Vec::new();
         let mut last = None;
-        'tiers: for (tier, end, policies) in self.tiers() {
+        'tiers: for (tier, policies) in self.tiers_for(&pod.labels) {
             let mut applying = Vec::new();
             for policy in policies {
                 let Some(rules) =
@@ -145,7 +145,7 @@ impl World {
                     }
                     if rule.action == Action::Pass {
                         passed.push((policy.id.clone(), index));
-                        last = Some(tier);
+                        last = Some(&tier.name);
                         continue 'tiers;
                     }
                     return Decision {
@@ -158,19 +158,19 @@ impl World {
             if applying.is_empty() {
                 continue;
             }
-            if end == TierEnd::Deny {
+            if tier.end == TierEnd::Deny {
                 return Decision {
                     allowed: false,
-                    by: Decider::EndOfTier(tier.to_owned(), applying),
+                    by: Decider::EndOfTier(tier.name.clone(), applying),
                     passed,
                 };
             }
-            last = Some(tier);
+            last = Some(&tier.name);
         }
         // The profile of a namespace allows what no tier decided.
         Decision {
             allowed: true,
-            by: last.map_or(Decider::Nothing, |tier| Decider::Passed(tier.to_owned())),
+            by: last.map_or(Decider::Nothing, |tier| Decider::Passed(tier.clone())),
             passed,
         }
     }
@@ -211,7 +211,8 @@ impl World {
     }
 }
 
-fn rules(policy: &Policy, way: Way) -> Option<&[PolicyRule]> {
+/// What a policy says of a direction; None: nothing at all.
+pub(super) fn rules(policy: &Policy, way: Way) -> Option<&[PolicyRule]> {
     match way {
         Way::Ingress => policy.ingress.as_deref(),
         Way::Egress => policy.egress.as_deref(),

@@ -1,7 +1,8 @@
 //! What policies act on: endpoints, network sets, services, tiers and the policies themselves, as Felix sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::ops::Range;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
@@ -10,7 +11,7 @@ use super::model::{DEFAULT_TIER, Policy, PortMatch, RuleEnd, TransportProtocol};
 use super::rewrite::{
     NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
 };
-use super::{NetworkSet, Selector, Tier};
+use super::{Comparison, NetworkSet, Selector, Tier};
 
 /// Labels, by key.
 pub type LabelMap = BTreeMap<String, String>;
@@ -168,16 +169,26 @@ pub enum TierEnd {
 /// Tiers, policies and what they act on.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// In the order of evaluation: name, order and end.
-    tiers: Vec<(String, f64, TierEnd)>,
     /// In the order of evaluation.
+    tiers: Vec<PlacedTier>,
+    /// In the order of evaluation, those of one tier together.
     policies: Vec<Policy>,
+    by_namespace: ByNamespace,
     /// All pods to which policies apply.
     pub endpoints: Vec<Endpoint>,
     /// All network sets.
     pub sets: Vec<AddressSet>,
     /// The ready endpoints of services, by namespace and name.
     pub services: BTreeMap<(String, String), Vec<ServiceEndpoint>>,
+}
+
+/// A tier, and where its policies are.
+#[derive(Clone, Debug)]
+pub(super) struct PlacedTier {
+    pub name: String,
+    pub end: TierEnd,
+    /// Positions among all policies.
+    pub policies: Range<usize>,
 }
 
 /// Where tier default stands (Calico).
@@ -200,36 +211,70 @@ impl World {
         if !known.iter().any(|(name, ..)| name == DEFAULT_TIER) {
             known.push((DEFAULT_TIER.to_owned(), ORDER_OF_DEFAULT, TierEnd::Deny));
         }
-        for policy in &policies {
-            if !known.iter().any(|(name, ..)| *name == policy.tier) {
-                let brought = super::admin::TIERS
-                    .iter()
-                    .find(|(name, _)| *name == policy.tier);
+        let mut by_tier: BTreeMap<String, Vec<((f64, String), Policy)>> = BTreeMap::new();
+        for policy in policies {
+            let of_tier = by_tier.entry(policy.tier.clone()).or_default();
+            of_tier.push((policy.place(), policy));
+        }
+        for name in by_tier.keys() {
+            if !known.iter().any(|(tier, ..)| tier == name) {
+                let mut brought = super::admin::TIERS.iter();
+                let brought = brought.find(|(tier, _)| tier == name);
                 let (order, end) = brought.map_or((f64::INFINITY, TierEnd::Deny), |(_, order)| {
                     (*order, TierEnd::Pass)
                 });
-                known.push((policy.tier.clone(), order, end));
+                known.push((name.clone(), order, end));
             }
         }
         known.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
-        let mut policies: Vec<_> = policies.into_iter().map(|it| (it.place(), it)).collect();
-        policies.sort_by(|((one, name), _), ((other, other_name), _)| {
-            one.total_cmp(other).then_with(|| name.cmp(other_name))
-        });
-        Self {
-            tiers: known,
-            policies: policies.into_iter().map(|(_, policy)| policy).collect(),
-            ..Self::default()
+        let mut world = Self::default();
+        for (name, _, end) in known {
+            let mut policies = by_tier.remove(&name).unwrap_or_default();
+            policies.sort_by(|((one, name), _), ((other, other_name), _)| {
+                one.total_cmp(other).then_with(|| name.cmp(other_name))
+            });
+            let first = world.policies.len();
+            world
+                .policies
+                .extend(policies.into_iter().map(|(_, policy)| policy));
+            world.tiers.push(PlacedTier {
+                name,
+                end,
+                policies: first..world.policies.len(),
+            });
         }
+        world.by_namespace = ByNamespace::of(&world.policies);
+        world
     }
 
-    /// The tiers with their ends, each with its policies, in the order of evaluation.
-    pub(super) fn tiers(
+    /// The tiers in the order of evaluation.
+    pub(super) fn tiers(&self) -> &[PlacedTier] {
+        &self.tiers
+    }
+
+    /// All policies in the order of evaluation.
+    pub(super) fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// The tiers in the order of evaluation, each with those of its policies that may select what has these labels.
+    pub(super) fn tiers_for(
         &self,
-    ) -> impl Iterator<Item = (&str, TierEnd, impl Iterator<Item = &Policy>)> {
-        self.tiers.iter().map(|(name, _, end)| {
-            let policies = self.policies.iter().filter(move |it| it.tier == *name);
-            (name.as_str(), *end, policies)
+        labels: &LabelMap,
+    ) -> impl Iterator<Item = (&PlacedTier, impl Iterator<Item = &Policy>)> {
+        let candidates = self.by_namespace.candidates(labels);
+        let mut next = 0;
+        self.tiers.iter().map(move |tier| {
+            let first = next;
+            while candidates
+                .get(next)
+                .is_some_and(|at| *at < tier.policies.end)
+            {
+                next += 1;
+            }
+            let of_tier = candidates.get(first..next).unwrap_or_default().to_vec();
+            let policies = of_tier.into_iter().filter_map(|at| self.policies.get(at));
+            (tier, policies)
         })
     }
 
@@ -298,5 +343,61 @@ impl World {
                 endpoints.any(|endpoint| endpoint.ports.iter().any(is_it))
             }
         }
+    }
+}
+
+/// Which policies may select the pods of a namespace: most name it, and the rest may select anything.
+#[derive(Clone, Debug, Default)]
+struct ByNamespace {
+    /// By one of the labels that name a namespace, and its value.
+    named: [HashMap<String, Vec<usize>>; 2],
+    anywhere: Vec<usize>,
+}
+
+/// The labels that tell the namespace of a pod by name.
+const NAMING: [&str; 2] = [NAMESPACE, "pcns.projectcalico.org/name"];
+
+impl ByNamespace {
+    fn of(policies: &[Policy]) -> Self {
+        let mut index = Self::default();
+        for (at, policy) in policies.iter().enumerate() {
+            let Some((label, names)) = named_by(&policy.selector) else {
+                index.anywhere.push(at);
+                continue;
+            };
+            for name in names {
+                if let Some(named) = index.named.get_mut(label) {
+                    named.entry(name.clone()).or_default().push(at);
+                }
+            }
+        }
+        index
+    }
+
+    /// Positions of policies, ascending.
+    fn candidates(&self, labels: &LabelMap) -> Vec<usize> {
+        let mut found = self.anywhere.clone();
+        for (label, named) in NAMING.iter().zip(&self.named) {
+            let policies = labels.get(*label).and_then(|name| named.get(name));
+            found.extend(policies.into_iter().flatten());
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+/// The names of namespaces without which a selector selects nothing, and by which label it knows them.
+fn named_by(selector: &Selector) -> Option<(usize, Vec<&String>)> {
+    match selector {
+        Selector::And(operands) => operands.iter().find_map(named_by),
+        Selector::Compare(label, comparison) => {
+            let at = NAMING.iter().position(|it| it == label)?;
+            match comparison {
+                Comparison::Equal(name) => Some((at, vec![name])),
+                Comparison::In(names) => Some((at, names.iter().collect())),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
