@@ -211,10 +211,10 @@ impl World {
         if !known.iter().any(|(name, ..)| name == DEFAULT_TIER) {
             known.push((DEFAULT_TIER.to_owned(), ORDER_OF_DEFAULT, TierEnd::Deny));
         }
-        let mut by_tier: BTreeMap<String, Vec<((f64, String), Policy)>> = BTreeMap::new();
+        let mut by_tier: BTreeMap<String, Vec<Policy>> = BTreeMap::new();
         for policy in policies {
             let of_tier = by_tier.entry(policy.tier.clone()).or_default();
-            of_tier.push((policy.place(), policy));
+            of_tier.push(policy);
         }
         for name in by_tier.keys() {
             if !known.iter().any(|(tier, ..)| tier == name) {
@@ -229,7 +229,8 @@ impl World {
         known.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
         let mut world = Self::default();
         for (name, _, end) in known {
-            let mut policies = by_tier.remove(&name).unwrap_or_default();
+            let policies = by_tier.remove(&name).unwrap_or_default().into_iter();
+            let mut policies: Vec<_> = policies.map(|it| (it.place(), it)).collect();
             policies.sort_by(|((one, name), _), ((other, other_name), _)| {
                 one.total_cmp(other).then_with(|| name.cmp(other_name))
             });

@@ -171,7 +171,9 @@ impl<'a> LabelIndex<'a> {
         let mut perhaps = self.unknown(label, of_key);
         for (value, members) in &of_key.values {
             if comparison.matches(Some(value)) {
-                members.iter().for_each(|at| surely.insert(*at));
+                for at in members {
+                    surely.insert(*at);
+                }
             }
         }
         for (at, _) in &of_key.others {

@@ -1,0 +1,254 @@
+//! How long the evaluator takes for a large cluster: `cargo bench --bench policy`.
+//!
+//! A thousand landing zones of three zones, each declared with its flows and one crossing to the next, and five
+//! policies of its team in each namespace. What is measured is what a command does with them once they are read; a
+//! number of landing zones can be given as an argument.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark fails loudly")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::networking::v1 as networking;
+use landing_zone_operator::api::CrossingDirection;
+use landing_zone_operator::api::{AdoptionPolicy, DeletePolicy, PodSecurity, Protocol, Stage};
+use landing_zone_operator::build;
+use landing_zone_operator::domain::{
+    CalicoNaming, Crossing, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, Namespace, Neighbour,
+    Network, Peer, Platform, PolicyApi, PortRange, Surroundings, resolve,
+};
+use landing_zone_operator::policy::{
+    Answer, LabelMap, Member, NetworkPolicy, Policy, World, Written,
+};
+use serde_json::{Value, json};
+
+const ZONES: [&str; 3] = ["frontend", "backend", "data"];
+
+fn main() {
+    // Cargo passes flags of its own.
+    let mut arguments = std::env::args().skip(1);
+    let count = arguments.find_map(|it| it.parse().ok()).unwrap_or(1_000);
+    for tiers in [true, false] {
+        let (policies, members, flavour) = cluster(count, tiers);
+        let written = policies.len();
+        let (took_world, world) = timed(|| World::new(&build::tiers(flavour), policies));
+        let (took_reach, reach) = timed(|| world.reach(&members));
+        let (took_pairs, [allowed, partly, denied]) = timed(|| {
+            let mut answers = [0_usize; 3];
+            for from in 0..members.len() {
+                for to in 0..members.len() {
+                    if reach.is_closed(&[from], &[to]) {
+                        answers[2] += 1;
+                        continue;
+                    }
+                    let mut own = reach.answers(&[from], &[to]).into_iter().map(|it| it.1);
+                    let is_open = own.by_ref().any(|it| it == Answer::Allowed);
+                    answers[usize::from(!is_open)] += 1;
+                }
+            }
+            answers
+        });
+        let total = took_world + took_reach + took_pairs;
+        println!(
+            "{count} landing zones of {} zones, {written} policies, {} tiers: {:.0} ms",
+            ZONES.len(),
+            if tiers { "with" } else { "without" },
+            milliseconds(total)
+        );
+        println!(
+            "  order and index {:.0} ms, every zone {:.0} ms, {} pairs {:.0} ms",
+            milliseconds(took_world),
+            milliseconds(took_reach),
+            members.len() * members.len(),
+            milliseconds(took_pairs)
+        );
+        println!(
+            "  open {allowed}, partly {partly}, closed {denied}; {:?}",
+            reach.work()
+        );
+    }
+}
+
+fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let done = what();
+    (start.elapsed(), done)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// All policies of a cluster, and its namespaces.
+fn cluster(count: usize, tiers: bool) -> (Vec<Policy>, Vec<Member>, Flavour) {
+    let flavour = Flavour {
+        api: PolicyApi::CalicoCrdV1,
+        tiers,
+        staged: false,
+        naming: CalicoNaming::TierPrefixed,
+    };
+    let platform = Platform {
+        pod_cidrs: vec!["10.244.0.0/16".parse().unwrap()],
+        dns_addresses: vec!["169.254.20.10/32".parse().unwrap()],
+        ..Platform::default()
+    };
+    let zones: Vec<_> = (0..count).map(|at| landing_zone(at, count)).collect();
+    let (mut policies, mut members) = (Vec::new(), Vec::new());
+    for (at, zone) in zones.iter().enumerate() {
+        let beside = [(at + 1) % count, (at + count - 1) % count];
+        let neighbours: BTreeMap<_, _> = beside
+            .into_iter()
+            .filter(|it| *it != at)
+            .filter_map(|it| zones.get(it))
+            .map(|it| (it.name.clone(), Neighbour::InForce(Box::new(it.clone()))))
+            .collect();
+        let surroundings = Surroundings {
+            platform: &platform,
+            flavour,
+            today: jiff::civil::date(2026, 1, 1),
+            neighbours,
+            before: Vec::new(),
+            shared_ranges: BTreeMap::new(),
+        };
+        let openings = resolve(zone, &surroundings).openings;
+        let teams = landing_zone_operator::domain::TeamPolicies::default();
+        let desired = build::landing_zone(zone, &[], &platform, &openings, &teams, flavour);
+        for policy in &desired.global_network_policies {
+            policies.extend(Policy::of_global(policy, Written::Storage).unwrap());
+        }
+        for namespace in &desired.namespaces {
+            let name = namespace.metadata.name.clone().unwrap();
+            let labels = namespace.metadata.labels.clone().unwrap();
+            let labels: LabelMap = labels.into_iter().collect();
+            members.push(Member::namespace(&name, &labels, &platform.pod_cidrs));
+            policies.extend(team_policies(&name, zone.code.as_str()));
+        }
+    }
+    (policies, members, flavour)
+}
+
+fn landing_zone(at: usize, count: usize) -> LandingZone {
+    let name = format!("app-{at}");
+    let namespace = |zone: &&str| Namespace {
+        name: format!("{name}-{zone}").parse().unwrap(),
+        zone: zone.parse().unwrap(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        pod_security: PodSecurity::Restricted,
+        quota: BTreeMap::new(),
+        limits: None,
+    };
+    let end = |zone: &str| FlowEnd {
+        zone: zone.parse().unwrap(),
+        pod_labels: BTreeMap::new(),
+    };
+    let port = |port: u16| PortRange {
+        protocol: Protocol::TCP,
+        first: port,
+        last: port,
+    };
+    let flow = |from: &str, to: &str, number: u16| Flow {
+        name: format!("{from}-to-{to}"),
+        from: end(from),
+        to: end(to),
+        ports: vec![port(number)],
+    };
+    let crossing = |direction, zone: &str, peer: usize, peer_zone: &str| Crossing {
+        direction,
+        name: format!("with-app-{peer}"),
+        own: CrossingEnd {
+            zone: Some(zone.parse().unwrap()),
+            pod_labels: BTreeMap::new(),
+        },
+        peer: Peer::LandingZone {
+            name: format!("app-{peer}").parse().unwrap(),
+            end: CrossingEnd {
+                zone: Some(peer_zone.parse().unwrap()),
+                pod_labels: BTreeMap::new(),
+            },
+        },
+        ports: vec![port(443)],
+        acknowledge: None,
+        valid_until: None,
+    };
+    let (next, before) = ((at + 1) % count, (at + count - 1) % count);
+    LandingZone {
+        code: format!("code{at}").parse().unwrap(),
+        contact: None,
+        stage: Stage::Enforce,
+        suspend: false,
+        adoption_policy: AdoptionPolicy::Never,
+        delete_policy: DeletePolicy::Keep,
+        namespaces: ZONES.iter().map(namespace).collect(),
+        access: Vec::new(),
+        placement: None,
+        network: Network {
+            flows: vec![
+                flow("frontend", "backend", 8080),
+                flow("backend", "data", 5432),
+            ],
+            crossings: vec![
+                crossing(CrossingDirection::Egress, "backend", next, "frontend"),
+                crossing(CrossingDirection::Ingress, "frontend", before, "backend"),
+            ],
+            ..Network::default()
+        },
+        name: name.parse().unwrap(),
+    }
+}
+
+/// What a team writes: closed by default, its own pods, its own application, an address, and all of a port.
+fn team_policies(namespace: &str, code: &str) -> Vec<Policy> {
+    let kubernetes = |name: &str, spec: Value| {
+        let policy = json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec});
+        let policy: networking::NetworkPolicy = serde_json::from_value(policy).unwrap();
+        Policy::of_kubernetes(&policy).unwrap()
+    };
+    let calico = |name: &str, spec: Value| {
+        let policy = json!({"metadata": {"namespace": namespace, "name": name}, "spec": spec});
+        let policy: NetworkPolicy = serde_json::from_value(policy).unwrap();
+        Policy::of_calico(&policy, Written::Storage).unwrap()
+    };
+    let web = json!({"matchLabels": {"app": "web"}});
+    vec![
+        kubernetes(
+            "closed",
+            json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
+        ),
+        kubernetes(
+            "web",
+            json!({
+                "podSelector": web, "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 8080}]}],
+            }),
+        ),
+        calico(
+            "application",
+            json!({
+                "selector": "app != 'web'", "types": ["Ingress", "Egress"],
+                "ingress": [{"action": "Allow", "source": {"namespaceSelector": format!("applicationcode == '{code}'")}}],
+                "egress": [{"action": "Allow", "destination": {"namespaceSelector": format!("applicationcode == '{code}'")}}],
+            }),
+        ),
+        calico(
+            "partner",
+            json!({
+                "types": ["Egress"],
+                "egress": [{
+                    "action": "Allow", "protocol": "TCP",
+                    "destination": {"nets": ["203.0.113.0/24"], "ports": [443, "8000:8010"]},
+                }],
+            }),
+        ),
+        calico(
+            "port",
+            json!({
+                "order": 200, "types": ["Ingress"],
+                "ingress": [
+                    {"action": "Allow", "protocol": "TCP", "source": {"namespaceSelector": "all()"}, "destination": {"ports": [8080, 5432]}},
+                    {"action": "Log"},
+                ],
+            }),
+        ),
+    ]
+}
