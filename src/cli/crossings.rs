@@ -19,17 +19,31 @@ pub(super) fn resolved(
     platform: &Platform,
     flavour: Flavour,
 ) -> Vec<Resolved> {
-    let neighbours: BTreeMap<LandingZoneName, Neighbour> = zones
-        .iter()
-        .map(|zone| (zone.name.clone(), neighbour(zone)))
-        .collect();
+    let known: BTreeMap<&LandingZoneName, &LandingZone> =
+        zones.iter().map(|zone| (&zone.name, zone)).collect();
+    // By whom each is named: of a thousand landing zones, few have to do with one.
+    let mut named_by: BTreeMap<&LandingZoneName, Vec<&LandingZone>> = BTreeMap::new();
+    for zone in zones {
+        for crossing in &zone.network.crossings {
+            if let Some(name) = crossing.names() {
+                named_by.entry(name).or_default().push(zone);
+            }
+        }
+    }
+    let neighbours = |zone: &LandingZone| {
+        let crossings = zone.network.crossings.iter();
+        let named = crossings.filter_map(|it| known.get(it.names()?));
+        let naming = named_by.get(&zone.name).into_iter().flatten();
+        let all = named.chain(naming);
+        all.map(|it| (it.name.clone(), neighbour(it))).collect()
+    };
     let opened = opened_by(zones);
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let surroundings = |zone: &LandingZone| Surroundings {
         platform,
         flavour,
         today,
-        neighbours: neighbours.clone(),
+        neighbours: neighbours(zone),
         before: Vec::new(),
         shared_ranges: shared_ranges(zone, &opened),
     };

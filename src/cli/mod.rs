@@ -10,6 +10,8 @@ mod declaration;
 mod document;
 mod finding;
 mod flavour;
+mod landscape;
+mod matrix;
 mod output;
 mod platform;
 mod propose;
@@ -19,6 +21,7 @@ mod schema;
 mod source;
 mod spelling;
 mod status;
+mod why;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -46,6 +49,9 @@ enum Command {
     /// Print the exact objects that the operator would apply, for review
     #[command(after_help = EXIT_CODES)]
     Render(render::RenderArgs),
+    /// Tell who may reach whom on what, zone by zone
+    #[command(after_help = EXIT_CODES)]
+    Matrix(matrix::MatrixArgs),
     /// Propose declarations for what Felix logged in stage Observe
     #[command(after_help = EXIT_CODES)]
     Propose(propose::ProposeArgs),
@@ -55,6 +61,9 @@ enum Command {
     /// Tell how a landing zone of a cluster stands, and which pods run elsewhere
     #[command(after_help = EXIT_CODES)]
     Status(status::StatusArgs),
+    /// Tell why something reaches something or does not, and what would let it
+    #[command(after_help = EXIT_CODES)]
+    Why(why::WhyArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -93,9 +102,11 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Render(render) => render.run(),
+        Command::Matrix(matrix) => matrix.run(),
         Command::Propose(propose) => propose.run(),
         Command::Review(review) => review.run(),
         Command::Status(status) => status.run(),
+        Command::Why(why) => why.run(),
     }
     .into()
 }

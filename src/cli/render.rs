@@ -148,7 +148,7 @@ impl RenderArgs {
 }
 
 /// The policies of the default deny that the platform declares; none where it is off.
-fn default_deny(
+pub(super) fn default_deny(
     platform: &Platform,
     flavour: Flavour,
 ) -> Result<DefaultDenyPolicies, DefaultDenyError> {

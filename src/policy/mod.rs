@@ -30,7 +30,7 @@ pub use admin::{
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
 };
-pub use reach::{Answer, Member, Passage, PortSpan, Reach, Work, everywhere, without};
+pub use reach::{Answer, Does, Link, Member, Passage, PortSpan, Reach, Work, everywhere, without};
 pub use resource::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Icmp, NetworkPolicy,
     NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule, ServiceAccountMatch, ServiceMatch, Tier,

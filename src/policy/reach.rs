@@ -33,11 +33,12 @@ use std::collections::BTreeSet;
 pub use member::{Member, everywhere, without};
 pub use port_span::PortSpan;
 
-use super::model::PolicyRule;
+use super::model::{PolicyRule, TransportProtocol};
 use super::verdict::{Decider, Way, rules};
 use super::world::World;
 use lanes::{Bits, Lanes};
 use rule_end::{EndId, RuleEnds};
+pub use walk::Does;
 use walk::Step;
 
 /// What is known of everything that is meant.
@@ -62,6 +63,17 @@ pub struct Passage {
     pub egress: Vec<Decider>,
     /// What decides on the way into the destination.
     pub ingress: Vec<Decider>,
+}
+
+/// Something that may do something on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The tier; None where no policy applies.
+    pub tier: Option<String>,
+    /// What it is.
+    pub by: Decider,
+    /// What it does.
+    pub does: Does,
 }
 
 /// How much had to be looked at.
@@ -319,6 +331,19 @@ impl<'a> Reach<'a> {
         all.unwrap_or_default()
     }
 
+    /// What passes from some members to others on one port, and the span that it lies in.
+    #[must_use]
+    pub fn answer_on(
+        &self,
+        from: &[usize],
+        to: &[usize],
+        (protocol, port): (TransportProtocol, u16),
+    ) -> Option<(PortSpan, Answer)> {
+        let answers = self.answers(from, to);
+        let named = answers.iter().find(|(span, _)| span.holds(protocol, port));
+        named.or(answers.last()).copied()
+    }
+
     /// What passes from some members to others: one passage for each answer and all that decides it. Where nothing
     /// passes at all, that is one passage; else what is denied is left out.
     #[must_use]
@@ -367,24 +392,42 @@ impl<'a> Reach<'a> {
         span: PortSpan,
         answer: Answer,
     ) -> (Vec<Decider>, Vec<Decider>) {
-        let mut ways = ByWay::<Vec<(Step, bool)>>::default();
+        let told = |way| {
+            let links = self.chain(from, to, way, span).into_iter();
+            let deciding = links.filter(|it| match answer {
+                Answer::Denied => it.does == Does::Denies,
+                Answer::Allowed | Answer::Partly => it.does != Does::Passes,
+            });
+            deciding.map(|it| it.by).collect()
+        };
+        (told(Way::Egress), told(Way::Ingress))
+    }
+
+    /// What may do something in one direction about some ports, in the order of evaluation.
+    #[must_use]
+    pub fn chain(&self, from: &[usize], to: &[usize], way: Way, span: PortSpan) -> Vec<Link> {
+        let mut steps: Vec<(Step, Does)> = Vec::new();
         for from in from {
             for to in to {
-                for (way, own, peer) in [(Way::Egress, *from, *to), (Way::Ingress, *to, *from)] {
-                    for step in self.steps(own, way, span, peer) {
-                        if !ways.of(way).contains(&step) {
-                            ways.of_mut(way).push(step);
-                        }
+                let (own, peer) = match way {
+                    Way::Egress => (*from, *to),
+                    Way::Ingress => (*to, *from),
+                };
+                for step in self.steps(own, way, span, peer) {
+                    if !steps.contains(&step) {
+                        steps.push(step);
                     }
                 }
             }
         }
-        let told = |steps: &[(Step, bool)]| {
-            let steps = steps.iter();
-            let steps = steps.filter(|(_, allows)| answer != Answer::Denied || !allows);
-            steps.filter_map(|(step, _)| self.decider(step)).collect()
-        };
-        (told(&ways.egress), told(&ways.ingress))
+        let links = steps.iter().filter_map(|(step, does)| {
+            Some(Link {
+                by: self.decider(step)?,
+                tier: self.tier(step).map(str::to_owned),
+                does: *does,
+            })
+        });
+        links.collect()
     }
 
     /// How much had to be looked at.

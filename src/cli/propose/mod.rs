@@ -6,12 +6,12 @@
 
 mod declared;
 mod dump;
-mod entry;
+pub(super) mod entry;
 #[cfg(test)]
 mod fixture;
 mod inventory;
 mod lines;
-mod name;
+pub(super) mod name;
 mod packet;
 mod proposal;
 mod proposer;
@@ -19,7 +19,7 @@ mod selector;
 mod summary;
 mod tally;
 mod wording;
-mod yaml;
+pub(super) mod yaml;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -47,6 +47,17 @@ pub fn print(proposals: &Proposals, beyond: u64) -> String {
     out.text
 }
 
+/// One entry of a list of `spec.network` as a fragment to paste, indented by so much.
+#[must_use]
+pub fn fragment(list: &str, entry: &Entry, indent: usize) -> String {
+    let mut out = Text::default();
+    out.line(indent, "spec:");
+    out.line(indent + 2, "network:");
+    out.line(indent + 4, &format!("{list}:"));
+    out.entry(indent + 4, entry);
+    out.text
+}
+
 #[derive(Default)]
 struct Text {
     text: String,

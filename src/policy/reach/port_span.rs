@@ -47,6 +47,12 @@ impl PortSpan {
         self.protocol == Some(protocol) && (!protocol.has_ports() || self.is_around(port))
     }
 
+    /// Whether all of another one is in it.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.protocol == other.protocol && self.first <= other.first && other.last <= self.last
+    }
+
     fn is_around(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
     }

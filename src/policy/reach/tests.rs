@@ -316,6 +316,10 @@ fn agree(
             .collect();
         prop_assert_eq!(found.len(), 1, "{:?} is in one of {:?}", packet, spans);
         let (span, answer) = *found[0];
+        prop_assert_eq!(
+            reach.answer_on(&[from_member], &[to_member], packet),
+            Some((span, answer))
+        );
         let concrete = Packet {
             protocol: packet.0,
             source_port: 40_000,

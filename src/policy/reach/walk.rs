@@ -11,6 +11,17 @@ use crate::policy::verdict::{Decider, Way};
 use crate::policy::world::TierEnd;
 use crate::policy::{Action, Icmp};
 
+/// What something does with what it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// It lets it pass.
+    Allows,
+    /// It stops it.
+    Denies,
+    /// It leaves it to the next tier.
+    Passes,
+}
+
 /// What may decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -50,14 +61,14 @@ impl Reach<'_> {
         self.walk(question, everybody, |_, _| {})
     }
 
-    /// What may decide about one peer, and whether it allows.
+    /// What may do something about one peer, in the order of evaluation.
     pub(super) fn steps(
         &self,
         own: usize,
         way: Way,
         span: PortSpan,
         peer: usize,
-    ) -> Vec<(Step, bool)> {
+    ) -> Vec<(Step, Does)> {
         let question = Question {
             own,
             way,
@@ -65,8 +76,8 @@ impl Reach<'_> {
             peer,
         };
         let mut steps = Vec::new();
-        self.walk(question, &true, |step, allows| {
-            steps.push((step(), allows));
+        self.walk(question, &true, |step, does| {
+            steps.push((step(), does));
         });
         steps
     }
@@ -85,12 +96,27 @@ impl Reach<'_> {
         })
     }
 
-    /// `tell` is called for whatever may decide, with whether it allows.
+    /// The tier in which something is done.
+    pub(super) fn tier(&self, step: &Step) -> Option<&str> {
+        match step {
+            Step::Rule(policy, _) => self
+                .world
+                .policies()
+                .get(*policy)
+                .map(|it| it.tier.as_str()),
+            Step::EndOfTier(tier, _) | Step::Passed(Some(tier)) => {
+                self.world.tiers().get(*tier).map(|it| it.name.as_str())
+            }
+            Step::Passed(None) => None,
+        }
+    }
+
+    /// `tell` is called for whatever may do something.
     fn walk<L: Lanes>(
         &self,
         question: Question,
         everybody: &L,
-        mut tell: impl FnMut(&dyn Fn() -> Step, bool),
+        mut tell: impl FnMut(&dyn Fn() -> Step, Does),
     ) -> Outcome<L> {
         let mut outcome = Outcome {
             allowed: everybody.nobody(),
@@ -124,13 +150,16 @@ impl Reach<'_> {
                     match rule.rule.action {
                         Action::Allow => {
                             outcome.allowed.or_both(&left, &matching.perhaps);
-                            tell(&step, true);
+                            tell(&step, Does::Allows);
                         }
                         Action::Deny => {
                             outcome.denied.or_both(&left, &matching.perhaps);
-                            tell(&step, false);
+                            tell(&step, Does::Denies);
                         }
-                        Action::Pass => passed.or_both(&left, &matching.perhaps),
+                        Action::Pass => {
+                            passed.or_both(&left, &matching.perhaps);
+                            tell(&step, Does::Passes);
+                        }
                         Action::Log => continue,
                     }
                     left.and_not(&matching.surely);
@@ -141,18 +170,17 @@ impl Reach<'_> {
                 }
             }
             let surely = of_tier.iter().any(|it| it.surely);
-            let end = self.world.tiers().get(tier).map(|it| it.end);
-            if end == Some(TierEnd::Deny) {
-                if open.meets(&undecided) {
-                    outcome.denied.or_both(&open, &undecided);
-                    let after = || of_tier.iter().map(|it| it.policy).collect();
-                    tell(&|| Step::EndOfTier(tier, after()), false);
-                }
-                if surely {
-                    open = passed;
-                } else {
-                    open.or(&passed);
-                }
+            let denies = self.world.tiers().get(tier).map(|it| it.end) == Some(TierEnd::Deny);
+            if open.meets(&undecided) {
+                let after = || of_tier.iter().map(|it| it.policy).collect();
+                let does = if denies { Does::Denies } else { Does::Passes };
+                tell(&|| Step::EndOfTier(tier, after()), does);
+            }
+            if denies {
+                outcome.denied.or_both(&open, &undecided);
+            }
+            if denies && surely {
+                open = passed;
             } else {
                 open.or(&passed);
             }
@@ -164,7 +192,7 @@ impl Reach<'_> {
         if open.meets(everybody) {
             outcome.allowed.or(&open);
             for tier in last {
-                tell(&|| Step::Passed(tier), true);
+                tell(&|| Step::Passed(tier), Does::Allows);
             }
         }
         outcome

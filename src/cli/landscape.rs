@@ -1,0 +1,291 @@
+//! All that decides who reaches whom: what landing zones render to, what others wrote, and the places between which
+//! it is asked.
+
+mod objects;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::Outcome;
+use super::crossings;
+use super::declaration::{self, Declarations};
+use super::document::{self, Content, Node};
+use super::finding;
+use super::render;
+use super::schema::SchemaError;
+use super::source::{self, MAX_FILE_BYTES};
+use crate::api::{Stage, names};
+use crate::build::{self, Desired};
+use crate::domain::{Flavour, LandingZone, Platform, PolicyApi, TeamPolicies};
+use crate::policy::{
+    AddressSet, Endpoint, LabelMap, Member, Policy, PolicyId, Unreadable, World, Written,
+};
+
+pub(super) use objects::Objects;
+pub(super) use place::{Place, PlaceKind, PlaceName};
+
+/// A cluster, as far as it decides who reaches whom.
+#[derive(Debug)]
+pub(super) struct Landscape {
+    /// What it is called.
+    pub cluster: String,
+    /// Its landing zones, by name.
+    pub zones: Vec<LandingZone>,
+    /// What holds for all of it.
+    pub platform: Platform,
+    /// Policies and what they act on.
+    pub world: World,
+    /// What is asked about, by position.
+    pub members: Vec<Member>,
+    /// Landing zones' zones, then the rest.
+    pub places: Vec<Place>,
+    /// The labels of each namespace that is known.
+    pub namespaces: BTreeMap<String, LabelMap>,
+}
+
+/// What could not be done, other than that the input is wrong.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LandscapeError {
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+}
+
+/// Reads files of any mixture of kinds. What is wrong with them is told on standard error, and is an outcome.
+pub(super) fn read(
+    paths: &[PathBuf],
+    told: &Platform,
+    flavour: Flavour,
+    stdin: &mut dyn Read,
+    stderr: &mut dyn Write,
+) -> Result<Result<Landscape, Outcome>, LandscapeError> {
+    let sources = source::read(paths, stdin, MAX_FILE_BYTES);
+    let mut declarations = declaration::read(&sources.files, told)?;
+    declarations.findings.extend(sources.findings);
+    for failure in &sources.failures {
+        writeln!(stderr, "{}", super::with_sources(failure))?;
+    }
+    finding::report(stderr, &declarations.findings, &sources.files)?;
+    if !sources.failures.is_empty() {
+        return Ok(Err(Outcome::Failed));
+    }
+    if !declarations.findings.is_empty() {
+        return Ok(Err(Outcome::BadInput));
+    }
+    let mut objects = Objects::default();
+    for file in &sources.files {
+        for document in &document::parse(&file.text).documents {
+            for object in listed(&document.root) {
+                objects.add(&object, &file.name);
+            }
+        }
+    }
+    for note in &objects.notes {
+        writeln!(stderr, "note: {note}")?;
+    }
+    if declarations.zones.is_empty() {
+        writeln!(
+            stderr,
+            "error: no LandingZone in {}",
+            source::described(paths)
+        )?;
+        return Ok(Err(Outcome::BadInput));
+    }
+    let cluster = source::described(paths);
+    rendered(cluster, declarations, objects, flavour, stderr).map(Ok)
+}
+
+/// The object, or those of a list.
+fn listed(root: &Node) -> Vec<Value> {
+    let kind = root.get("kind").and_then(|kind| kind.text());
+    match root.get("items").map(|items| &items.content) {
+        Some(Content::List(items)) if kind.is_some_and(|kind| kind.ends_with("List")) => {
+            items.iter().map(|item| item.to_json()).collect()
+        }
+        _ => vec![root.to_json()],
+    }
+}
+
+/// A cluster in which the operator has applied all that is declared, besides what else is given.
+fn rendered(
+    cluster: String,
+    declarations: Declarations,
+    mut objects: Objects,
+    flavour: Flavour,
+    stderr: &mut dyn Write,
+) -> Result<Landscape, LandscapeError> {
+    let Declarations {
+        zones, platform, ..
+    } = declarations;
+    let resolved = crossings::resolved(&zones, &platform, flavour);
+    let mut policies = Rendered::new(flavour);
+    match render::default_deny(&platform, flavour) {
+        Ok(denying) => {
+            policies.global(&denying.opening);
+            policies.global(&denying.closing);
+        }
+        Err(error) => writeln!(stderr, "note: spec.defaultDeny of the platform: {error}")?,
+    }
+    for (zone, resolved) in zones.iter().zip(&resolved) {
+        if zone.stage == Stage::Plan {
+            let name = &zone.name;
+            writeln!(
+                stderr,
+                "note: landing zone {name} is in stage Plan: none of its policies is in force"
+            )?;
+            continue;
+        }
+        let teams = TeamPolicies::default();
+        let openings = &resolved.openings;
+        let desired = build::landing_zone(zone, &[], &platform, openings, &teams, flavour);
+        policies.of(&desired);
+        for namespace in &desired.namespaces {
+            let name = namespace.metadata.name.clone().unwrap_or_default();
+            let labels = namespace.metadata.labels.iter().flatten();
+            let known = objects.namespaces.entry(name).or_default();
+            known.extend(labels.map(|(key, value)| (key.clone(), value.clone())));
+        }
+    }
+    for error in &policies.unreadable {
+        writeln!(
+            stderr,
+            "note: a policy that is rendered cannot be read: {error}"
+        )?;
+    }
+    // What is there already is taken as it is.
+    let known: BTreeSet<PolicyId> = objects.policies.iter().map(|it| it.id.clone()).collect();
+    let added = policies.read.into_iter();
+    objects
+        .policies
+        .extend(added.filter(|it| !known.contains(&it.id)));
+    for tier in build::tiers(flavour) {
+        if !objects
+            .tiers
+            .iter()
+            .any(|it| it.metadata.name == tier.metadata.name)
+        {
+            objects.tiers.push(tier);
+        }
+    }
+    Ok(Landscape::of(cluster, zones, platform, objects))
+}
+
+/// Policies that the operator would write, as Felix takes them.
+struct Rendered {
+    written: Written,
+    read: Vec<Policy>,
+    unreadable: Vec<Unreadable>,
+}
+
+impl Rendered {
+    fn new(flavour: Flavour) -> Self {
+        Self {
+            written: if flavour.api == PolicyApi::CalicoCrdV1 {
+                Written::Storage
+            } else {
+                Written::Api
+            },
+            read: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    fn global(&mut self, policies: &[crate::policy::GlobalNetworkPolicy]) {
+        for policy in policies {
+            match Policy::of_global(policy, self.written) {
+                Ok(policy) => self.read.extend(policy),
+                Err(error) => self.unreadable.push(error),
+            }
+        }
+    }
+
+    fn of(&mut self, desired: &Desired) {
+        self.global(&desired.global_network_policies);
+        for policy in &desired.network_policies {
+            match Policy::of_kubernetes(policy) {
+                Ok(policy) => self.read.push(policy),
+                Err(error) => self.unreadable.push(error),
+            }
+        }
+    }
+}
+
+impl Landscape {
+    /// Puts together what is known of a cluster.
+    pub(super) fn of(
+        cluster: String,
+        zones: Vec<LandingZone>,
+        platform: Platform,
+        mut objects: Objects,
+    ) -> Self {
+        // Kubernetes labels every namespace with its name.
+        for (name, labels) in &mut objects.namespaces {
+            labels.insert(METADATA_NAME.to_owned(), name.clone());
+        }
+        let nothing = LabelMap::new();
+        let of_namespace = |name: &str| objects.namespaces.get(name).unwrap_or(&nothing);
+        let mut world = World::new(&objects.tiers, objects.policies);
+        let sets = objects.sets.iter();
+        world.sets = sets
+            .map(|set| {
+                let namespace = set.metadata.namespace.as_deref().unwrap_or_default();
+                AddressSet::of(set, of_namespace(namespace))
+            })
+            .collect();
+        let pods = objects.pods.iter();
+        world.endpoints = pods
+            .filter_map(|pod| {
+                let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+                let spec = pod.spec.as_ref();
+                let account = spec.and_then(|spec| spec.service_account_name.clone());
+                let account = (namespace.to_owned(), account.unwrap_or_default());
+                let account = objects.service_accounts.get(&account).unwrap_or(&nothing);
+                Endpoint::of(pod, of_namespace(namespace), account)
+            })
+            .collect();
+        world.services = objects.services;
+        let mut landscape = Self {
+            cluster,
+            zones,
+            platform,
+            world,
+            members: Vec::new(),
+            places: Vec::new(),
+            namespaces: objects.namespaces,
+        };
+        landscape.find_places();
+        landscape
+    }
+
+    /// The place of a namespace, where it is a landing zone's.
+    pub(super) fn zone_of(&self, namespace: &str) -> Option<&Place> {
+        let owner = self.zones.iter().find_map(|zone| {
+            let mut own = zone.namespaces.iter();
+            let own = own.find(|it| it.name.as_str() == namespace)?;
+            Some((zone.name.as_str(), own.zone.as_str()))
+        })?;
+        self.places.iter().find(|place| {
+            (place.name.landing_zone.as_deref(), place.name.zone.as_str())
+                == (Some(owner.0), owner.1)
+        })
+    }
+
+    /// Whom to ask about a landing zone.
+    pub(super) fn contact(&self, landing_zone: &str) -> Option<&str> {
+        let mut zones = self.zones.iter();
+        let zone = zones.find(|zone| zone.name.as_str() == landing_zone)?;
+        zone.contact.as_deref()
+    }
+}
+
+/// The label of a namespace that names it.
+const METADATA_NAME: &str = "kubernetes.io/metadata.name";
+/// The label of a namespace that names its landing zone.
+const OWNER: &str = names::OWNER;

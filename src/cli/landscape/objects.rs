@@ -1,0 +1,157 @@
+//! Objects of a cluster that decide who reaches whom, whoever wrote them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1 as networking;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::policy::{
+    GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy, ServiceEndpoint, Tier,
+    TransportProtocol, Written,
+};
+
+/// Objects by kind.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Objects {
+    /// Policies as Felix takes them.
+    pub policies: Vec<Policy>,
+    /// Tiers.
+    pub tiers: Vec<Tier>,
+    /// Network sets; those without a namespace are global.
+    pub sets: Vec<NetworkSet>,
+    /// Labels of namespaces, by name.
+    pub namespaces: BTreeMap<String, LabelMap>,
+    /// Labels of service accounts, by namespace and name.
+    pub service_accounts: BTreeMap<(String, String), LabelMap>,
+    /// Pods.
+    pub pods: Vec<Pod>,
+    /// Ready endpoints of services, by namespace and name.
+    pub services: BTreeMap<(String, String), Vec<ServiceEndpoint>>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// The label of a slice that names its service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+impl Objects {
+    /// Takes an object that says its kind; others are passed over. What would count and cannot be read is noted.
+    pub fn add(&mut self, object: &Value, source: &str) {
+        let text = |field: &str| object.get(field).and_then(Value::as_str);
+        let version = text("apiVersion").unwrap_or_default();
+        let kind = text("kind").unwrap_or_default();
+        let (group, _) = version.split_once('/').unwrap_or(("", version));
+        let written = match group {
+            "crd.projectcalico.org" => Written::Storage,
+            _ => Written::Api,
+        };
+        let taken = match (group, kind) {
+            ("networking.k8s.io", "NetworkPolicy") => self.kubernetes(object),
+            ("projectcalico.org" | "crd.projectcalico.org", kind) => {
+                self.calico(object, kind, written)
+            }
+            ("", "Namespace") => self.namespace(object),
+            ("", "ServiceAccount") => self.service_account(object),
+            ("", "Pod") => parsed(object).map(|pod| self.pods.push(pod)),
+            ("discovery.k8s.io", "EndpointSlice") => self.slice(object),
+            ("policy.networking.k8s.io", kind) => Err(format!("{kind} is not evaluated")),
+            _ => Ok(()),
+        };
+        if let Err(why) = taken {
+            let pointer = |path: &str| object.pointer(path).and_then(Value::as_str);
+            let name = pointer("/metadata/name").unwrap_or_default();
+            let name = match pointer("/metadata/namespace") {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name.to_owned(),
+            };
+            let note = format!("{source}: {kind} {name} counts as missing: {why}");
+            self.notes.push(note.replace(char::is_control, " "));
+        }
+    }
+
+    fn kubernetes(&mut self, object: &Value) -> Result<(), String> {
+        let policy: networking::NetworkPolicy = parsed(object)?;
+        let policy = Policy::of_kubernetes(&policy).map_err(|error| error.to_string())?;
+        self.policies.push(policy);
+        Ok(())
+    }
+
+    fn calico(&mut self, object: &Value, kind: &str, written: Written) -> Result<(), String> {
+        match kind {
+            "NetworkPolicy" => {
+                let policy: NetworkPolicy = parsed(object)?;
+                let policy = Policy::of_calico(&policy, written);
+                self.policies
+                    .push(policy.map_err(|error| error.to_string())?);
+            }
+            "GlobalNetworkPolicy" => {
+                let policy: GlobalNetworkPolicy = parsed(object)?;
+                let policy = Policy::of_global(&policy, written);
+                self.policies
+                    .extend(policy.map_err(|error| error.to_string())?);
+            }
+            "NetworkSet" | "GlobalNetworkSet" => self.sets.push(parsed(object)?),
+            "Tier" => self.tiers.push(parsed(object)?),
+            // Staged kinds deny and allow nothing.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn namespace(&mut self, object: &Value) -> Result<(), String> {
+        let namespace: k8s_openapi::api::core::v1::Namespace = parsed(object)?;
+        let metadata = namespace.metadata;
+        let labels = metadata.labels.unwrap_or_default();
+        let known = self.namespaces.entry(metadata.name.unwrap_or_default());
+        known.or_default().extend(labels);
+        Ok(())
+    }
+
+    fn service_account(&mut self, object: &Value) -> Result<(), String> {
+        let account: k8s_openapi::api::core::v1::ServiceAccount = parsed(object)?;
+        let metadata = account.metadata;
+        let name = (
+            metadata.namespace.unwrap_or_default(),
+            metadata.name.unwrap_or_default(),
+        );
+        self.service_accounts
+            .insert(name, metadata.labels.unwrap_or_default());
+        Ok(())
+    }
+
+    fn slice(&mut self, object: &Value) -> Result<(), String> {
+        let slice: EndpointSlice = parsed(object)?;
+        let metadata = slice.metadata;
+        let service = metadata.labels.as_ref().and_then(|it| it.get(SERVICE_NAME));
+        let Some(service) = service else {
+            return Ok(());
+        };
+        let name = (metadata.namespace.unwrap_or_default(), service.clone());
+        let known = self.services.entry(name).or_default();
+        for endpoint in &slice.endpoints {
+            let conditions = endpoint.conditions.as_ref();
+            if conditions.and_then(|it| it.ready) == Some(false) {
+                continue;
+            }
+            for address in endpoint.addresses.iter().filter_map(|it| it.parse().ok()) {
+                for port in slice.ports.iter().flatten() {
+                    let protocol = port.protocol.as_deref().unwrap_or("TCP");
+                    let number = port.port.and_then(|it| u16::try_from(it).ok());
+                    if let (Some(protocol), Some(number)) =
+                        (TransportProtocol::read(protocol), number)
+                    {
+                        known.push((address, protocol, number));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parsed<T: DeserializeOwned>(object: &Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(object).map_err(|error| error.to_string())
+}

@@ -1,0 +1,67 @@
+use serde_json::json;
+
+use super::*;
+
+fn objects(all: &[Value]) -> Objects {
+    let mut objects = Objects::default();
+    for object in all {
+        objects.add(object, "a.yaml");
+    }
+    objects
+}
+
+#[test]
+fn objects_are_taken_by_kind() {
+    let found = objects(&[
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"x": "y"}}}),
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": "a"},
+            "spec": {"podSelector": {}}}),
+        json!({"apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy", "metadata": {"name": "g"},
+            "spec": {"selector": "all()"}}),
+        json!({"apiVersion": "projectcalico.org/v3", "kind": "StagedNetworkPolicy", "metadata": {"name": "s", "namespace": "a"}}),
+        json!({"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkSet", "metadata": {"name": "n"}, "spec": {"nets": []}}),
+        json!({"apiVersion": "projectcalico.org/v3", "kind": "Tier", "metadata": {"name": "t"}, "spec": {"order": 1}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}}),
+    ]);
+    assert_eq!(found.notes, Vec::<String>::new());
+    assert_eq!(found.policies.len(), 2);
+    // Calico's storage takes a policy without types for one with both.
+    assert!(found.policies[1].egress.is_some());
+    assert_eq!((found.sets.len(), found.tiers.len()), (1, 1));
+    assert_eq!(found.namespaces["a"]["x"], "y");
+}
+
+#[test]
+fn what_cannot_be_read_is_noted() {
+    let found = objects(&[
+        json!({"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": "a"},
+            "spec": {"ingress": [{"action": "Maybe"}]}}),
+        json!({"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": "c"}}),
+    ]);
+    assert!(found.policies.is_empty());
+    assert!(
+        found.notes[0].contains("a/p counts as missing: spec.ingress[0].action"),
+        "{:?}",
+        found.notes
+    );
+    assert!(
+        found.notes[1].contains("ClusterNetworkPolicy is not evaluated"),
+        "{:?}",
+        found.notes
+    );
+}
+
+#[test]
+fn endpoints_that_are_not_ready_get_nothing() {
+    let found = objects(&[json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"namespace": "kube-system", "name": "kube-dns-x", "labels": {"kubernetes.io/service-name": "kube-dns"}},
+        "endpoints": [
+            {"addresses": ["10.0.0.1"], "conditions": {"ready": true}},
+            {"addresses": ["10.0.0.2"], "conditions": {"ready": false}},
+        ],
+        "ports": [{"port": 53, "protocol": "UDP"}],
+    })]);
+    let service = ("kube-system".to_owned(), "kube-dns".to_owned());
+    assert_eq!(found.services[&service].len(), 1);
+}

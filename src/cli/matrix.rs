@@ -1,0 +1,140 @@
+//! `kubectl landingzone matrix`: who may reach whom on what, zone by zone.
+
+mod entry;
+mod table;
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use self::entry::Entry;
+use super::Outcome;
+use super::flavour::FlavourArgs;
+use super::landscape::{self, Landscape, LandscapeError};
+use super::platform::PlatformArgs;
+
+pub(super) use entry::{VerdictWord, ports as written_ports};
+
+/// What is read, and how it is told.
+#[derive(Args, Clone, Debug)]
+pub(super) struct MatrixArgs {
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
+    /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
+    /// pods and endpoint slices count, in any mixture; documents of other kinds are passed over
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// What was before, file or folder; repeatable. Only what a change opens and closes is told
+    #[arg(long, value_name = "PATH")]
+    base: Vec<PathBuf>,
+
+    /// Form of output
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    output: MatrixFormat,
+
+    #[command(flatten)]
+    flavour: FlavourArgs,
+
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// A form of output.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum MatrixFormat {
+    /// A line for whatever may pass
+    #[default]
+    Table,
+    /// An array with an object for each pair, closed ones included
+    Json,
+}
+
+/// What could not be done, other than that the input is wrong.
+#[derive(Debug, Error)]
+enum MatrixError {
+    #[error(transparent)]
+    Landscape(#[from] LandscapeError),
+    #[error("failed to print the matrix as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+}
+
+impl MatrixArgs {
+    /// Prints the matrix of the files to standard output. What is wrong with them goes to standard error.
+    pub(super) fn run(&self) -> Outcome {
+        match self.matrix(&mut io::stdin(), &mut io::stdout(), &mut io::stderr()) {
+            Ok(outcome) => outcome,
+            // Whoever reads has seen enough, as `head` has.
+            Err(MatrixError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Outcome::Done
+            }
+            Err(error) => {
+                super::complain(&error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    fn matrix(
+        &self,
+        stdin: &mut dyn Read,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<Outcome, MatrixError> {
+        let flavour = match self.flavour.flavour() {
+            Ok(flavour) => flavour,
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok(Outcome::BadInput);
+            }
+        };
+        let told = self.platform.platform();
+        let mut read = |paths: &[PathBuf]| landscape::read(paths, &told, flavour, stdin, stderr);
+        let landscape = match read(&self.paths)? {
+            Ok(landscape) => landscape,
+            Err(outcome) => return Ok(outcome),
+        };
+        let entries = entries(&landscape);
+        let text = if self.base.is_empty() {
+            match self.output {
+                MatrixFormat::Table => table::entries(&entries),
+                MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&entries)?),
+            }
+        } else {
+            let before = match read(&self.base)? {
+                Ok(landscape) => self::entries(&landscape),
+                Err(outcome) => return Ok(outcome),
+            };
+            let changes = entry::changes(&before, entries);
+            match self.output {
+                MatrixFormat::Table => table::changes(&changes),
+                MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&changes)?),
+            }
+        };
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// All pairs of places of which one at least belongs to a landing zone, in the order of the places.
+fn entries(landscape: &Landscape) -> Vec<Entry> {
+    let reach = landscape.world.reach(&landscape.members);
+    let places = &landscape.places;
+    let pairs = places
+        .iter()
+        .flat_map(|from| places.iter().map(move |to| (from, to)))
+        .filter(|(from, to)| from.is_inside() || to.is_inside());
+    let entries = pairs.flat_map(|(from, to)| {
+        let passages = reach.passages(&from.members, &to.members).into_iter();
+        let cluster = &landscape.cluster;
+        passages.map(move |passage| Entry::new(cluster, &from.name, &to.name, &passage))
+    });
+    entries.collect()
+}
+
+#[cfg(test)]
+mod tests;

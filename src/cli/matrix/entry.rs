@@ -1,0 +1,177 @@
+//! What is told of one pair of places.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cli::landscape::PlaceName;
+use crate::policy::{Answer, Decider, Passage, PortSpan};
+
+/// What is told of two places, and of some ports: one for each verdict and what decides it. Where nothing passes,
+/// there is one without ports; else what is not told is denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct Entry {
+    /// The cluster.
+    pub cluster: String,
+    /// Who opens the connection.
+    pub from: PlaceName,
+    /// Who is connected to.
+    pub to: PlaceName,
+    /// What passes.
+    pub verdict: VerdictWord,
+    /// On which ports: `any`, `TCP 8080`, `TCP 8000-8010`, `UDP`.
+    pub ports: Vec<String>,
+    /// What decides it, in both directions.
+    pub decided_by: String,
+}
+
+/// A verdict, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum VerdictWord {
+    /// All pods of the one place reach all of the other.
+    Allowed,
+    /// Some of them do, or may.
+    Partly,
+    /// None does.
+    Denied,
+}
+
+impl VerdictWord {
+    /// The word.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Partly => "partly",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl From<Answer> for VerdictWord {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Allowed => Self::Allowed,
+            Answer::Partly => Self::Partly,
+            Answer::Denied => Self::Denied,
+        }
+    }
+}
+
+/// What was added or taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Change {
+    /// It passes now, and did not before.
+    Opened,
+    /// It passed before.
+    Closed,
+}
+
+/// Something that passes now or passed before, not both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Changed {
+    /// Which of them.
+    pub change: Change,
+    /// What.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+impl Entry {
+    pub(super) fn new(cluster: &str, from: &PlaceName, to: &PlaceName, passage: &Passage) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            from: from.clone(),
+            to: to.clone(),
+            verdict: passage.answer.into(),
+            ports: match passage.answer {
+                Answer::Denied => Vec::new(),
+                Answer::Allowed | Answer::Partly => ports(&passage.ports),
+            },
+            decided_by: decided_by(passage),
+        }
+    }
+
+    /// Whether it goes from one landing zone to something that is none of its own.
+    pub(in crate::cli) fn is_crossing(&self) -> bool {
+        self.from.landing_zone != self.to.landing_zone
+    }
+}
+
+/// Ports as they are written; none: any.
+pub(in crate::cli) fn ports(spans: &[PortSpan]) -> Vec<String> {
+    if spans.is_empty() {
+        return vec!["any".to_owned()];
+    }
+    spans.iter().map(ToString::to_string).collect()
+}
+
+fn decided_by(passage: &Passage) -> String {
+    let ways = [("egress", &passage.egress), ("ingress", &passage.ingress)];
+    let ways = ways.map(|(way, deciders)| (way, named(deciders)));
+    let told = ways
+        .iter()
+        .filter(|(_, deciders)| !deciders.is_empty())
+        .map(|(way, deciders)| format!("{way}: {deciders}"));
+    let told: Vec<_> = told.collect();
+    if told.is_empty() {
+        return Decider::Nothing.to_string();
+    }
+    told.join("; ")
+}
+
+/// So many that may decide are named.
+const NAMED: usize = 3;
+
+/// What may decide in one direction; nothing where no policy applies.
+fn named(deciders: &[Decider]) -> String {
+    if deciders == [Decider::Nothing] {
+        return String::new();
+    }
+    let names = deciders.iter().take(NAMED).map(ToString::to_string);
+    let mut text = names.collect::<Vec<_>>().join(" or ");
+    if let Some(more) = deciders.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        text.push_str(&format!(" or {more} more"));
+    }
+    text
+}
+
+/// What passes only before or only afterwards, by pair.
+pub(super) fn changes(before: &[Entry], after: Vec<Entry>) -> Vec<Changed> {
+    /// Two places.
+    type Pair = (PlaceName, PlaceName);
+    /// What passes between them.
+    type Passing = (VerdictWord, Vec<String>);
+    let said = |entry: &Entry| -> (Pair, Passing) {
+        (
+            (entry.from.clone(), entry.to.clone()),
+            (entry.verdict, entry.ports.clone()),
+        )
+    };
+    let of = |entries: &[Entry]| {
+        let mut passing: BTreeMap<Pair, Vec<Passing>> = BTreeMap::new();
+        for entry in entries {
+            let (pair, passes) = said(entry);
+            passing.entry(pair).or_default().push(passes);
+        }
+        passing
+    };
+    let only = |entries: &[Entry], others: &BTreeMap<Pair, Vec<Passing>>, change| {
+        let only = entries.iter().filter(|entry| {
+            let (pair, passes) = said(entry);
+            let known = others.get(&pair).is_some_and(|it| it.contains(&passes));
+            entry.verdict != VerdictWord::Denied && !known
+        });
+        let changed = only.cloned().map(|entry| Changed { change, entry });
+        changed.collect::<Vec<_>>()
+    };
+    let mut changes = only(&after, &of(before), Change::Opened);
+    changes.extend(only(before, &of(&after), Change::Closed));
+    changes.sort_by(|one, other| {
+        let key = |it: &Changed| (it.entry.from.clone(), it.entry.to.clone());
+        key(one).cmp(&key(other))
+    });
+    changes
+}

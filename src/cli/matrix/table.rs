@@ -1,0 +1,82 @@
+//! The matrix for people: what passes, a line each.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::entry::{Change, Changed, Entry, VerdictWord};
+
+/// Whatever passes, and how much does not.
+pub(super) fn entries(entries: &[Entry]) -> String {
+    let open: Vec<_> = entries
+        .iter()
+        .filter(|it| it.verdict != VerdictWord::Denied)
+        .collect();
+    let mut text = rows(open.iter().map(|entry| row("", entry)));
+    let pairs = |entries: &mut dyn Iterator<Item = &Entry>| {
+        let pairs: BTreeSet<_> = entries.map(|it| (&it.from, &it.to)).collect();
+        pairs.len()
+    };
+    let all = pairs(&mut entries.iter());
+    let closed = all - pairs(&mut open.iter().copied());
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{closed} of {all} pairs are closed. * crosses the boundary of a landing zone"
+    );
+    text
+}
+
+/// What a change opens and closes.
+pub(super) fn changes(changes: &[Changed]) -> String {
+    if changes.is_empty() {
+        return "nothing opens and nothing closes\n".to_owned();
+    }
+    rows(changes.iter().map(|changed| {
+        let mark = match changed.change {
+            Change::Opened => "+ ",
+            Change::Closed => "- ",
+        };
+        row(mark, &changed.entry)
+    }))
+}
+
+type Row = [String; 5];
+
+fn row(mark: &str, entry: &Entry) -> Row {
+    let boundary = if entry.is_crossing() { "*" } else { "" };
+    [
+        format!("{mark}{}", entry.from),
+        format!("{}{boundary}", entry.to),
+        entry.verdict.text().to_owned(),
+        entry.ports.join(", "),
+        entry.decided_by.clone(),
+    ]
+}
+
+/// Ports and what decides are as long as they are; the rest stands in columns.
+fn rows(rows: impl Iterator<Item = Row>) -> String {
+    let head = ["FROM", "TO", "VERDICT", "PORTS", "DECIDED BY"].map(str::to_owned);
+    let rows: Vec<Row> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..4).map(|column| width(column).min(WIDEST)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (at, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            if let Some(width) = widths.get(at) {
+                let missing = width.saturating_sub(cell.chars().count());
+                line.extend(std::iter::repeat_n(' ', missing + 2));
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A column is not made wider for a single cell.
+const WIDEST: usize = 40;

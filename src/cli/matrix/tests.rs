@@ -1,0 +1,259 @@
+use std::fs;
+
+use clap::Parser;
+use serde_json::Value;
+
+use super::*;
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    matrix: MatrixArgs,
+}
+
+const SHOP: &str = "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {name: shop}
+spec:
+  applicationCode: shop
+  namespaces:
+  - {name: shop-web, zone: frontend}
+  - {name: shop-data, zone: data}
+  network:
+    flows:
+    - {name: sql, from: {zone: frontend}, to: {zone: data}, ports: [{protocol: TCP, port: 5432}]}
+    egress:
+    - {name: orders, from: {zone: frontend}, to: {landingZone: orders, zone: api}, ports: [{protocol: TCP, port: 8443}]}
+---
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {name: orders}
+spec:
+  applicationCode: orders
+  namespaces:
+  - {name: orders-api, zone: api}
+  network:
+    sharedServices: [ingress]
+    ingress:
+    - {name: shop, from: {landingZone: shop, zone: frontend}, to: {zone: api}, ports: [{protocol: TCP, port: 8443}]}
+---
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata: {name: cluster}
+spec:
+  network: {podCidrs: [10.244.0.0/16]}
+  sharedServices:
+  - name: ingress
+    peers:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: app-routing-system}}
+    direction: ToLandingZones
+    ports: [{protocol: TCP, port: 8080}]
+    landingZones: Declared
+";
+
+/// What a run left: the outcome, standard output, standard error.
+fn run(files: &[(&str, &str)], arguments: &[&str]) -> (Outcome, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = vec!["matrix".to_owned()];
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    for argument in arguments {
+        all.push(if argument.starts_with('-') || *argument == "json" {
+            (*argument).to_owned()
+        } else {
+            folder.path().join(argument).display().to_string()
+        });
+    }
+    let command = Command::try_parse_from(all).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let outcome = command.matrix.matrix(&mut io::empty(), &mut out, &mut err);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (outcome.unwrap(), text(out), text(err))
+}
+
+fn json(files: &[(&str, &str)], arguments: &[&str]) -> Vec<Value> {
+    let (outcome, out, err) = run(files, arguments);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn place(name: &Value) -> String {
+    match name["landingZone"].as_str() {
+        Some(zone) => format!("{zone}/{}", name["zone"].as_str().unwrap()),
+        None => name["zone"].as_str().unwrap().to_owned(),
+    }
+}
+
+/// `verdict ports` of all entries of a pair.
+fn told(entries: &[Value], from: &str, to: &str) -> String {
+    let own = entries
+        .iter()
+        .filter(|it| place(&it["from"]) == from && place(&it["to"]) == to);
+    let told = own.map(|it| {
+        let ports: Vec<_> = it["ports"].as_array().unwrap().iter().collect();
+        let ports: Vec<_> = ports.iter().map(|it| it.as_str().unwrap()).collect();
+        let verdict = it["verdict"].as_str().unwrap();
+        format!("{verdict} {}", ports.join(", "))
+            .trim_end()
+            .to_owned()
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn flows_crossings_and_services_are_open_and_the_rest_is_closed() {
+    for flags in [&["--tiers=false"][..], &["--flavour=v3"], &[]] {
+        let arguments = [&["-f", "all.yaml", "-o", "json"], flags].concat();
+        let entries = json(&[("all.yaml", SHOP)], &arguments);
+        for (from, to, expected) in [
+            ("shop/frontend", "shop/data", "allowed TCP 5432"),
+            ("shop/data", "shop/frontend", "denied"),
+            ("shop/data", "shop/data", "allowed any"),
+            ("orders/api", "orders/api", "allowed any"),
+            ("shop/frontend", "orders/api", "allowed TCP 8443"),
+            ("shop/data", "orders/api", "denied"),
+            ("orders/api", "shop/frontend", "denied"),
+            ("shared service ingress", "orders/api", "allowed TCP 8080"),
+            ("shared service ingress", "shop/frontend", "denied"),
+            ("orders/api", "shared service ingress", "denied"),
+            ("shop/frontend", "DNS", "allowed TCP 53, UDP 53"),
+            ("DNS", "shop/frontend", "denied"),
+            ("shop/frontend", "internet", "denied"),
+            ("internet", "shop/frontend", "denied"),
+            ("shop/frontend", "metadata of Azure", "denied"),
+            ("namespaces of no landing zone", "shop/data", "denied"),
+            // The ingress controllers run in one of these namespaces.
+            (
+                "namespaces of no landing zone",
+                "orders/api",
+                "partly TCP 8080",
+            ),
+        ] {
+            assert_eq!(
+                told(&entries, from, to),
+                expected,
+                "{flags:?}: {from} → {to}"
+            );
+        }
+        let keys: Vec<_> = entries[0].as_object().unwrap().keys().collect();
+        let expected = ["cluster", "decidedBy", "from", "ports", "to", "verdict"];
+        assert_eq!(keys, expected);
+    }
+}
+
+#[test]
+fn what_decides_is_told_for_both_sides() {
+    let entries = json(&[("all.yaml", SHOP)], &["-f", "all.yaml", "-o", "json"]);
+    let decided = |from: &str, to: &str| {
+        let mut entries = entries.iter();
+        let entry = entries.find(|it| place(&it["from"]) == from && place(&it["to"]) == to);
+        entry.unwrap()["decidedBy"].as_str().unwrap().to_owned()
+    };
+    let crossing = decided("shop/frontend", "orders/api");
+    assert!(
+        crossing.contains("egress: GlobalNetworkPolicy landingzones-platform.landing-zone-shop-"),
+        "{crossing}"
+    );
+    assert!(
+        crossing
+            .contains("ingress: GlobalNetworkPolicy landingzones-platform.landing-zone-orders-"),
+        "{crossing}"
+    );
+    let closed = decided("internet", "shop/data");
+    assert!(
+        !closed.contains("egress") && closed.contains("shop-boundary"),
+        "{closed}"
+    );
+}
+
+/// A policy of a team narrows the inside and opens nothing beyond; network sets and unreadable policies are seen.
+#[test]
+fn policies_of_teams_count_as_they_are() {
+    let team = "\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop-data}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: open, namespace: shop-web}
+spec: {types: [Ingress, Egress], ingress: [{action: Allow}], egress: [{action: Allow}]}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: broken, namespace: shop-web}
+spec: {selector: \"app = 'web'\", ingress: [{action: Allow}]}
+";
+    let files = [("all/shop.yaml", SHOP), ("all/team.yaml", team)];
+    let (_, out, err) = run(&files, &["-f", "all", "-o", "json"]);
+    assert!(
+        err.contains("NetworkPolicy shop-web/broken counts as missing: spec.selector"),
+        "{err}"
+    );
+    let entries: Vec<Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(told(&entries, "shop/frontend", "shop/data"), "denied");
+    assert_eq!(told(&entries, "internet", "shop/frontend"), "denied");
+    assert_eq!(told(&entries, "shop/frontend", "internet"), "denied");
+}
+
+#[test]
+fn a_change_is_what_opens_and_closes() {
+    let wider = SHOP.replace("port: 5432", "port: 5433");
+    let files = [("old/shop.yaml", SHOP), ("new/shop.yaml", wider.as_str())];
+    let changes = json(&files, &["-f", "new", "--base", "old", "-o", "json"]);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|it| {
+            let change = it["change"].as_str().unwrap();
+            format!(
+                "{change} {} {} {}",
+                place(&it["from"]),
+                place(&it["to"]),
+                it["ports"][0]
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "opened shop/frontend shop/data \"TCP 5433\"",
+            "closed shop/frontend shop/data \"TCP 5432\"",
+        ]
+    );
+    let (_, out, _) = run(&files, &["-f", "new", "--base", "new"]);
+    assert_eq!(out, "nothing opens and nothing closes\n");
+}
+
+#[test]
+fn the_table_tells_what_passes() {
+    let (outcome, out, err) = run(&[("all.yaml", SHOP)], &["-f", "all.yaml"]);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    let rows: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[0][..3], ["FROM", "TO", "VERDICT"], "{out}");
+    let pair = |row: &&Vec<&str>| row[..2] == ["shop/frontend", "orders/api*"];
+    let row = rows.iter().find(pair).unwrap();
+    assert_eq!(row[2..5], ["allowed", "TCP", "8443"], "{out}");
+    assert!(!out.contains("denied"), "{out}");
+    assert!(out.contains("pairs are closed"), "{out}");
+}
+
+#[test]
+fn files_without_landing_zones_and_wrong_ones_are_told() {
+    let (outcome, _, err) = run(&[("a.yaml", "kind: Namespace\n")], &["-f", "a.yaml"]);
+    assert_eq!(outcome, Outcome::BadInput);
+    assert!(err.contains("no LandingZone in"), "{err}");
+    let wrong = SHOP.replace("zone: data}", "zon: data}");
+    let (outcome, _, err) = run(&[("a.yaml", &wrong)], &["-f", "a.yaml"]);
+    assert_eq!(outcome, Outcome::BadInput);
+    assert!(err.contains("zon"), "{err}");
+    let (outcome, ..) = run(&[], &["-f", "missing"]);
+    assert_eq!(outcome, Outcome::Failed);
+}

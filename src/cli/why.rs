@@ -1,0 +1,207 @@
+//! `kubectl landingzone why`: what decides whether something reaches something, tier by tier in both directions, whom
+//! to ask, and what would have to be declared.
+
+mod end;
+mod remedy;
+
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use thiserror::Error;
+
+use self::end::{Asked, End, EndError};
+use super::Outcome;
+use super::flavour::FlavourArgs;
+use super::landscape::{self, Landscape, LandscapeError};
+use super::matrix::{VerdictWord, written_ports};
+use super::platform::PlatformArgs;
+use crate::policy::{Answer, Does, Link, PortSpan, Reach, Way};
+
+/// What is asked, and of which files.
+#[derive(Args, Clone, Debug)]
+pub(super) struct WhyArgs {
+    /// Who opens the connection: landingzone/zone, namespace/pod, an address, or a place as matrix tells it
+    from: String,
+
+    /// Who is connected to, with a port like :443 or :53/UDP; all ports without one. An IPv6 address with a port
+    /// stands in brackets
+    #[arg(value_name = "TO[:PORT]")]
+    to: String,
+
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
+    /// repeatable. The same kinds count as for matrix
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    flavour: FlavourArgs,
+
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// What could not be done, other than that the input is wrong.
+#[derive(Debug, Error)]
+enum WhyError {
+    #[error(transparent)]
+    Landscape(#[from] LandscapeError),
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+}
+
+impl WhyArgs {
+    /// Prints the answer to standard output. What is wrong with the files or the question goes to standard error.
+    pub(super) fn run(&self) -> Outcome {
+        match self.why(&mut io::stdin(), &mut io::stdout(), &mut io::stderr()) {
+            Ok(outcome) => outcome,
+            // Whoever reads has seen enough, as `head` has.
+            Err(WhyError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Outcome::Done
+            }
+            Err(error) => {
+                super::complain(&error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    fn why(
+        &self,
+        stdin: &mut dyn Read,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<Outcome, WhyError> {
+        let flavour = match self.flavour.flavour() {
+            Ok(flavour) => flavour,
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok(Outcome::BadInput);
+            }
+        };
+        let told = self.platform.platform();
+        let landscape = match landscape::read(&self.paths, &told, flavour, stdin, stderr)? {
+            Ok(landscape) => landscape,
+            Err(outcome) => return Ok(outcome),
+        };
+        match asked(&landscape, &self.from, &self.to) {
+            Ok((from, asked)) => {
+                stdout.write_all(answer(&landscape, &from, &asked).as_bytes())?;
+                stdout.flush()?;
+                Ok(Outcome::Done)
+            }
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                Ok(Outcome::BadInput)
+            }
+        }
+    }
+}
+
+fn asked<'a>(
+    landscape: &'a Landscape,
+    from: &str,
+    to: &str,
+) -> Result<(End<'a>, Asked<'a>), EndError> {
+    let from = end::found(landscape, from)?;
+    let asked = end::with_port(landscape, to)?;
+    Ok((from, asked))
+}
+
+/// The whole answer.
+fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
+    let to = &asked.end;
+    let mut members = from.members.clone();
+    members.extend(to.members.iter().cloned());
+    let (own, peers): (Vec<_>, Vec<_>) =
+        (0..members.len()).partition(|at| *at < from.members.len());
+    let reach = landscape.world.reach(&members);
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for (ports, span, answer) in questions(&reach, &own, &peers, asked) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{} → {}, {}: {}",
+            from.name,
+            to.name,
+            ports,
+            VerdictWord::from(answer).text()
+        );
+        for (way, side) in [(Way::Egress, from), (Way::Ingress, to)] {
+            let links = reach.chain(&own, &peers, way, span);
+            direction(&mut text, way, side, &links);
+            all.extend(links.into_iter().filter(|it| it.does == Does::Denies));
+        }
+        text.push('\n');
+    }
+    for note in [&from.note, &to.note].into_iter().flatten() {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text.push_str(&remedy::whom_to_ask(landscape, from, to));
+    text.push_str(&remedy::remedies(landscape, from, asked, &all));
+    text
+}
+
+/// Ports in words, the span that stands for them, and what comes of it.
+fn questions(
+    reach: &Reach<'_>,
+    from: &[usize],
+    to: &[usize],
+    asked: &Asked<'_>,
+) -> Vec<(String, PortSpan, Answer)> {
+    if let Some((protocol, port)) = asked.port {
+        let answer = reach.answer_on(from, to, (protocol, port));
+        let told = format!("{protocol} {port}");
+        return answer
+            .map(|(span, answer)| (told, span, answer))
+            .into_iter()
+            .collect();
+    }
+    let spans = reach.answers(from, to);
+    let passages = reach.passages(from, to).into_iter();
+    let questions = passages.filter_map(|passage| {
+        let is_meant = |span: &PortSpan| {
+            passage.ports.is_empty() || passage.ports.iter().any(|it| it.covers(*span))
+        };
+        // What holds for all that is not named stands last, and says most.
+        let mut spans = spans.iter().rev();
+        let span = spans.find(|(span, answer)| *answer == passage.answer && is_meant(span))?;
+        let told = match passage.answer {
+            Answer::Denied => "any port".to_owned(),
+            Answer::Allowed | Answer::Partly => written_ports(&passage.ports).join(", "),
+        };
+        Some((told, span.0, passage.answer))
+    });
+    questions.collect()
+}
+
+/// One direction, a line for each tier that has something to say.
+fn direction(text: &mut String, way: Way, side: &End<'_>, links: &[Link]) {
+    let word = match way {
+        Way::Egress => "egress of",
+        Way::Ingress => "ingress of",
+    };
+    let _ = writeln!(text, "  {word} {}", side.name);
+    let width = links
+        .iter()
+        .filter_map(|it| it.tier.as_ref())
+        .map(String::len);
+    let width = width.max().unwrap_or(0);
+    for link in links {
+        let does = match link.does {
+            Does::Allows => "allows:",
+            Does::Denies => "denies:",
+            Does::Passes => "passes on:",
+        };
+        let tier = link.tier.as_deref().unwrap_or_default();
+        let _ = match &link.tier {
+            Some(_) => writeln!(text, "    {tier:<width$}  {does:<10} {}", link.by),
+            None => writeln!(text, "    {}", link.by),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Whom to ask, and what would have to be declared.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::end::{Asked, End};
+use crate::api::{CrossingDirection, Protocol};
+use crate::cli::landscape::{Landscape, Place, PlaceKind};
+use crate::cli::propose::entry::{Entry, Peer, Port};
+use crate::cli::propose::name::Names;
+use crate::cli::propose::yaml::fragment;
+use crate::domain::{Crossing, LandingZone, Peer as Declared, PortRange};
+use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
+
+/// The contacts of both ends.
+pub(super) fn whom_to_ask(landscape: &Landscape, from: &End<'_>, to: &End<'_>) -> String {
+    let zones = [from, to].map(|end| end.place.and_then(|it| it.name.landing_zone.as_deref()));
+    let zones: BTreeSet<&str> = zones.into_iter().flatten().collect();
+    let mut text = "whom to ask\n".to_owned();
+    for zone in zones {
+        let contact = landscape.contact(zone).unwrap_or("no contact is declared");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {zone}: {contact}");
+    }
+    text
+}
+
+/// What would let it pass; nothing where nothing denies it.
+pub(super) fn remedies(
+    landscape: &Landscape,
+    from: &End<'_>,
+    asked: &Asked<'_>,
+    denying: &[Link],
+) -> String {
+    if denying.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    // What a team denies inside its landing zone, no declaration opens.
+    let mut others: Vec<&PolicyId> = Vec::new();
+    for id in denying.iter().flat_map(|link| policies(&link.by)) {
+        if id.kind != PolicyKind::Global && !others.contains(&id) {
+            others.push(id);
+        }
+    }
+    for id in others {
+        let _ = writeln!(
+            text,
+            "{id} is of a team, which decides inside its boundary: it would have to allow it, too"
+        );
+    }
+    let to = &asked.end;
+    let port = asked.port.and_then(|(protocol, port)| {
+        let protocol = match protocol {
+            TransportProtocol::TCP => Protocol::TCP,
+            TransportProtocol::UDP => Protocol::UDP,
+            TransportProtocol::SCTP => Protocol::SCTP,
+            _ => return None,
+        };
+        Some(Port { protocol, port })
+    });
+    let inside = |end: &End<'_>| {
+        let name = end.place?.name.landing_zone.as_deref()?;
+        let mut zones = landscape.zones.iter();
+        let zone = zones.find(|zone| zone.name.as_str() == name)?;
+        Some((zone.clone(), end.place?.name.zone.clone()))
+    };
+    match (inside(from), inside(to)) {
+        (Some((own, from)), Some((peer, to))) if own.name == peer.name => {
+            text.push_str(&flow(&own, &from, &to, port));
+        }
+        (Some(own), Some(peer)) => {
+            text.push_str(&side(CrossingDirection::Egress, &own, &peer, port));
+            text.push_str(&side(CrossingDirection::Ingress, &peer, &own, port));
+        }
+        (Some(own), None) => text.push_str(&outwards(&own, to, port)),
+        (None, Some(own)) => text.push_str(&inwards(&own, from, port)),
+        (None, None) => {}
+    }
+    text
+}
+
+fn policies(by: &Decider) -> Vec<&PolicyId> {
+    match by {
+        Decider::Rule(policy, _) => vec![policy],
+        Decider::EndOfTier(_, policies) => policies.iter().collect(),
+        Decider::Passed(_) | Decider::Nothing => Vec::new(),
+    }
+}
+
+/// A landing zone and one of its zones.
+type Inside = (LandingZone, String);
+
+fn flow(zone: &LandingZone, from: &str, to: &str, port: Option<Port>) -> String {
+    let own = |zone: &str| Peer {
+        zone: Some(zone.to_owned()),
+        ..Peer::default()
+    };
+    let taken = zone.network.flows.iter().map(|it| it.name.as_str());
+    let name = Names::new(taken).give(&[from, "to", to]);
+    let mut text = String::new();
+    if zone.network.flows.is_empty() {
+        let _ = writeln!(
+            text,
+            "landing zone {} declares no flow: all is free inside but for policies of its team",
+            zone.name
+        );
+        return text;
+    }
+    let entry = Entry::new(name, own(from), own(to), port);
+    declare(zone, "flows", &entry)
+}
+
+/// What one side of a crossing between landing zones declares.
+fn side(
+    direction: CrossingDirection,
+    (own, own_zone): &Inside,
+    (peer, peer_zone): &Inside,
+    port: Option<Port>,
+) -> String {
+    let (list, is_egress) = match direction {
+        CrossingDirection::Egress => ("egress", true),
+        CrossingDirection::Ingress => ("ingress", false),
+    };
+    let declared = own.network.crossings.iter().find(|it| {
+        it.direction == direction
+            && it
+                .own
+                .zone
+                .as_ref()
+                .is_none_or(|zone| zone.as_str() == own_zone)
+            && is_to(it, peer, peer_zone)
+            && covers(&it.ports, port)
+    });
+    if let Some(declared) = declared {
+        let name = &declared.name;
+        return format!(
+            "landing zone {} declares it already: {list} {name}\n",
+            own.name
+        );
+    }
+    let here = Peer {
+        zone: Some(own_zone.clone()),
+        ..Peer::default()
+    };
+    let there = Peer {
+        landing_zone: Some(peer.name.to_string()),
+        zone: Some(peer_zone.clone()),
+        ..Peer::default()
+    };
+    let name = crossing_name(own, direction, &[peer.name.as_str(), peer_zone]);
+    let (from, to) = if is_egress {
+        (here, there)
+    } else {
+        (there, here)
+    };
+    declare(own, list, &Entry::new(name, from, to, port))
+}
+
+fn is_to(crossing: &Crossing, peer: &LandingZone, zone: &str) -> bool {
+    match &crossing.peer {
+        Declared::LandingZone { name, end } => {
+            *name == peer.name && end.zone.as_ref().is_none_or(|it| it.as_str() == zone)
+        }
+        Declared::Addresses { .. } | Declared::Destination(_) | Declared::ApiServer => false,
+    }
+}
+
+fn covers(ports: &[PortRange], port: Option<Port>) -> bool {
+    ports.is_empty()
+        || port.is_some_and(|Port { protocol, port }| {
+            let is_in =
+                |it: &PortRange| it.protocol == protocol && (it.first..=it.last).contains(&port);
+            ports.iter().any(is_in)
+        })
+}
+
+fn outwards((own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
+    let kind = to.place.map(|place| &place.kind);
+    let there = match (kind, to.address) {
+        (Some(PlaceKind::ApiServer), _) => Peer::api_server(),
+        (Some(PlaceKind::Destination(name)), _) => Peer::destination(name),
+        (_, Some(address)) => Peer::outside(&[address]),
+        (Some(PlaceKind::SharedService(name)), _) => return asking(own, name),
+        _ => return elsewhere(to.place),
+    };
+    let here = Peer {
+        zone: Some(zone.clone()),
+        ..Peer::default()
+    };
+    // The API server has one port, and a crossing to it names none.
+    let port = port.filter(|_| !there.api_server);
+    let name = crossing_name(own, CrossingDirection::Egress, &[zone, "to", &to.name]);
+    declare(own, "egress", &Entry::new(name, here, there, port))
+}
+
+fn inwards((own, zone): &Inside, from: &End<'_>, port: Option<Port>) -> String {
+    let there = match (from.place.map(|place| &place.kind), from.address) {
+        (_, Some(address)) => Peer::outside(&[address]),
+        (Some(PlaceKind::SharedService(name)), _) => return asking(own, name),
+        _ => return elsewhere(from.place),
+    };
+    let here = Peer {
+        zone: Some(zone.clone()),
+        ..Peer::default()
+    };
+    let name = crossing_name(own, CrossingDirection::Ingress, &["from", &from.name]);
+    declare(own, "ingress", &Entry::new(name, there, here, port))
+}
+
+fn asking(own: &LandingZone, service: &str) -> String {
+    if own.network.shared_services.contains(service) {
+        return format!(
+            "landing zone {} asks for shared service {service} already: its direction and ports are \
+             the platform's\n",
+            own.name
+        );
+    }
+    format!(
+        "to let it pass, landing zone {} declares\n  spec:\n    network:\n      sharedServices: [{service}]\n",
+        own.name
+    )
+}
+
+/// What no landing zone can declare.
+fn elsewhere(place: Option<&Place>) -> String {
+    match place.map(|place| &place.kind) {
+        Some(PlaceKind::Dns) => "DNS is open on port 53, and only from landing zones\n".to_owned(),
+        Some(PlaceKind::Addresses) => {
+            "a crossing names its addresses: ask again with one of them\n".to_owned()
+        }
+        _ => "what runs in no landing zone is opened by the platform alone, as one of its sharedServices\n"
+            .to_owned(),
+    }
+}
+
+fn crossing_name(own: &LandingZone, direction: CrossingDirection, words: &[&str]) -> String {
+    let crossings = own.network.crossings.iter();
+    let taken = crossings.filter(|it| it.direction == direction);
+    Names::new(taken.map(|it| it.name.as_str())).give(words)
+}
+
+fn declare(zone: &LandingZone, list: &str, entry: &Entry) -> String {
+    let fragment = fragment(list, entry, 2);
+    format!(
+        "to let it pass, landing zone {} declares\n{fragment}",
+        zone.name
+    )
+}
