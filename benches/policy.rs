@@ -170,6 +170,8 @@ fn landing_zone(at: usize, count: usize) -> LandingZone {
         ports: vec![port(443)],
         acknowledge: None,
         valid_until: None,
+        reason: None,
+        owner: None,
     };
     let (next, before) = ((at + 1) % count, (at + count - 1) % count);
     LandingZone {
@@ -179,6 +181,7 @@ fn landing_zone(at: usize, count: usize) -> LandingZone {
         suspend: false,
         adoption_policy: AdoptionPolicy::Never,
         delete_policy: DeletePolicy::Keep,
+        quota_total: BTreeMap::new(),
         namespaces: ZONES.iter().map(namespace).collect(),
         access: Vec::new(),
         placement: None,
