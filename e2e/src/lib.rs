@@ -18,6 +18,7 @@
 //! | [`demo`] | shows on a cluster what the operator does, and checks what it shows |
 //! | [`shop`] | one application's landing zone in it, for tests that read like sentences |
 //! | [`owned`] | what a landing zone is made of, beside what the command line renders |
+//! | [`seed`] | seeds of generated tests |
 //! | [`wait`] | conditions with deadlines |
 //! | [`scenario`] | tests that share one cluster |
 //!
@@ -42,6 +43,7 @@ pub mod process;
 pub mod progress;
 pub mod refusals;
 pub mod scenario;
+pub mod seed;
 pub mod shop;
 pub mod wait;
 pub mod workspace;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::network_namespace::NetworkNamespace;
 use super::place::{OUTSIDE, Place};
-use super::probe::{Conversation, Leak, Listeners, Protocol, Verdict, leak, probe};
+use super::probe::{Conversation, Leak, Listeners, PATIENCE, Protocol, Verdict, leak, probe};
 use crate::LocalCluster;
 use crate::binaries::felix;
 use crate::install::apply;
@@ -258,8 +258,23 @@ impl FelixNode {
         protocol: Protocol,
         port: u16,
     ) -> Result<Verdict> {
+        self.can_within(PATIENCE, from, to, protocol, port).await
+    }
+
+    /// The same with another patience: who is in a hurry asks again where it matters.
+    ///
+    /// # Errors
+    /// Where something else came of them than an answer or none.
+    pub async fn can_within(
+        &self,
+        patience: Duration,
+        from: End<'_>,
+        to: End<'_>,
+        protocol: Protocol,
+        port: u16,
+    ) -> Result<Verdict> {
         let (address, name) = listener(to, port);
-        probe(self.network(from)?, address, protocol, &name).await
+        probe(self.network(from)?, address, protocol, &name, patience).await
     }
 
     /// Opens a connection that stays open.
@@ -420,6 +435,7 @@ fn pod(name: &str, labels: &[(&str, &str)]) -> Value {
             "terminationGracePeriodSeconds": 0,
             "containers": [{
                 "name": "listener", "image": "listener:1",
+                "ports": [{"name": "http", "containerPort": 8080}],
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "16Mi"},
                     "limits": {"cpu": "10m", "memory": "16Mi"},

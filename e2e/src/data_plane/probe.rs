@@ -15,7 +15,7 @@ use super::network_namespace::NetworkNamespace;
 
 /// How long an answer may take before there is none. On one machine it takes well below a
 /// millisecond; the rest is for a busy one.
-const PATIENCE: Duration = Duration::from_millis(800);
+pub(super) const PATIENCE: Duration = Duration::from_millis(800);
 
 const QUESTION: &[u8] = b"who?";
 
@@ -137,10 +137,11 @@ pub(super) async fn probe(
     to: SocketAddr,
     protocol: Protocol,
     expected: &str,
+    patience: Duration,
 ) -> Result<Verdict> {
     let answer = match protocol {
-        Protocol::Tcp => tokio::time::timeout(PATIENCE, connect(from, to)).await,
-        Protocol::Udp => tokio::time::timeout(PATIENCE, exchange(from, to)).await,
+        Protocol::Tcp => tokio::time::timeout(patience, connect(from, to)).await,
+        Protocol::Udp => tokio::time::timeout(patience, exchange(from, to)).await,
     };
     match answer {
         Err(_) => Ok(Verdict::Denied),

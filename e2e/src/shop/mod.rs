@@ -375,8 +375,18 @@ impl<'a> Shop<'a> {
         eventually(NAMESPACE_PATIENCE, &what, async || {
             let zone = zones.get_opt(&self.name).await?;
             if let Some(zone) = &zone {
-                let status = json!(zone.status.as_ref().map(|status| &status.conditions));
-                anyhow::bail!("its conditions are {status}");
+                let conditions = zone.status.as_ref().map(|status| &status.conditions);
+                let ready =
+                    json!(conditions.and_then(|all| all.iter().find(|it| it.type_ == "Ready")));
+                // Kubernetes says there what holds a namespace up.
+                let namespaces = self.governed.client();
+                let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(namespaces);
+                let mut left = Vec::new();
+                for part in &zone.spec.namespaces {
+                    let found = namespaces.get_opt(&part.name).await?;
+                    left.push(found.map(|it| json!({"name": part.name, "status": it.status})));
+                }
+                anyhow::bail!("it is {ready}; its namespaces are {}", json!(left));
             }
             Ok(Some(()))
         })

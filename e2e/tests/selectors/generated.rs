@@ -1,19 +1,14 @@
 //! Selectors and labels that nobody thought of: whole ones, and whole ones with something wrong.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fmt::Write as _;
 
-use anyhow::{Context, Result, ensure};
 use e2e::calico_selectors::Question;
+use e2e::seed::{self, Seed};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-
-/// Without `SELECTOR_SEED`.
-const SEED: [u8; 32] = *b"who may talk to whom in a zone?!";
+use proptest::test_runner::{Config, TestRunner};
 
 /// Labels are few, so that selectors and labels have to do with each other.
 const LABELS: &[&str] = &[
@@ -79,48 +74,9 @@ const WORDS: &[&str] = &[
     "\n",
 ];
 
-/// The seed that is asked for.
-pub fn seed() -> Result<[u8; 32]> {
-    match env::var("SELECTOR_SEED") {
-        Err(_) => Ok(SEED),
-        Ok(seed) if seed == "random" => {
-            let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-            let mut seed = [0; 32];
-            random.fill_bytes(&mut seed);
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-            for (byte, now) in seed.iter_mut().zip(now.as_nanos().to_le_bytes()) {
-                *byte ^= now;
-            }
-            Ok(seed)
-        }
-        Ok(seed) => {
-            ensure!(
-                seed.len() == 64,
-                "SELECTOR_SEED is no 32 bytes in hexadecimal"
-            );
-            let mut bytes = [0; 32];
-            for (index, byte) in bytes.iter_mut().enumerate() {
-                let digits = seed.get(2 * index..2 * index + 2);
-                *byte =
-                    u8::from_str_radix(digits.context("SELECTOR_SEED is not hexadecimal")?, 16)?;
-            }
-            Ok(bytes)
-        }
-    }
-}
-
-/// A seed as people write it.
-pub fn in_hexadecimal(seed: &[u8; 32]) -> String {
-    seed.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// So many selectors, each with so many sets of labels.
-pub fn questions(count: usize, labels: usize, seed: &[u8; 32]) -> Vec<Question> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+pub fn questions(count: usize, labels: usize, seed: &Seed) -> Vec<Question> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), seed::rng(seed));
     let whole = whole().boxed();
     let selector = prop_oneof![5 => whole.clone(), 3 => damaged(whole), 1 => heap()];
     let values = select(VALUES).prop_map(str::to_owned);
