@@ -137,6 +137,9 @@ pub const EXCEPT_OF_NOTHING: &str = "belongs to cidrs: remove it";
 /// Exceptions that lie elsewhere.
 pub const EXCEPT_OUTSIDE: &str = "lies outside of cidrs, so that it excepts nothing: remove or \
     correct it";
+/// A range of which exceptions leave nothing.
+pub const EXCEPTED_AS_A_WHOLE: &str = "is left out as a whole by except, so that it opens nothing: remove \
+    it, or name narrower exceptions";
 /// Ports of the API server.
 pub const API_SERVER_PORTS: &str =
     "must be left out with apiServer, which has its own: remove them";

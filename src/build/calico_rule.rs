@@ -245,7 +245,7 @@ fn foreign_pods(
     }
 }
 
-/// Addresses, one family at a time.
+/// Addresses, one family at a time. Of a family that is excepted as a whole nothing is left.
 fn addresses(nets: &[IpNet], except: &[IpNet], without_pods: bool) -> Vec<EntityRule> {
     let except = address_range::families(except);
     let mut peers = Vec::new();
@@ -253,11 +253,15 @@ fn addresses(nets: &[IpNet], except: &[IpNet], without_pods: bool) -> Vec<Entity
         let not_nets = except
             .iter()
             .find(|nets| is_v6_range(nets) == is_v6_range(&family))
-            .map(|nets| written(&address_range::at_most(nets, MAX_NETS)));
+            .map(|nets| address_range::at_most(nets, MAX_NETS))
+            .unwrap_or_default();
+        if is_everything(&not_nets) {
+            continue;
+        }
         for nets in family.chunks(MAX_NETS) {
             peers.push(EntityRule {
                 nets: written(nets),
-                not_nets: not_nets.clone().unwrap_or_default(),
+                not_nets: written(&not_nets),
                 not_selector: without_pods.then(|| Selector::has(IS_POD).to_string()),
                 ..EntityRule::default()
             });
@@ -286,7 +290,7 @@ pub(super) fn deny_all() -> Rule {
 /// holds against whatever labels a network set claims.
 ///
 /// All ranges of a family stand in one rule: over several they would add up and deny every pod. A
-/// family in which pods have no range is outside as a whole.
+/// family in which pods have no range is outside as a whole, and of one that is theirs as a whole nothing is.
 fn not_pod_addresses(pod_cidrs: &[IpNet]) -> Vec<EntityRule> {
     let families = address_range::families(pod_cidrs);
     if families.is_empty() {
@@ -301,12 +305,20 @@ fn not_pod_addresses(pod_cidrs: &[IpNet]) -> Vec<EntityRule> {
         });
     families
         .iter()
+        .map(|nets| address_range::at_most(nets, MAX_NETS))
+        .filter(|nets| !is_everything(nets))
         .map(|nets| EntityRule {
-            not_nets: written(&address_range::at_most(nets, MAX_NETS)),
+            not_nets: written(&nets),
             ..EntityRule::default()
         })
         .chain(missing)
         .collect()
+}
+
+/// Whether ranges are every address of their family. A rule about all others would match nothing, and Felix 3.28 ends
+/// on one.
+fn is_everything(nets: &[IpNet]) -> bool {
+    nets.iter().any(|net| net.prefix_len() == 0)
 }
 
 fn is_v6_range(nets: &[IpNet]) -> bool {
@@ -408,5 +420,40 @@ fn rule(
         source,
         destination,
         ..Rule::new(action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn ranges(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[rstest]
+    #[case(&["0.0.0.0/0"])]
+    #[case(&["0.0.0.0/1", "128.0.0.0/1"])]
+    #[case(&["1.2.3.4/0"])]
+    fn what_is_excepted_as_a_whole_opens_nothing(#[case] except: &[&str]) {
+        let open = addresses(&ranges(&["10.0.0.0/8", "fd00::/8"]), &ranges(except), false);
+        assert_eq!(open.len(), 1);
+        assert_eq!(
+            (open[0].nets.as_slice(), open[0].not_nets.len()),
+            (&["fd00::/8".to_owned()][..], 0)
+        );
+    }
+
+    #[test]
+    fn where_every_address_may_be_a_pod_s_none_is_denied_for_its_own_sake() {
+        let denied = not_pod_addresses(&ranges(&["0.0.0.0/1", "128.0.0.0/1", "fd00::/8"]));
+        assert_eq!(denied.len(), 1);
+        assert_eq!(denied[0].not_nets, ["fd00::/8"]);
+        // One family alone: the other one is outside.
+        let denied = not_pod_addresses(&ranges(&["::/0"]));
+        assert_eq!(denied.len(), 1);
+        assert_eq!(denied[0].nets, ["0.0.0.0/0"]);
     }
 }

@@ -112,6 +112,11 @@ pub enum Fault {
     /// Not an address range as Calico stores it.
     #[error("must be an address range in canonical form, for instance 10.0.0.0/8")]
     Net,
+    /// Everything is excepted.
+    #[error(
+        "excepts every address, so that the rule matches nothing, and Felix 3.28 ends on it: leave the rule out"
+    )]
+    EveryAddress,
     /// IPv4 and IPv6 in one rule.
     #[error("mixes IPv4 and IPv6 in one rule: split it")]
     MixedFamilies,
@@ -284,11 +289,12 @@ fn check_end(end: &EntityRule, path: &FieldPath, found: &mut Found) {
         let path = path.key(field);
         found.limit(&path, nets.len(), MAX_NETS);
         for (index, net) in nets.iter().enumerate() {
-            let canonical = net
-                .parse::<IpNet>()
-                .is_ok_and(|parsed| parsed.trunc().to_string() == *net);
-            if !canonical {
+            let parsed = net.parse::<IpNet>().ok();
+            if parsed.is_none_or(|parsed| parsed.trunc().to_string() != *net) {
                 found.report(&path.index(index), Fault::Net);
+            }
+            if field == "notNets" && parsed.is_some_and(|parsed| parsed.prefix_len() == 0) {
+                found.report(&path.index(index), Fault::EveryAddress);
             }
         }
     }

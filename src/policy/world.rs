@@ -286,10 +286,8 @@ impl World {
         let mut endpoints = endpoints.filter(|it| it.addresses.contains(&address));
         let of_set = |it: &&AddressSet| it.nets.iter().any(|net| net.contains(&address));
         let mut sets = self.sets.iter().filter(of_set);
-        let is_meant = |labels: &LabelMap| {
-            selector.matches(labels) && !not.is_some_and(|not| not.matches(labels))
-        };
-        endpoints.any(|it| is_meant(&it.labels)) || sets.any(|it| is_meant(&it.labels))
+        endpoints.any(|it| is_meant(selector, not, &it.labels))
+            || sets.any(|it| is_meant(selector, not, &it.labels))
     }
 
     /// Whether one end of a rule means an address and a port. `is_destination`, since of a service a source has the
@@ -305,7 +303,7 @@ impl World {
         let is_port = |ports: &[PortMatch]| {
             ports
                 .iter()
-                .any(|it| self.is_port(it, address, protocol, port))
+                .any(|it| self.is_port(it, end, address, (protocol, port)))
         };
         let of_service = |service: &(String, String)| {
             let mut endpoints = self.services.get(service).into_iter().flatten();
@@ -326,22 +324,29 @@ impl World {
             && end.service.as_ref().is_none_or(of_service)
     }
 
+    /// Whether a port is one of those that a rule names. A named one is that of a pod which the end of the rule selects:
+    /// Felix makes one set of both, and network sets have no ports.
     fn is_port(
         &self,
         ports: &PortMatch,
+        end: &RuleEnd,
         address: IpAddr,
-        protocol: TransportProtocol,
-        port: u16,
+        (protocol, port): (TransportProtocol, u16),
     ) -> bool {
         match ports {
             PortMatch::Range(first, last) => (*first..=*last).contains(&port),
             PortMatch::Named(name) => {
-                let endpoints = self.endpoints.iter();
-                let mut endpoints = endpoints.filter(|it| it.addresses.contains(&address));
                 let is_it = |it: &(String, TransportProtocol, u16)| {
                     it.0 == *name && (it.1, it.2) == (protocol, port)
                 };
-                endpoints.any(|endpoint| endpoint.ports.iter().any(is_it))
+                let mut endpoints = self.endpoints.iter();
+                endpoints.any(|it| {
+                    it.addresses.contains(&address)
+                        && it.ports.iter().any(is_it)
+                        && end.selector.as_ref().is_none_or(|selector| {
+                            is_meant(selector, end.not_selector.as_ref(), &it.labels)
+                        })
+                })
             }
         }
     }
@@ -401,4 +406,8 @@ fn named_by(selector: &Selector) -> Option<(usize, Vec<&String>)> {
         }
         _ => None,
     }
+}
+/// Whether labels are selected by the one, and not by the other.
+fn is_meant(selector: &Selector, not: Option<&Selector>, labels: &LabelMap) -> bool {
+    selector.matches(labels) && !not.is_some_and(|not| not.matches(labels))
 }

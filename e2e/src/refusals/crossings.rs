@@ -50,6 +50,22 @@ pub(super) fn refusals() -> Vec<Refusal> {
         )
         .not_in_schema(),
         refusal(
+            "exceptions leave nothing of a range",
+            &egress(1, "to/except"),
+            json!(["203.0.113.0/25", "203.0.113.128/25"]),
+            "spec.network.egress[1].to.cidrs[0]",
+            "is left out as a whole by except",
+        )
+        .not_in_schema(),
+        refusal(
+            "every address is an exception",
+            &egress(4, "to/except"),
+            json!(["0.0.0.0/0"]),
+            "spec.network.egress[4].to.cidrs[0]",
+            "is left out as a whole by except",
+        )
+        .not_in_schema(),
+        refusal(
             "an exception is no range",
             &egress(1, "to/except"),
             json!(["203.0.113.7"]),

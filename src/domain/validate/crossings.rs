@@ -222,10 +222,19 @@ impl Context<'_, '_> {
                 self.findings.report(&path, range, rule::EXCEPT_OUTSIDE);
             }
         }
-        let bare = |ranges: Vec<(usize, IpNet)>| ranges.into_iter().map(|(_, net)| net).collect();
+        let bare = |ranges: &[(usize, IpNet)]| ranges.iter().map(|(_, net)| *net).collect();
+        let excepted: Vec<IpNet> = bare(&except);
+        // Halves of a range leave nothing of it, either.
+        let left_out = IpNet::aggregate(&excepted);
+        for (index, cidr) in &cidrs {
+            if left_out.iter().any(|range| range.contains(cidr)) {
+                let path = at_cidrs.index(*index);
+                self.findings.report(&path, cidr, rule::EXCEPTED_AS_A_WHOLE);
+            }
+        }
         Peer::Addresses {
-            cidrs: bare(cidrs),
-            except: bare(except),
+            cidrs: bare(&cidrs),
+            except: excepted,
         }
     }
 

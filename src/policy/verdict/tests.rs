@@ -551,6 +551,40 @@ fn ports_are_numbers_ranges_names_and_services() {
     );
 }
 
+/// Felix makes one set of a named port and of the selector beside it: only pods have named ports, and one that is not
+/// selected itself adds none, though a network set with its address is selected.
+#[test]
+fn a_named_port_is_that_of_a_pod_which_is_selected() {
+    let partner = json!({
+        "kind": "GlobalNetworkSet", "metadata": {"name": "a", "labels": {"kind": "partner"}},
+        "spec": {"nets": ["10.244.0.4/32"]},
+    });
+    let open_to = |destination: Value| {
+        let rule = json!({"action": "Allow", "protocol": "TCP", "destination": destination});
+        let spec =
+            json!({"namespaceSelector": "team == 'shop'", "types": ["Egress"], "egress": [rule]});
+        world(&[global("out", &spec), partner.clone()])
+    };
+    let by = |selector: &str, field: &str, ports: Value| {
+        open_to(json!({"selector": selector, field: ports}))
+    };
+    let (http, other) = ("shop/web orders/db 8080", "shop/web orders/db 9090");
+    let partners = "kind == 'partner'";
+    allowed(&by(partners, "ports", json!([8080])), &[http]);
+    denied(&by(partners, "ports", json!(["http"])), &[http]);
+    let both = by(partners, "ports", json!(["http", 9090]));
+    allowed(&both, &[other]);
+    denied(&both, &[http]);
+    allowed(&by(partners, "notPorts", json!(["http"])), &[http]);
+    allowed(&by("app == 'db'", "ports", json!(["http"])), &[http]);
+    denied(&by("app == 'db'", "notPorts", json!(["http"])), &[http]);
+    // What is not selected beside it is taken from the same set.
+    let but =
+        |not: &str| open_to(json!({"selector": "has(app)", "notSelector": not, "ports": ["http"]}));
+    denied(&but("app == 'db'"), &[http]);
+    allowed(&but(partners), &[http]);
+}
+
 #[test]
 fn icmp_is_matched_by_message() {
     let rule = |rule: Value| {
