@@ -1,5 +1,7 @@
 //! Policies and network sets that nobody thought of, for one group of namespaces each.
 
+use std::net::Ipv4Addr;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -33,6 +35,20 @@ pub const ASKED: [u16; 2] = [8080, 9090];
 /// The name of a group's namespace.
 pub fn namespace(group: usize, side: &str) -> String {
     format!("g{group}-{side}")
+}
+
+/// The address of a group's pod: each group has a range of its own.
+pub fn address(group: usize, pod: usize) -> Ipv4Addr {
+    let number = |it: usize| u8::try_from(it).unwrap_or(u8::MAX);
+    Ipv4Addr::new(10, 244, number(group + 1), number(pod + 1))
+}
+
+/// Ranges of a group: all of its pods, the first seven, the others, and two of them.
+fn ranges(group: usize) -> [String; 5] {
+    let [all, first, others] = [(0, 24), (0, 29), (8, 29)]
+        .map(|(at, length)| format!("10.244.{}.{at}/{length}", group + 1));
+    let [one, other] = [2, 7].map(|pod| format!("{}/32", address(group, pod)));
+    [all, first, others, one, other]
 }
 
 /// What one group has in one round.
@@ -86,11 +102,14 @@ fn kubernetes(group: usize) -> impl Strategy<Value = Value> {
         json!({"matchLabels": {"kubernetes.io/metadata.name": namespace(group, "y")}}),
         json!({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["y"]}]}),
     ]);
+    let [all, first, others, one, other] = ranges(group);
     let block = some(&[
         json!({"cidr": "0.0.0.0/0"}),
-        json!({"cidr": "10.244.0.0/16", "except": ["10.244.0.0/28"]}),
+        json!({"cidr": "0.0.0.0/0", "except": ["203.0.113.0/24", &one]}),
+        json!({"cidr": "10.244.0.0/16", "except": [&first]}),
+        json!({"cidr": &all, "except": [&one, &other]}),
         json!({"cidr": "203.0.113.0/24"}),
-        json!({"cidr": "10.244.0.16/28"}),
+        json!({"cidr": &others}),
     ]);
     let peer = prop_oneof![
         3 => labels().prop_map(|pods| json!({"podSelector": pods})),
@@ -167,17 +186,20 @@ fn namespaces(group: usize) -> impl Strategy<Value = String> {
 
 /// One end of a rule of Calico. Ports are only there beside a protocol.
 fn end(group: usize) -> impl Strategy<Value = Value> {
+    let [all, first, others, one, other] = ranges(group);
     let nets = some(&[
         json!(["10.244.0.0/16"]),
         json!(["203.0.113.0/24"]),
-        json!(["10.244.0.0/28", "10.244.0.32/28"]),
+        json!([&first, "203.0.113.0/24"]),
+        json!([&others, &one]),
         json!(["0.0.0.0/0"]),
     ]);
-    // With 0.0.0.0/0 among them, iptables refuses the rule and Felix 3.28 gives up altogether.
+    // 0.0.0.0/0 is refused on admission: Felix 3.28 ends on it.
     let others = some(&[
-        json!(["10.244.0.0/16"]),
+        json!([&all]),
         json!(["203.0.113.0/24"]),
-        json!(["10.244.0.0/28", "10.244.0.32/28"]),
+        json!([&first]),
+        json!([&one, &other]),
     ]);
     let accounts = some(&[
         json!({"names": ["default"]}),
@@ -216,6 +238,8 @@ fn rule(group: usize) -> impl Strategy<Value = Value> {
         json!(["9000:9100"]),
         json!([53, 9090]),
         json!(["http"]),
+        json!(["http"]),
+        json!(["http", 9090]),
     ]);
     (
         some(&["Allow", "Allow", "Deny", "Deny", "Pass", "Log"]),
@@ -310,13 +334,20 @@ fn global(group: usize) -> impl Strategy<Value = Value> {
 }
 
 fn address_set(group: usize) -> impl Strategy<Value = Value> {
+    let [_, first, _, one, other] = ranges(group);
     let nets = some(&[
         json!(["203.0.113.10/32"]),
         json!(["203.0.113.0/24"]),
-        json!(["10.244.0.4/32", "10.244.0.5/32"]),
+        json!([&one, &other]),
+        json!([&first]),
         json!([]),
     ]);
-    let labels = some(&[json!({"kind": "partner"}), json!({"app": "web"}), json!({})]);
+    let labels = some(&[
+        json!({"kind": "partner"}),
+        json!({"app": "web"}),
+        json!({"app": "db", "tier": "back"}),
+        json!({}),
+    ]);
     let side = option::weighted(0.6, some(&SIDES));
     (side, nets, labels).prop_map(move |(side, nets, labels)| {
         let kind = if side.is_some() {

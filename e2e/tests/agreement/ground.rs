@@ -14,18 +14,21 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::generated::{PODS, SIDES, namespace};
+use super::generated::{PODS, SIDES, address, namespace};
 
-/// Groups that have a policy set each in a round.
-pub const GROUPS: usize = 5;
+/// Groups that have a policy set each in a round: what Felix takes to see them is waited for once.
+pub const GROUPS: usize = 20;
+/// How long a witness's answer is waited for; there will be one as soon as Felix has seen everything.
+const HURRIED: Duration = Duration::from_millis(150);
 /// Requests and interfaces that are made at once.
 const AT_ONCE: usize = 8;
 /// How long Felix may take to see what was written.
 const SEEN_WITHIN: Duration = Duration::from_mins(1);
-/// Those that are asked whether Felix has seen everything: for each kind of object one, which is open or closed by the
-/// object that is written last.
+/// Those that are asked whether Felix has seen everything: for each kind of object one, which is opened on another port
+/// by the object of its kind that is written last.
 const WITNESSES: [&str; 5] = ["kubernetes", "calico", "global", "set", "global-set"];
 
 /// The ground; or why there can be no packets here.
@@ -54,6 +57,7 @@ impl Shared for Ground {
             return Ok(Self::OutOfReach(why));
         }
         let before = HostNetwork::look()?;
+        open_many_files()?;
         let operator = OperatorOptions::default();
         let governed = Governed::start(Calico::Storage, operator).await?;
         let node = FelixNode::start(&governed.cluster).await?;
@@ -74,16 +78,22 @@ impl Shared for Ground {
         apply_objects(&governed.client(), objects).await?;
 
         let everybody = (0..GROUPS).flat_map(|group| {
-            PODS.map(move |(side, name, labels)| (namespace(group, side), name, labels))
+            PODS.iter()
+                .enumerate()
+                .map(move |(number, (side, name, labels))| {
+                    let address = address(group, number);
+                    (address, namespace(group, side), *name, labels.to_vec())
+                })
         });
-        let everybody =
-            everybody.map(|(namespace, name, labels)| (namespace, name, labels.to_vec()));
-        let witnesses = WITNESSES.iter().chain(&["asks"]);
-        let witnesses =
-            witnesses.map(|name| ("witness".to_owned(), *name, vec![("witness", *name)]));
-        let everybody: Vec<_> = everybody.chain(witnesses).collect();
+        let mut everybody: Vec<_> = everybody.collect();
+        for name in WITNESSES.iter().chain(&["asks"]) {
+            let labels = vec![("witness", *name)];
+            everybody.push((node.free_address()?, "witness".to_owned(), name, labels));
+        }
         let pods = stream::iter(&everybody)
-            .map(|(namespace, name, labels)| node.wire(namespace, name, labels))
+            .map(|(address, namespace, name, labels)| {
+                node.wire_at(*address, namespace, name, labels)
+            })
             .buffer_unordered(AT_ONCE)
             .map_ok(|pod| ((pod.namespace.clone(), pod.name.clone()), pod))
             .try_collect()
@@ -136,25 +146,20 @@ impl Wired {
             .try_collect::<()>()
             .await?;
         *written = keys;
-        // Each kind is followed by itself, and in the order in which it is written. At first all is open.
-        let is_open = !round.is_multiple_of(2);
+        // Each kind is followed by itself, and in the order in which it is written.
+        let turn = &TURNS[round % TURNS.len()];
         let asks = self.pod("witness", "asks")?;
-        for object in witnesses(is_open, asks.address) {
+        for object in witnesses(turn, asks.address) {
             self.write(object).await?;
         }
-        let expected = if is_open {
-            Verdict::Allowed
-        } else {
-            Verdict::Denied
-        };
         eventually(SEEN_WITHIN, "Felix to see what was written", async || {
             for name in WITNESSES {
-                let to = End::Pod(self.pod("witness", name)?);
+                let ends = (End::Pod(asks), End::Pod(self.pod("witness", name)?));
                 let found = self
                     .node
-                    .can(End::Pod(asks), to, Protocol::Udp, 8080)
+                    .can_within(HURRIED, ends.0, ends.1, Protocol::Udp, turn.port)
                     .await?;
-                ensure!(found == expected, "{name} is {found}");
+                ensure!(found == Verdict::Allowed, "{name} is {found}");
             }
             Ok(Some(()))
         })
@@ -216,9 +221,27 @@ fn key(object: &Value) -> Result<Key> {
     ))
 }
 
-/// What opens or closes each witness, by an object of one kind.
-fn witnesses(is_open: bool, asks: Ipv4Addr) -> Vec<Value> {
-    let pods = |name: &str| json!({"matchLabels": {"witness": name}});
+/// What the witnesses are like in one round.
+struct Turn {
+    /// The port on which each of them is open, and no other.
+    port: u16,
+    /// The label by which those that open one are known.
+    label: &'static str,
+}
+
+const TURNS: [Turn; 2] = [
+    Turn {
+        port: 8080,
+        label: "even",
+    },
+    Turn {
+        port: 9090,
+        label: "odd",
+    },
+];
+
+/// What opens each witness on a turn's port, by an object of one kind.
+fn witnesses(turn: &Turn, asks: Ipv4Addr) -> Vec<Value> {
     let calico = |kind: &str, name: &str, spec: Value| {
         let mut policy = json!({
             "apiVersion": "crd.projectcalico.org/v1", "kind": kind,
@@ -229,54 +252,61 @@ fn witnesses(is_open: bool, asks: Ipv4Addr) -> Vec<Value> {
         }
         policy
     };
-    let rules = |source: Value| {
-        if is_open {
-            json!([{"action": "Allow", "source": source}])
-        } else {
-            json!([])
-        }
+    let allow = |port: u16, source: Value| {
+        json!({
+            "action": "Allow", "protocol": "UDP", "source": source,
+            "destination": {"ports": [port]},
+        })
     };
     let of = |name: &str, rules: Value| json!({"selector": format!("witness == '{name}'"), "types": ["Ingress"], "ingress": rules});
-    let by_set = |name: &str, set: &str| {
-        let source = json!({"selector": format!("witness == '{set}'"), "namespaceSelector": match name {
-            "set" => "all()",
-            _ => "global()",
-        }});
-        of(name, json!([{"action": "Allow", "source": source}]))
+    // These policies stay as they are: the set's label says which of their rules counts.
+    let by_set = |name: &str, namespaces: &str| {
+        let rules = TURNS.map(|turn| {
+            let set = format!("{name} == '{}'", turn.label);
+            allow(
+                turn.port,
+                json!({"selector": set, "namespaceSelector": namespaces}),
+            )
+        });
+        of(name, json!(rules))
     };
-    let nets = if is_open {
-        json!([format!("{asks}/32")])
-    } else {
-        json!([])
+    let set = |kind: &str, name: &str| {
+        json!({
+            "apiVersion": "crd.projectcalico.org/v1", "kind": kind,
+            "metadata": {"name": format!("witness-{name}"), "labels": {name: turn.label}},
+            "spec": {"nets": [format!("{asks}/32")]},
+        })
     };
-    let mut global = of("global", rules(json!({})));
+    let mut of_namespace = set("NetworkSet", "set");
+    of_namespace["metadata"]["namespace"] = json!("witness");
+    let open = json!([allow(turn.port, json!({}))]);
+    let mut global = of("global", open.clone());
     global["namespaceSelector"] = json!("projectcalico.org/name == 'witness'");
     vec![
-        calico("NetworkPolicy", "witness-set", by_set("set", "opens")),
+        calico("NetworkPolicy", "witness-set", by_set("set", "all()")),
         calico(
             "NetworkPolicy",
             "witness-global-set",
-            by_set("global-set", "opens-all"),
+            by_set("global-set", "global()"),
         ),
         json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": {"namespace": "witness", "name": "witness"},
             "spec": {
-                "podSelector": pods("kubernetes"), "policyTypes": ["Ingress"],
-                "ingress": if is_open { json!([{}]) } else { json!([]) },
+                "podSelector": {"matchLabels": {"witness": "kubernetes"}}, "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [{"protocol": "UDP", "port": turn.port}]}],
             },
         }),
         calico("GlobalNetworkPolicy", "witness", global),
-        json!({
-            "apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkSet",
-            "metadata": {"namespace": "witness", "name": "opens", "labels": {"witness": "opens"}},
-            "spec": {"nets": nets},
-        }),
-        json!({
-            "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",
-            "metadata": {"name": "opens-all", "labels": {"witness": "opens-all"}},
-            "spec": {"nets": nets},
-        }),
-        calico("NetworkPolicy", "witness", of("calico", rules(json!({})))),
+        of_namespace,
+        set("GlobalNetworkSet", "global-set"),
+        calico("NetworkPolicy", "witness", of("calico", open)),
     ]
+}
+
+/// Each pod has a dozen sockets, and each packet on its way one: more than many systems allow unless they are asked.
+fn open_many_files() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("failed to raise the limit of open files")
 }
