@@ -129,7 +129,7 @@ impl Shared for Ground {
 
 impl Wired {
     /// Has exactly these policies and network sets, and waits until Felix has.
-    pub async fn have(&self, objects: &[Value], round: usize) -> Result<()> {
+    pub async fn have(&self, objects: &[Value]) -> Result<()> {
         let mut written = self.written.lock().await;
         let keys = objects.iter().map(key).collect::<Result<BTreeSet<_>>>()?;
         let gone: Vec<_> = written.difference(&keys).cloned().collect();
@@ -146,24 +146,27 @@ impl Wired {
             .try_collect::<()>()
             .await?;
         *written = keys;
-        // Each kind is followed by itself, and in the order in which it is written.
-        let turn = &TURNS[round % TURNS.len()];
+        // Each kind is followed by itself, and in the order in which it is written. What Felix has seen it hands on in
+        // parts, policies before the pods that they select: what is written once the first part is in force comes after all of it.
         let asks = self.pod("witness", "asks")?;
-        for object in witnesses(turn, asks.address) {
-            self.write(object).await?;
-        }
-        eventually(SEEN_WITHIN, "Felix to see what was written", async || {
-            for name in WITNESSES {
-                let ends = (End::Pod(asks), End::Pod(self.pod("witness", name)?));
-                let found = self
-                    .node
-                    .can_within(HURRIED, ends.0, ends.1, Protocol::Udp, turn.port)
-                    .await?;
-                ensure!(found == Verdict::Allowed, "{name} is {found}");
+        for turn in &TURNS {
+            for object in witnesses(turn, asks.address) {
+                self.write(object).await?;
             }
-            Ok(Some(()))
-        })
-        .await
+            eventually(SEEN_WITHIN, "Felix to see what was written", async || {
+                for name in WITNESSES {
+                    let (from, to) = (End::Pod(asks), End::Pod(self.pod("witness", name)?));
+                    let asked = self
+                        .node
+                        .can_within(HURRIED, from, to, Protocol::Udp, turn.port);
+                    let found = asked.await?;
+                    ensure!(found == Verdict::Allowed, "{name} is {found}");
+                }
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     pub fn pod(&self, namespace: &str, name: &str) -> Result<&WiredPod> {
@@ -221,7 +224,7 @@ fn key(object: &Value) -> Result<Key> {
     ))
 }
 
-/// What the witnesses are like in one round.
+/// What the witnesses are like, one time after the other.
 struct Turn {
     /// The port on which each of them is open, and no other.
     port: u16,

@@ -70,7 +70,7 @@ async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
             objects.extend(tree.map_err(|why| anyhow::anyhow!("{why}"))?.current());
         }
         let begun = Instant::now();
-        wired.have(&objects, round).await?;
+        wired.have(&objects).await?;
         waited += begun.elapsed();
         let begun = Instant::now();
         let world = world(wired, &objects).await?;
@@ -264,7 +264,7 @@ async fn difference(
     };
     let mut patience = HURRIED;
     let mut found = expected;
-    for _ in 0..3 {
+    for _ in 0..5 {
         found = wired
             .node
             .can_within(patience, from.end, to.end, protocol, port)
