@@ -13,6 +13,7 @@
 //! | `reach` | who may reach whom among thousands of which not all is known |
 
 mod admin;
+mod blocks;
 mod model;
 mod reach;
 mod resource;

@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::{
     Action, Comparison, EntityRule, GlobalNetworkPolicy, NetworkPolicy, Rule, Selector,
-    SelectorError, ServiceAccountMatch,
+    SelectorError, ServiceAccountMatch, blocks,
 };
 use crate::domain::FieldPath;
 
@@ -371,7 +371,7 @@ fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unre
             }
         }
     }
-    Ok(PolicyRule {
+    Ok(blocks::as_checked(PolicyRule {
         action: rule.action,
         ip_version: rule.ip_version,
         protocol: own,
@@ -380,7 +380,7 @@ fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unre
         not_icmp: rule.not_icmp,
         source: end(&rule.source, namespace, &at.key("source"))?,
         destination: end(&rule.destination, namespace, &at.key("destination"))?,
-    })
+    }))
 }
 
 impl RuleEnd {

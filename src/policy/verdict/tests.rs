@@ -585,6 +585,32 @@ fn a_named_port_is_that_of_a_pod_which_is_selected() {
     allowed(&but(partners), &[http]);
 }
 
+/// Felix makes a block of each list that one rule of iptables cannot hold, and checks two of them: found by packets.
+#[rstest]
+#[case::two_blocks(json!([8080]), &["10.244.0.0/30", "192.0.2.0/24"], &["10.244.0.8/30", "192.0.2.0/24"], false)]
+#[case::a_name_and_a_number_are_one(json!(["http", 9090]), &["10.244.0.0/30", "192.0.2.0/24"], &["10.244.0.8/30", "192.0.2.0/24"], true)]
+#[case::so_are_many_numbers(json!([1, 3, "5:6", "8:9", "11:12", "14:15", "17:18", "20:21", "23:24", 9090]), &["10.244.0.0/30", "192.0.2.0/24"], &["10.244.0.8/30", "192.0.2.0/24"], true)]
+#[case::the_last_of_15(json!([1, "5:6", "8:9", "11:12", "14:15", "17:18", "20:21", 9090]), &["10.244.0.0/30", "192.0.2.0/24"], &["10.244.0.8/30", "192.0.2.0/24"], false)]
+#[case::one_range_is_none(json!(["http", 9090]), &["10.244.0.0/30", "192.0.2.0/24"], &["10.244.0.8/30"], false)]
+#[case::families_are_apart(json!(["http", 9090]), &["10.244.0.0/30", "fd00::/8"], &["10.244.0.8/30", "192.0.2.0/24"], false)]
+#[case::the_second_is_checked(json!(["http", 9090]), &["10.244.0.8/30", "192.0.2.0/24"], &["10.244.0.0/30", "192.0.2.0/24"], false)]
+fn the_third_list_of_alternatives_is_not_checked(
+    #[case] ports: Value,
+    #[case] from: &[&str],
+    #[case] to: &[&str],
+    #[case] is_open: bool,
+) {
+    let rule = json!({
+        "action": "Allow", "protocol": "TCP", "source": {"nets": from},
+        "destination": {"nets": to, "ports": ports},
+    });
+    let spec = json!({"types": ["Egress"], "egress": [rule]});
+    let world = world(&[calico("shop", "out", &spec)]);
+    let port = if ports == json!([8080]) { 8080 } else { 9090 };
+    let question = format!("shop/web orders/db {port}");
+    assert_eq!(asked(&world, &question).is_allowed(), is_open);
+}
+
 #[test]
 fn icmp_is_matched_by_message() {
     let rule = |rule: Value| {
