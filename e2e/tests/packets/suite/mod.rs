@@ -8,6 +8,7 @@ use e2e::scenarios;
 
 mod crossings;
 mod default_deny;
+mod fatal;
 mod inside;
 pub mod landscape;
 mod moments;
@@ -30,6 +31,7 @@ pub const LONG: Duration = Duration::from_mins(2);
 pub fn run(more: Vec<Scenario<Landscape>>) -> ExitCode {
     use crossings::*;
     use default_deny::the_default_deny_cuts_off_who_is_not_exempt;
+    use fatal::no_policy_ends_felix;
     use inside::*;
     use moments::*;
     use observe::*;
@@ -66,6 +68,7 @@ pub fn run(more: Vec<Scenario<Landscape>>) -> ExitCode {
         a_policy_without_order_comes_after_the_last_deny within LONG,
         a_policy_before_the_boundary_is_refused within LONG,
         a_policy_before_the_boundary_would_open_it within LONG,
+        no_policy_ends_felix within LONG,
         network_sets_take_nobody_in_and_cut_nobody_off within LONG,
         network_sets_from_before_take_nobody_in within LONG,
         nothing_passes_while_a_landing_zone_is_created within LONG,

@@ -35,11 +35,21 @@ pub async fn create(wired: &Wired, manifest: Value) -> Result<()> {
 }
 
 /// Changes the object of a manifest by a merge patch.
-async fn amend(wired: &Wired, manifest: Value, patch: Value) -> Result<()> {
+pub async fn amend(wired: &Wired, manifest: Value, patch: Value) -> Result<()> {
     let object: DynamicObject = serde_json::from_value(manifest)?;
     let api = api_of(wired, &object).await?;
     let patch = Patch::Merge(patch);
     api.patch(&object.name_any(), &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
+
+/// Applies a manifest as `kubectl apply --server-side` does.
+async fn apply(wired: &Wired, manifest: Value) -> Result<()> {
+    let object: DynamicObject = serde_json::from_value(manifest)?;
+    let api = api_of(wired, &object).await?;
+    let params = PatchParams::apply("team");
+    api.patch(&object.name_any(), &params, &Patch::Apply(&object))
         .await?;
     Ok(())
 }
@@ -70,13 +80,13 @@ async fn resource(wired: &Wired, api_version: &str, kind: &str) -> Result<ApiRes
     Ok(resource)
 }
 
-async fn is_refused(wired: &Wired, manifest: Value, words: &[&str]) -> Result<()> {
+pub async fn is_refused(wired: &Wired, manifest: Value, words: &[&str]) -> Result<()> {
     let answer = create(wired, manifest.clone()).await;
     refused(answer, words).with_context(|| manifest.to_string())
 }
 
 /// Whether an answer is a refusal that says all of this.
-fn refused(answer: Result<()>, words: &[&str]) -> Result<()> {
+pub fn refused(answer: Result<()>, words: &[&str]) -> Result<()> {
     let Err(error) = answer else {
         anyhow::bail!("accepted");
     };
@@ -241,7 +251,7 @@ pub async fn a_policy_without_order_comes_after_the_last_deny(landscape: &Landsc
     holds(wired, &closed).await
 }
 
-fn network_set(namespace: Option<&str>, name: &str, labels: &Value, nets: &[String]) -> Value {
+pub fn network_set(namespace: Option<&str>, name: &str, labels: &Value, nets: &[String]) -> Value {
     let kind = if namespace.is_some() {
         "NetworkSet"
     } else {
@@ -266,6 +276,11 @@ pub async fn network_sets_take_nobody_in_and_cut_nobody_off(landscape: &Landscap
     .await?;
     let proper = network_set(Some("stranger"), "proper", &json!({}), &outside);
     create(wired, proper.clone()).await?;
+    // Without its last label it is as without labels.
+    for labels in [json!({"kind": "partner"}), json!({})] {
+        let set = network_set(Some("stranger"), "relabelled", &labels, &outside);
+        apply(wired, set).await?;
+    }
     let forged = [
         "pcns.landingzones.dev/landing-zone",
         "pcsa.name",
