@@ -7,11 +7,13 @@ use anyhow::Result;
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, scenarios};
 
+mod exceptions;
 mod kubectl;
 mod namespaces;
 mod refused;
 mod roles;
 
+use exceptions::an_older_api_server_takes_no_exception_of_everything;
 use kubectl::{kubectl_applies_without_a_warning_and_shows_columns, kubectl_explains_every_field};
 use namespaces::{
     a_landing_zone_s_namespace_is_not_deleted, a_landing_zone_s_namespace_is_not_edited,
@@ -53,5 +55,6 @@ fn main() -> ExitCode {
         a_landing_zone_s_namespace_is_not_edited within long,
         a_landing_zone_s_namespace_is_not_deleted within long,
         nobody_joins_a_landing_zone_by_label within long,
+        an_older_api_server_takes_no_exception_of_everything within long,
     ])
 }
