@@ -119,10 +119,8 @@ fn candidates<'a>(found: &LabelMap, landscape: &'a Landscape) -> Vec<&'a str> {
     const TRIED: usize = 16;
     let mut all: Vec<&str> = Vec::new();
     for (key, value) in found {
-        if key == NAMESPACE
-            && let Some((name, _)) = landscape.namespaces().find(|(name, _)| name == value)
-        {
-            all.push(name);
+        if key == NAMESPACE {
+            all.extend(landscape.known_name(value));
         } else if let Some(label) = key.strip_prefix(OF_NAMESPACE) {
             all.extend(landscape.labelled(label, value).take(TRIED));
         }

@@ -153,6 +153,12 @@ impl Landscape {
         self.namespaces.get(name)
     }
 
+    /// The name of a namespace, where it is known.
+    pub(super) fn known_name(&self, name: &str) -> Option<&str> {
+        let known = self.namespaces.get_key_value(name);
+        known.map(|(name, _)| name.as_str())
+    }
+
     /// All boundaries.
     #[must_use]
     pub fn boundaries(&self) -> &[Boundary] {
