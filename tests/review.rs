@@ -505,3 +505,251 @@ fn the_readme_shows_what_is_printed() {
     let ran = review_in(root, &["-f", "config/samples/review"], b"");
     assert_eq!((ran.code, ran.out.as_str()), (1, shown));
 }
+
+/// A landing zone with a quota, and with what it declares of its network.
+fn zones(pods: u32, network: &str) -> String {
+    let quota = format!("zone: backend, quota: {{pods: \"{pods}\"}}}}");
+    let zones = ZONES.replacen("zone: backend}", &quota, 1);
+    zones.replacen("---\n", &format!("{network}---\n"), 1)
+}
+
+const TO_PARTNER: &str = "  network:
+    egress:
+    - name: partner
+      reason: rates of exchange
+      to: {cidrs: [203.0.113.0/24]}
+      ports: [{protocol: TCP, port: 443}]
+";
+
+#[test]
+fn a_crossing_that_is_declared_needs_approval_and_a_quota_does_not() {
+    let before = zones(10, "");
+    let opened = zones(20, TO_PARTNER);
+    let files = [
+        ("main/zones/z.yaml", before.as_str()),
+        ("zones/z.yaml", opened.as_str()),
+    ];
+    let arguments = ["-f", "zones", "--base", "main", "--exit-on", "approval"];
+    let ran = review(&files, &[&arguments[..], &["-o", "json"]].concat());
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let json = ran.json();
+    assert_eq!(json["approvalRequired"], true);
+    let changes = json["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2, "{json:#}");
+    let change = &changes[0];
+    assert_eq!(change["kind"], "Opened");
+    assert_eq!(change["crossesBoundary"], true);
+    assert_eq!(change["reason"], "rates of exchange");
+    assert_eq!(change["file"], "zones/z.yaml");
+    assert_eq!(
+        (&change["line"], &change["column"]),
+        (&11.into(), &7.into())
+    );
+    assert!(!change["reach"]["after"].as_array().unwrap().is_empty());
+    assert_eq!(changes[1]["part"], "quota");
+    assert_eq!(changes[1]["crossesBoundary"], false);
+    let markdown = review(&files, &[&arguments[..], &["-o", "markdown"]].concat());
+    assert!(
+        markdown
+            .out
+            .starts_with("approval needed: 1 of 2 changes crosses a boundary\n"),
+        "{}",
+        markdown.out
+    );
+    let table = review(&files, &arguments);
+    assert!(
+        table.out.starts_with("zones/z.yaml:11:7: needs approval: "),
+        "{}",
+        table.out
+    );
+
+    let quota = zones(20, "");
+    let files = [
+        ("main/zones/z.yaml", before.as_str()),
+        ("zones/z.yaml", quota.as_str()),
+    ];
+    let ran = review(&files, &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(
+        ran.out
+            .ends_with("no approval needed: none of 1 change crosses a boundary\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn what_is_gone_is_told_where_it_stood() {
+    let before = zones(10, TO_PARTNER);
+    let after = zones(10, "");
+    let files = [
+        ("main/zones/z.yaml", before.as_str()),
+        ("zones/z.yaml", after.as_str()),
+    ];
+    let ran = review(&files, &["-f", "zones", "--base", "main", "-o", "json"]);
+    assert_eq!(ran.code, 0);
+    let change = &ran.json()["changes"][0];
+    assert_eq!(change["kind"], "Closed");
+    assert_eq!(change["side"], "Before");
+    assert_eq!(change["file"], "main/zones/z.yaml");
+}
+
+#[test]
+fn a_policy_that_a_crossing_covers_no_longer_needs_approval_again() {
+    let policy = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: partner, namespace: application2-ns2}
+spec:
+  selector: all()
+  types: [Egress]
+  egress:
+  - action: Allow
+    protocol: TCP
+    destination: {nets: [203.0.113.0/24], ports: [443]}
+";
+    let declared = zones(10, TO_PARTNER);
+    let closed = zones(10, "");
+    let files = [
+        ("main/a/z.yaml", declared.as_str()),
+        ("main/a/p.yaml", policy),
+        ("a/z.yaml", closed.as_str()),
+        ("a/p.yaml", policy),
+    ];
+    let ran = review(&files, &["-f", "a", "--base", "main", "-o", "json"]);
+    assert_eq!(ran.rules(), ["nets-outside"]);
+    assert_eq!(ran.json()["approvalRequired"], true);
+}
+
+#[test]
+fn a_review_reads_files_or_the_cluster() {
+    let both = review(&[], &["-f", ".", "--live"]);
+    assert_eq!(both.code, 2);
+    let nothing = review(&[], &[]);
+    assert_eq!(nothing.code, 2);
+    // A cluster that does not answer is one that could not be read.
+    let config = "\
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: \"https://127.0.0.1:9\"}}]
+users: [{name: a, user: {token: a}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+";
+    let folder = folder(&[("config", config)]);
+    let output = Command::cargo_bin("kubectl-landingzone")
+        .unwrap()
+        .current_dir(folder.path())
+        .env("KUBECONFIG", folder.path().join("config"))
+        .args(["review", "--live"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.starts_with("error: the cluster cannot be read: "),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+fn sarif(files: &[(&str, &str)]) -> Value {
+    review(files, &["-f", ".", "-o", "sarif"]).json()
+}
+
+/// What the schema of SARIF 2.1.0 and code scanning ask of a log such as ours.
+#[test]
+fn sarif_is_what_code_scanning_reads() {
+    let waived = waived(&policy("team == 'red'"), "namespace-labels: CHG-1")
+        .replace("from-frontend", "waived");
+    let crossing = policy(OUTSIDE).replace("  types: [Ingress]\n", "");
+    let files = [
+        ("zones.yaml", ZONES),
+        ("with space/a#1.yaml", crossing.as_str()),
+        ("b.yaml", waived.as_str()),
+    ];
+    let log = sarif(&files);
+    assert_eq!(log["version"], "2.1.0");
+    assert!(
+        log["$schema"]
+            .as_str()
+            .unwrap()
+            .ends_with("sarif-2.1.0.json")
+    );
+    let [run] = log["runs"].as_array().unwrap().as_slice() else {
+        panic!("one run");
+    };
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let driver = &run["tool"]["driver"];
+    assert_eq!(driver["name"], "kubectl-landingzone");
+    let rules = driver["rules"].as_array().unwrap();
+    let levels = ["none", "note", "warning", "error"];
+    for rule in rules {
+        assert!(
+            !rule["shortDescription"]["text"]
+                .as_str()
+                .unwrap()
+                .is_empty()
+        );
+        let level = rule["defaultConfiguration"]["level"].as_str().unwrap();
+        assert!(levels.contains(&level));
+    }
+    let results = run["results"].as_array().unwrap();
+    let told: Vec<(&str, &str, &str)> = results
+        .iter()
+        .map(|result| {
+            let location = &result["locations"][0]["physicalLocation"];
+            let uri = location["artifactLocation"]["uri"].as_str().unwrap();
+            let rule = result["ruleId"].as_str().unwrap();
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], rule);
+            assert!(location["region"]["startLine"].as_u64().unwrap() > 0);
+            assert!(location["region"]["startColumn"].as_u64().unwrap() > 0);
+            assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+            let fingerprint = &result["partialFingerprints"]["primaryLocationLineHash"];
+            assert!(fingerprint.as_str().unwrap().ends_with(":1"));
+            (uri, rule, result["level"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("b.yaml", "namespace-labels", "note"),
+            ("with%20space/a%231.yaml", "types-missing", "warning"),
+            ("with%20space/a%231.yaml", "code-missing", "error"),
+        ]
+    );
+    let suppressions = serde_json::json!([{"kind": "inSource", "justification": "CHG-1"}]);
+    assert_eq!(results[0]["suppressions"], suppressions);
+    assert_eq!(results[1]["suppressions"], serde_json::json!([]));
+}
+
+#[test]
+fn fingerprints_stay_when_lines_move() {
+    let fingerprints = |policy: &str| -> Vec<Value> {
+        let log = sarif(&[("zones.yaml", ZONES), ("a.yaml", policy)]);
+        let results = log["runs"][0]["results"].as_array().unwrap().clone();
+        let of = |it: &Value| it["partialFingerprints"].clone();
+        results.iter().map(of).collect()
+    };
+    let policy = policy(OUTSIDE);
+    let moved = format!(
+        "# a comment\n\n{}",
+        policy.replace("  selector: all()\n", "\n  selector: all()\n")
+    );
+    assert_eq!(fingerprints(&policy), fingerprints(&moved));
+    let other = policy.replace(OUTSIDE, "zone == 'backend'");
+    assert_ne!(fingerprints(&policy), fingerprints(&other));
+}
+
+#[test]
+fn nobody_has_to_read_a_selector_of_a_megabyte() {
+    let long: Vec<String> = (0..20_000)
+        .map(|index| format!("zone == 'z{index}'"))
+        .collect();
+    let policy = policy(&long.join(" || "));
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", "."]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.len() < 10_000, "{}", ran.out.len());
+}

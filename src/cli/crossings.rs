@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::api::{CrossingState, Stage};
@@ -38,7 +39,7 @@ pub(super) fn resolved(
         all.map(|it| (it.name.clone(), neighbour(it))).collect()
     };
     let opened = opened_by(zones);
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let today = today();
     let surroundings = |zone: &LandingZone| Surroundings {
         platform,
         flavour,
@@ -49,6 +50,11 @@ pub(super) fn resolved(
     };
     let resolved = zones.iter().map(|zone| resolve(zone, &surroundings(zone)));
     resolved.collect()
+}
+
+/// The day by which crossings are over, as the operator counts days.
+pub(super) fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// One line for each crossing that is closed or has something to know about it.

@@ -5,11 +5,12 @@
 //! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
 //! | `live` | the same from a cluster |
 //! | `report`, `meaning` | what is judged, and what tells one finding from another |
-//! | `base` | what a change adds |
+//! | `base`, `declared` | what a change adds, and what it declares otherwise |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
 //! | `safe` | what a log of a pipeline would obey |
 
 mod base;
+mod declared;
 mod input;
 mod json;
 mod live;
@@ -241,7 +242,9 @@ impl ReviewArgs {
         }
         let mut report = match before.flatten() {
             Some(before) => {
-                base::compared(&reviewed.input, reviewed.found, &before.input, before.found)
+                let changes = declared::compared(&before.input, &reviewed.input, flavour);
+                let found = (reviewed.found, before.found);
+                base::compared(&reviewed.input, &before.input, found, changes)
             }
             None => Report::of(&reviewed.input, reviewed.found),
         };

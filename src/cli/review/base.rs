@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use super::declared::{Located, is_about};
 use super::input::{Input, ObjectName};
 use super::report::{Counted, Report, Reported, crossing};
 
@@ -41,12 +42,12 @@ fn relative(path: &Path) -> Option<PathBuf> {
     Some(relative)
 }
 
-/// Keeps what is found anew, and counts what changed.
+/// Keeps what is found anew, and counts what changed; `changes` is what is told of declarations.
 pub(super) fn compared(
     after: &Input,
-    found: Vec<Reported>,
     before: &Input,
-    found_before: Vec<Reported>,
+    (found, found_before): (Vec<Reported>, Vec<Reported>),
+    changes: Vec<Located>,
 ) -> Report {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for reported in found_before {
@@ -60,17 +61,23 @@ pub(super) fn compared(
         }
         _ => true,
     });
-    let crossing = crossing(&findings);
+    let mut report = Report::new(findings, Counted::default());
+    let crossing = crossing(&report.findings);
+    let told = |name: &ObjectName| changes.iter().any(|it| is_about(name, &it.change));
     let mut changed = changed(before, after);
+    // What is told of a declaration is counted one by one.
+    changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.
     changed.extend(crossing.iter().map(|name| (*name).clone()));
     changed.sort();
     changed.dedup();
-    let counted = Counted::Changes {
-        crossing: crossing.len(),
-        all: changed.len(),
+    let opening = changes.iter().filter(|it| it.change.crosses_boundary);
+    report.counted = Counted::Changes {
+        crossing: crossing.len() + opening.count(),
+        all: changed.len() + changes.len(),
     };
-    Report::new(findings, counted)
+    report.changes = changes;
+    report
 }
 
 /// Objects that were added, changed or taken away.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::declared::Located;
 use super::report::{Report, Reported};
 
 /// All that is told.
@@ -10,7 +11,7 @@ use super::report::{Report, Reported};
 struct Told<'a> {
     approval_required: bool,
     findings: Vec<ToldFinding<'a>>,
-    changes: Vec<serde_json::Value>,
+    changes: &'a [Located],
 }
 
 /// A finding.
@@ -37,7 +38,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let told = Told {
         approval_required: report.approval_required(),
         findings: report.findings.iter().map(told).collect(),
-        changes: Vec::new(),
+        changes: &report.changes,
     };
     Ok(serde_json::to_string_pretty(&told)? + "\n")
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::declared::Located;
 use super::report::{Report, Reported};
 
 /// A pipeline finds its comment by this and writes it anew; people do not see it.
@@ -12,8 +13,9 @@ const MAX_CHARACTERS: usize = 60_000;
 /// Writes a report; its first line says whether somebody has to approve.
 pub(super) fn print(report: &Report) -> String {
     let mut out = report.headline() + "\n\n";
+    let mut left_out = write_changes(&mut out, &report.changes);
     let (open, settled): (Vec<_>, Vec<_>) = report.findings.iter().partition(|it| it.counts());
-    let mut left_out = write_findings(&mut out, &open);
+    left_out += write_findings(&mut out, &open);
     if !settled.is_empty() {
         let _ = write!(
             out,
@@ -29,12 +31,65 @@ pub(super) fn print(report: &Report) -> String {
             "… and {left_out} more, which are too many for a comment: see the output of the pipeline\n\n"
         );
     }
-    if report.findings.is_empty() {
+    if report.findings.is_empty() && report.changes.is_empty() {
         out.push_str("Nothing found.\n\n");
     }
     out.push_str(MARKER);
     out.push('\n');
     out
+}
+
+/// Writes what declarations open and close, those that need approval in the open.
+fn write_changes(out: &mut String, changes: &[Located]) -> usize {
+    let (crossing, others): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|it| it.change.crosses_boundary);
+    let mut left_out = 0;
+    for located in crossing {
+        left_out += usize::from(!add(out, &change(located)));
+    }
+    if !others.is_empty() {
+        let _ = write!(
+            out,
+            "<details><summary>changes that cross no boundary: {}</summary>\n\n",
+            others.len()
+        );
+        for located in others {
+            left_out += usize::from(!add(out, &change(located)));
+        }
+        out.push_str("</details>\n\n");
+    }
+    left_out
+}
+
+fn change(located: &Located) -> String {
+    let change = &located.change;
+    let weight = if change.crosses_boundary {
+        "**needs approval** "
+    } else {
+        ""
+    };
+    let place = code(&located.place());
+    let mut out = format!("{weight}{place}: {}\n\n", text(&change.message));
+    for (name, reach) in [
+        ("before", &change.reach.before),
+        ("after", &change.reach.after),
+    ] {
+        for line in reach {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "- {name}: {}", text(line));
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// Adds a text where there is room for it.
+fn add(out: &mut String, text: &str) -> bool {
+    let has_room = out.len() + text.len() <= MAX_CHARACTERS;
+    if has_room {
+        out.push_str(text);
+    }
+    has_room
 }
 
 /// Writes as many as there is room for; returns how many there are besides.
@@ -43,10 +98,9 @@ fn write_findings(out: &mut String, findings: &[&Reported]) -> usize {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write_finding(&mut text, reported);
-        if out.len() + text.len() > MAX_CHARACTERS {
+        if !add(out, &text) {
             return findings.len() - index;
         }
-        out.push_str(&text);
     }
     0
 }

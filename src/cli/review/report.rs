@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::document::Position;
 use super::super::source::SourceFile;
+use super::declared::Located;
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
 use crate::domain::FieldPath;
@@ -14,6 +15,8 @@ use crate::review::{Finding, Landscape, Rule, judge, waive};
 pub(super) struct Report {
     /// What is found, by file and line.
     pub findings: Vec<Reported>,
+    /// What declarations open and close, those first that need approval.
+    pub changes: Vec<Located>,
     /// What the count is out of.
     pub counted: Counted,
     /// How many cross a boundary, declared or waived.
@@ -85,6 +88,7 @@ impl Report {
         let settled: BTreeSet<_> = settled.map(|it| &it.object).collect();
         Self {
             settled: settled.len(),
+            changes: Vec::new(),
             counted,
             findings,
         }
@@ -104,7 +108,9 @@ impl Report {
 
     /// Whether somebody has to approve it.
     pub fn approval_required(&self) -> bool {
+        let mut changes = self.changes.iter();
         self.findings.iter().any(|it| it.finding.needs_approval())
+            || changes.any(|it| it.change.crosses_boundary)
     }
 
     /// In one line, for people and for the first line of a comment.
@@ -149,8 +155,12 @@ pub(super) fn judged(input: &Input, landscape: &Landscape) -> Vec<Reported> {
     for written in &input.written {
         let found = findings(written, landscape);
         let mut meaning = Meaning::of(written);
+        // How something is written comes first, and knows better where.
+        let flaws = written.place.iter().flat_map(|place| &place.flaws);
+        let mut flaws = flaws.map(|flaw| flaw.at);
         for finding in found {
             let mut reported = Reported::of(written, finding, &mut meaning);
+            reported.at = flaws.next().or(reported.at);
             let before = repeated.entry(reported.fingerprint.clone()).or_default();
             *before += 1;
             reported.fingerprint = format!("{}:{before}", reported.fingerprint);
@@ -190,16 +200,32 @@ fn invalid(path: FieldPath, message: String) -> Finding {
     }
 }
 
+/// Characters of a sentence that are told: selectors may be as long as anybody likes.
+const TOLD: usize = 2000;
+
+fn shortened(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(TOLD) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 impl Reported {
-    fn of(written: &Written, finding: Finding, meaning: &mut Meaning<'_>) -> Self {
+    fn of(written: &Written, mut finding: Finding, meaning: &mut Meaning<'_>) -> Self {
+        let (fingerprint, reach) = (meaning.fingerprint(&finding), meaning.reach(&finding));
+        shortened(&mut finding.message);
+        shortened(&mut finding.suggestion);
+        if let Some(witness) = &mut finding.witness {
+            shortened(witness);
+        }
         let place = written.locate(&finding.path);
         Self {
             object: written.name.clone(),
             file: place.map(|(file, _)| file.to_owned()),
             at: place.map(|(_, at)| at),
             line: None,
-            fingerprint: meaning.fingerprint(&finding),
-            reach: meaning.reach(&finding),
+            fingerprint,
+            reach,
             finding,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::finding::excerpt;
+use super::declared::Located;
 use super::report::{Report, Reported};
 use crate::review::Severity;
 
@@ -12,6 +13,10 @@ pub(super) fn print(report: &Report) -> String {
     for reported in &report.findings {
         // Writing to a String cannot fail.
         let _ = write_finding(&mut out, reported);
+        out.push('\n');
+    }
+    for located in &report.changes {
+        let _ = write_change(&mut out, located);
         out.push('\n');
     }
     let _ = writeln!(out, "{}", count(report));
@@ -43,6 +48,26 @@ fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
     for (name, text) in rows {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             writeln!(out, "  {name:<9} {}", one_line(text))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_change(out: &mut String, located: &Located) -> std::fmt::Result {
+    let change = &located.change;
+    let weight = if change.crosses_boundary {
+        "needs approval"
+    } else {
+        "changed"
+    };
+    let message = one_line(&change.message);
+    writeln!(out, "{}: {weight}: {message}", located.place())?;
+    for (name, reach) in [
+        ("before", &change.reach.before),
+        ("after", &change.reach.after),
+    ] {
+        for line in reach {
+            writeln!(out, "  {name:<9} {}", one_line(line))?;
         }
     }
     Ok(())
