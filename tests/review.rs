@@ -563,6 +563,14 @@ fn a_crossing_that_is_declared_needs_approval_and_a_quota_does_not() {
         table.out
     );
 
+    let log = review(&files, &[&arguments[..], &["-o", "sarif"]].concat()).json();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0]["ruleId"], "declaration-opens");
+    let only = [&arguments[..], &["-o", "json", "--only", "crossings"]].concat();
+    let only = review(&files, &only).json();
+    assert_eq!(only["changes"].as_array().unwrap().len(), 1);
+
     let quota = zones(20, "");
     let files = [
         ("main/zones/z.yaml", before.as_str()),

@@ -253,6 +253,7 @@ impl ReviewArgs {
             report
                 .findings
                 .retain(|it| it.finding.leaves_boundary() && it.finding.declared.is_none());
+            report.changes.retain(|it| it.change.crosses_boundary);
         }
         report.quote(&given.files);
         let text = self.print(&report)?;

@@ -5,20 +5,29 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::declared::Located;
 use super::report::{Report, Reported};
 use crate::review::{Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// What the tool is called.
 const TOOL: &str = "kubectl-landingzone";
+/// The id of the rule by which declarations are told that open something.
+const OPENS: &str = "declaration-opens";
 /// GitHub orders alerts by this number, a CVSS score; rules that leave a boundary are high.
 const SECURITY_SEVERITY: &str = "8.0";
 
 /// Writes a report as one log with one run.
 pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let version = env!("CARGO_PKG_VERSION");
-    let rules: Vec<Value> = Rule::ALL.iter().copied().map(rule).collect();
-    let results: Vec<Value> = report.findings.iter().map(result).collect();
+    let rules = Rule::ALL.iter().copied().map(rule);
+    let rules: Vec<Value> = rules.chain([opens()]).collect();
+    let findings = report.findings.iter().map(result);
+    let crossing = report
+        .changes
+        .iter()
+        .filter(|it| it.change.crosses_boundary);
+    let results: Vec<Value> = findings.chain(crossing.map(opened)).collect();
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -76,12 +85,15 @@ fn result(reported: &Reported) -> Value {
     let suppressions: Vec<Value> = waived
         .map(|reason| json!({"kind": "inSource", "justification": reason}))
         .collect();
+    let name = format!("{}: {}", reported.object, finding.path);
+    let at = reported.at.map(|at| (at.line, at.column));
+    let at = reported.file.as_deref().zip(at);
     json!({
         "ruleId": finding.rule.id(),
         "ruleIndex": index,
         "level": level(finding.severity()),
         "message": {"text": text.join("; ")},
-        "locations": [location(reported)],
+        "locations": [location(&name, at, reported.line.as_deref())],
         "partialFingerprints": {
             // What GitHub follows alerts by.
             "primaryLocationLineHash": reported.fingerprint,
@@ -94,19 +106,49 @@ fn result(reported: &Reported) -> Value {
     })
 }
 
-fn location(reported: &Reported) -> Value {
+/// The rule by which declarations are told that open something.
+fn opens() -> Value {
+    json!({
+        "id": OPENS,
+        "shortDescription": {"text": "a declaration opens a boundary"},
+        "fullDescription": {"text": "a landing zone or the platform declares what opens something across a boundary"},
+        "help": {"text": "It is meant, and somebody has to approve it."},
+        "defaultConfiguration": {"level": "warning"},
+        "properties": {"tags": ["network-policy", "security"], "security-severity": SECURITY_SEVERITY},
+    })
+}
+
+fn opened(located: &Located) -> Value {
+    let change = &located.change;
+    let whose = change.landing_zone.as_deref().unwrap_or("the platform");
+    let name = format!("{whose}: {}", change.path);
+    let at = located.line.zip(located.column);
+    json!({
+        "ruleId": OPENS,
+        "ruleIndex": Rule::ALL.len(),
+        "level": "warning",
+        "message": {"text": change.message},
+        "locations": [location(&name, located.file.as_deref().zip(at), None)],
+        "partialFingerprints": {
+            "change/v1": format!("{whose}: {:?} {:?} {}", change.part, change.kind, change.name),
+        },
+        "suppressions": [],
+    })
+}
+
+/// A place: a field of an object, and where it stands in a file.
+fn location(name: &str, at: Option<(&str, (usize, usize))>, written: Option<&str>) -> Value {
     let mut location = Map::new();
-    if let (Some(file), Some(at)) = (&reported.file, reported.at) {
+    if let Some((file, (line, column))) = at {
         let mut physical = json!({
             "artifactLocation": artifact(file),
-            "region": {"startLine": at.line, "startColumn": at.column},
+            "region": {"startLine": line, "startColumn": column},
         });
-        if let Some(line) = &reported.line {
-            physical["contextRegion"] = json!({"startLine": at.line, "snippet": {"text": line}});
+        if let Some(written) = written {
+            physical["contextRegion"] = json!({"startLine": line, "snippet": {"text": written}});
         }
         location.insert("physicalLocation".to_owned(), physical);
     }
-    let name = format!("{}: {}", reported.object, reported.finding.path);
     let logical = json!([{"fullyQualifiedName": name, "kind": "resource"}]);
     location.insert("logicalLocations".to_owned(), logical);
     Value::Object(location)

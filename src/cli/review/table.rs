@@ -19,7 +19,10 @@ pub(super) fn print(report: &Report) -> String {
         let _ = write_change(&mut out, located);
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", count(report));
+    // What is told of declarations is something.
+    if report.changes.is_empty() || !report.findings.is_empty() {
+        let _ = writeln!(out, "{}", count(report));
+    }
     let _ = writeln!(out, "{}", report.headline());
     out
 }
