@@ -1,6 +1,7 @@
 //! `kubectl landingzone matrix`: who may reach whom on what, zone by zone.
 
 mod entry;
+mod report;
 mod table;
 
 use std::io::{self, Read, Write};
@@ -49,6 +50,8 @@ enum MatrixFormat {
     Table,
     /// An array with an object for each pair, closed ones included
     Json,
+    /// One page for a browser, which loads nothing: a matrix and a graph, to filter, to print and to attach
+    Html,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -92,8 +95,7 @@ impl MatrixArgs {
             }
         };
         let told = self.platform.platform();
-        let mut read = |paths: &[PathBuf]| landscape::read(paths, &told, flavour, stdin, stderr);
-        let landscape = match read(&self.paths)? {
+        let landscape = match landscape::read(&self.paths, &told, flavour, stdin, stderr)? {
             Ok(landscape) => landscape,
             Err(outcome) => return Ok(outcome),
         };
@@ -102,16 +104,24 @@ impl MatrixArgs {
             match self.output {
                 MatrixFormat::Table => table::entries(&entries),
                 MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&entries)?),
+                MatrixFormat::Html => report::page(&entries)?,
             }
         } else {
-            let before = match read(&self.base)? {
+            let before = match landscape::read(&self.base, &told, flavour, stdin, stderr)? {
                 Ok(landscape) => self::entries(&landscape),
                 Err(outcome) => return Ok(outcome),
             };
-            let changes = entry::changes(&before, entries);
+            let changes = entry::changes(&before, &entries);
             match self.output {
                 MatrixFormat::Table => table::changes(&changes),
                 MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&changes)?),
+                MatrixFormat::Html => {
+                    writeln!(
+                        stderr,
+                        "error: -o html shows a whole matrix: leave out --base, or take json or table"
+                    )?;
+                    return Ok(Outcome::BadInput);
+                }
             }
         };
         stdout.write_all(text.as_bytes())?;

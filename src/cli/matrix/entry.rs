@@ -1,6 +1,7 @@
 //! What is told of one pair of places.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -133,13 +134,14 @@ fn named(deciders: &[Decider]) -> String {
     let names = deciders.iter().take(NAMED).map(ToString::to_string);
     let mut text = names.collect::<Vec<_>>().join(" or ");
     if let Some(more) = deciders.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        text.push_str(&format!(" or {more} more"));
+        // Writing to a String cannot fail.
+        let _ = write!(text, " or {more} more");
     }
     text
 }
 
 /// What passes only before or only afterwards, by pair.
-pub(super) fn changes(before: &[Entry], after: Vec<Entry>) -> Vec<Changed> {
+pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
     /// Two places.
     type Pair = (PlaceName, PlaceName);
     /// What passes between them.
@@ -167,8 +169,8 @@ pub(super) fn changes(before: &[Entry], after: Vec<Entry>) -> Vec<Changed> {
         let changed = only.cloned().map(|entry| Changed { change, entry });
         changed.collect::<Vec<_>>()
     };
-    let mut changes = only(&after, &of(before), Change::Opened);
-    changes.extend(only(before, &of(&after), Change::Closed));
+    let mut changes = only(after, &of(before), Change::Opened);
+    changes.extend(only(before, &of(after), Change::Closed));
     changes.sort_by(|one, other| {
         let key = |it: &Changed| (it.entry.from.clone(), it.entry.to.clone());
         key(one).cmp(&key(other))

@@ -62,11 +62,13 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> (Outcome, String, String) 
         fs::write(&path, text).unwrap();
     }
     for argument in arguments {
-        all.push(if argument.starts_with('-') || *argument == "json" {
-            (*argument).to_owned()
-        } else {
-            folder.path().join(argument).display().to_string()
-        });
+        all.push(
+            if argument.starts_with('-') || ["json", "html"].contains(argument) {
+                (*argument).to_owned()
+            } else {
+                folder.path().join(argument).display().to_string()
+            },
+        );
     }
     let command = Command::try_parse_from(all).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -256,4 +258,43 @@ fn files_without_landing_zones_and_wrong_ones_are_told() {
     assert!(err.contains("zon"), "{err}");
     let (outcome, ..) = run(&[], &["-f", "missing"]);
     assert_eq!(outcome, Outcome::Failed);
+}
+
+/// The page holds all that passes twice, for people without a script and for its own, and loads nothing.
+#[test]
+fn the_page_stands_by_itself() {
+    let files = [("all<script>.yaml", SHOP)];
+    let (outcome, out, err) = run(&files, &["-f", "all<script>.yaml", "-o", "html"]);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    let row = "<td>shop/frontend</td><td>orders/api</td><td>allowed</td><td>TCP 8443</td>";
+    assert!(out.contains(row), "{out}");
+    let start = out.find("id=\"data\">").unwrap() + "id=\"data\">".len();
+    let data = &out[start..];
+    let data: Value = serde_json::from_str(&data[..data.find("</script>").unwrap()]).unwrap();
+    let rows = out.matches("<tr>").count() + out.matches("<tr class").count();
+    // One is the head of the list.
+    assert_eq!(data["passing"].as_array().unwrap().len(), rows - 1);
+    assert_eq!(
+        data["places"][0]["landingZone"], "orders",
+        "landing zones come first"
+    );
+    for loads in ["http:", "https:", "src=", "url(", "@import", "<link"] {
+        let found: Vec<_> = out.match_indices(loads).collect();
+        let is_name = |at: usize| out[at..].starts_with("http://www.w3.org/2000/svg");
+        assert!(found.iter().all(|(at, _)| is_name(*at)), "{loads}");
+    }
+    assert_eq!(out.matches("<script").count(), 2, "a name is never markup");
+    let (outcome, _, err) = run(
+        &files,
+        &[
+            "-f",
+            "all<script>.yaml",
+            "--base",
+            "all<script>.yaml",
+            "-o",
+            "html",
+        ],
+    );
+    assert_eq!(outcome, Outcome::BadInput);
+    assert!(err.contains("leave out --base"), "{err}");
 }
