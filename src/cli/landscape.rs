@@ -1,6 +1,7 @@
 //! All that decides who reaches whom: what landing zones render to, what others wrote, and the places between which
 //! it is asked.
 
+mod live;
 mod objects;
 mod place;
 #[cfg(test)]
@@ -10,13 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use clap::Args;
 use serde_json::Value;
 
 use super::Outcome;
+use super::client::ClientError;
 use super::crossings;
 use super::declaration::{self, Declarations};
 use super::document::{self, Content, Node};
 use super::finding;
+use super::flavour::FlavourArgs;
+use super::platform::PlatformArgs;
 use super::render;
 use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES};
@@ -54,12 +59,100 @@ pub(super) struct Landscape {
 pub(super) enum LandscapeError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("failed to start a runtime")]
+    Runtime(#[source] io::Error),
     #[error("failed to write the output")]
     Write(#[from] io::Error),
 }
 
+/// Where a cluster is read from: files, or the cluster itself.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct SourceArgs {
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
+    /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
+    /// service accounts, pods and endpoint slices count, in any mixture; documents of other kinds are passed over.
+    /// What landing zones render to is added
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "PATH",
+        required_unless_present_any = ["live", "contexts"],
+        conflicts_with_all = ["live", "contexts"]
+    )]
+    pub paths: Vec<PathBuf>,
+
+    /// The cluster as it is, instead of files
+    #[arg(long)]
+    pub live: bool,
+
+    /// Context of the kubeconfig whose cluster is read as it is; repeatable where several are told side by side
+    #[arg(long = "context", value_name = "NAME")]
+    pub contexts: Vec<String>,
+
+    #[command(flatten)]
+    flavour: FlavourArgs,
+
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+impl SourceArgs {
+    /// Reads one cluster from files, or as many as there are contexts. What is wrong is told on standard error, and is
+    /// an outcome.
+    pub fn read(
+        &self,
+        stdin: &mut dyn Read,
+        stderr: &mut dyn Write,
+    ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
+        if self.paths.is_empty() {
+            return self.read_live(stderr).map(Ok);
+        }
+        let read = self.read_files(&self.paths, stdin, stderr)?;
+        Ok(read.map(|landscape| vec![landscape]))
+    }
+
+    /// Reads a cluster from files.
+    pub fn read_files(
+        &self,
+        paths: &[PathBuf],
+        stdin: &mut dyn Read,
+        stderr: &mut dyn Write,
+    ) -> Result<Result<Landscape, Outcome>, LandscapeError> {
+        match self.flavour.flavour() {
+            Ok(flavour) => read(paths, &self.platform.platform(), flavour, stdin, stderr),
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                Ok(Err(Outcome::BadInput))
+            }
+        }
+    }
+
+    fn read_live(&self, stderr: &mut dyn Write) -> Result<Vec<Landscape>, LandscapeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(LandscapeError::Runtime)?;
+        let contexts = self.contexts.iter().map(|it| Some(it.as_str()));
+        let current = self.contexts.is_empty().then_some(None);
+        let mut landscapes = Vec::new();
+        for context in contexts.chain(current) {
+            let told = self.platform.platform();
+            let (landscape, notes) = runtime.block_on(live::read(context, &told))?;
+            for note in notes {
+                let note = note.replace(char::is_control, " ");
+                writeln!(stderr, "note: {}: {note}", landscape.cluster)?;
+            }
+            landscapes.push(landscape);
+        }
+        Ok(landscapes)
+    }
+}
+
 /// Reads files of any mixture of kinds. What is wrong with them is told on standard error, and is an outcome.
-pub(super) fn read(
+fn read(
     paths: &[PathBuf],
     told: &Platform,
     flavour: Flavour,

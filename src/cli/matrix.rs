@@ -12,23 +12,15 @@ use thiserror::Error;
 
 use self::entry::Entry;
 use super::Outcome;
-use super::flavour::FlavourArgs;
-use super::landscape::{self, Landscape, LandscapeError};
-use super::platform::PlatformArgs;
+use super::landscape::{Landscape, LandscapeError, SourceArgs};
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
 
 /// What is read, and how it is told.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MatrixArgs {
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
-    /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
-    /// pods and endpoint slices count, in any mixture; documents of other kinds are passed over
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
-    paths: Vec<PathBuf>,
-
     /// What was before, file or folder; repeatable. Only what a change opens and closes is told
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["live", "contexts"])]
     base: Vec<PathBuf>,
 
     /// Form of output
@@ -36,10 +28,7 @@ pub(super) struct MatrixArgs {
     output: MatrixFormat,
 
     #[command(flatten)]
-    flavour: FlavourArgs,
-
-    #[command(flatten)]
-    platform: PlatformArgs,
+    source: SourceArgs,
 }
 
 /// A form of output.
@@ -87,19 +76,11 @@ impl MatrixArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, MatrixError> {
-        let flavour = match self.flavour.flavour() {
-            Ok(flavour) => flavour,
-            Err(error) => {
-                writeln!(stderr, "error: {error}")?;
-                return Ok(Outcome::BadInput);
-            }
-        };
-        let told = self.platform.platform();
-        let landscape = match landscape::read(&self.paths, &told, flavour, stdin, stderr)? {
-            Ok(landscape) => landscape,
+        let landscapes = match self.source.read(stdin, stderr)? {
+            Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
-        let entries = entries(&landscape);
+        let entries: Vec<Entry> = landscapes.iter().flat_map(entries).collect();
         let text = if self.base.is_empty() {
             match self.output {
                 MatrixFormat::Table => table::entries(&entries),
@@ -107,7 +88,7 @@ impl MatrixArgs {
                 MatrixFormat::Html => report::page(&entries)?,
             }
         } else {
-            let before = match landscape::read(&self.base, &told, flavour, stdin, stderr)? {
+            let before = match self.source.read_files(&self.base, stdin, stderr)? {
                 Ok(landscape) => self::entries(&landscape),
                 Err(outcome) => return Ok(outcome),
             };

@@ -6,17 +6,14 @@ mod remedy;
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 use thiserror::Error;
 
 use self::end::{Asked, End, EndError};
 use super::Outcome;
-use super::flavour::FlavourArgs;
-use super::landscape::{self, Landscape, LandscapeError};
+use super::landscape::{Landscape, LandscapeError, SourceArgs};
 use super::matrix::{VerdictWord, written_ports};
-use super::platform::PlatformArgs;
 use crate::policy::{Answer, Does, Link, PortSpan, Reach, Way};
 
 /// What is asked, and of which files.
@@ -30,16 +27,8 @@ pub(super) struct WhyArgs {
     #[arg(value_name = "TO[:PORT]")]
     to: String,
 
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
-    /// repeatable. The same kinds count as for matrix
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
-    paths: Vec<PathBuf>,
-
     #[command(flatten)]
-    flavour: FlavourArgs,
-
-    #[command(flatten)]
-    platform: PlatformArgs,
+    source: SourceArgs,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -73,29 +62,25 @@ impl WhyArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, WhyError> {
-        let flavour = match self.flavour.flavour() {
-            Ok(flavour) => flavour,
-            Err(error) => {
-                writeln!(stderr, "error: {error}")?;
-                return Ok(Outcome::BadInput);
-            }
-        };
-        let told = self.platform.platform();
-        let landscape = match landscape::read(&self.paths, &told, flavour, stdin, stderr)? {
-            Ok(landscape) => landscape,
+        let landscapes = match self.source.read(stdin, stderr)? {
+            Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
-        match asked(&landscape, &self.from, &self.to) {
-            Ok((from, asked)) => {
-                stdout.write_all(answer(&landscape, &from, &asked).as_bytes())?;
-                stdout.flush()?;
-                Ok(Outcome::Done)
+        for landscape in &landscapes {
+            let (from, asked) = match asked(landscape, &self.from, &self.to) {
+                Ok(both) => both,
+                Err(error) => {
+                    writeln!(stderr, "error: {}: {error}", landscape.cluster)?;
+                    return Ok(Outcome::BadInput);
+                }
+            };
+            if landscapes.len() > 1 {
+                writeln!(stdout, "cluster {}", landscape.cluster)?;
             }
-            Err(error) => {
-                writeln!(stderr, "error: {error}")?;
-                Ok(Outcome::BadInput)
-            }
+            stdout.write_all(answer(landscape, &from, &asked).as_bytes())?;
         }
+        stdout.flush()?;
+        Ok(Outcome::Done)
     }
 }
 
