@@ -235,7 +235,7 @@ impl Policy {
             },
         };
         let read = Self::of_global(&written, Written::Api)?;
-        let mut read = read.ok_or_else(|| Unreadable {
+        let mut read = read.ok_or(Unreadable {
             path: at,
             why: super::Why::Missing,
         })?;

@@ -18,7 +18,7 @@ fn pod(namespace: &str, team: &str, app: &str, last: u8) -> Endpoint {
     }
 }
 
-fn admin(kind: PolicyKind, spec: Value) -> Policy {
+fn admin(kind: PolicyKind, spec: &Value) -> Policy {
     let policy = json!({"metadata": {"name": "admin"}, "spec": spec});
     Policy::of_admin(&serde_json::from_value(policy).unwrap(), kind).unwrap()
 }
@@ -46,7 +46,7 @@ fn asked(policies: Vec<Policy>, protocol: TransportProtocol, port: u16) -> Verdi
         .unwrap()
 }
 
-fn to_red(action: &str, more: Value) -> Value {
+fn to_red(action: &str, more: &Value) -> Value {
     let mut rule =
         json!({"action": action, "from": [{"namespaces": {"matchLabels": {"team": "blue"}}}]});
     for (key, value) in more.as_object().unwrap() {
@@ -61,12 +61,12 @@ fn to_red(action: &str, more: Value) -> Value {
 #[test]
 fn an_administrator_comes_before_teams_and_a_baseline_after_them() {
     let tcp = TransportProtocol::TCP;
-    let allow = admin(PolicyKind::Admin, to_red("Allow", json!({})));
+    let allow = admin(PolicyKind::Admin, &to_red("Allow", &json!({})));
     assert!(asked(vec![team_denies(), allow.clone()], tcp, 80).is_allowed());
-    let pass = admin(PolicyKind::Admin, to_red("Pass", json!({})));
+    let pass = admin(PolicyKind::Admin, &to_red("Pass", &json!({})));
     assert!(!asked(vec![team_denies(), pass.clone()], tcp, 80).is_allowed());
     assert!(asked(vec![pass.clone()], tcp, 80).is_allowed());
-    let deny = admin(PolicyKind::BaselineAdmin, to_red("Deny", json!({})));
+    let deny = admin(PolicyKind::BaselineAdmin, &to_red("Deny", &json!({})));
     assert!(!asked(vec![deny.clone()], tcp, 80).is_allowed());
     assert!(!asked(vec![pass, deny.clone()], tcp, 80).is_allowed());
     let verdict = asked(vec![allow, deny], tcp, 80);
@@ -79,10 +79,10 @@ fn an_administrator_comes_before_teams_and_a_baseline_after_them() {
 
 #[test]
 fn priorities_decide_between_them() {
-    let mut later = to_red("Deny", json!({}));
+    let mut later = to_red("Deny", &json!({}));
     later["priority"] = json!(11);
-    let deny = admin(PolicyKind::Admin, later.clone());
-    let allow = admin(PolicyKind::Admin, to_red("Allow", json!({})));
+    let deny = admin(PolicyKind::Admin, &later);
+    let allow = admin(PolicyKind::Admin, &to_red("Allow", &json!({})));
     assert!(
         asked(
             vec![deny.clone(), allow.clone()],
@@ -92,7 +92,7 @@ fn priorities_decide_between_them() {
         .is_allowed()
     );
     later["priority"] = json!(9);
-    let deny = admin(PolicyKind::Admin, later);
+    let deny = admin(PolicyKind::Admin, &later);
     assert!(!asked(vec![deny, allow], TransportProtocol::TCP, 80).is_allowed());
 }
 
@@ -103,7 +103,7 @@ fn ports_are_those_of_their_protocol() {
         {"portNumber": {"protocol": "TCP", "port": 80}},
         {"portRange": {"protocol": "UDP", "start": 100, "end": 200}},
     ]});
-    let allow = admin(PolicyKind::Admin, to_red("Allow", ports));
+    let allow = admin(PolicyKind::Admin, &to_red("Allow", &ports));
     let is_open =
         |protocol, port| asked(vec![team_denies(), allow.clone()], protocol, port).is_allowed();
     assert!(is_open(tcp, 80) && is_open(TransportProtocol::UDP, 150));
@@ -111,10 +111,10 @@ fn ports_are_those_of_their_protocol() {
 
     let mut accept = to_red(
         "Accept",
-        json!({"protocols": [{"tcp": {"destinationPort": {"number": 80}}}, {"udp": {}}]}),
+        &json!({"protocols": [{"tcp": {"destinationPort": {"number": 80}}}, {"udp": {}}]}),
     );
     accept["tier"] = json!("Admin");
-    let allow = admin(PolicyKind::ClusterNetworkPolicy, accept);
+    let allow = admin(PolicyKind::ClusterNetworkPolicy, &accept);
     let is_open =
         |protocol, port| asked(vec![team_denies(), allow.clone()], protocol, port).is_allowed();
     assert!(is_open(tcp, 80) && is_open(TransportProtocol::UDP, 9));
@@ -125,16 +125,16 @@ fn ports_are_those_of_their_protocol() {
 fn what_calico_cannot_do_closes_and_never_opens() {
     let named = json!({"ports": [{"namedPort": "http"}]});
     let tcp = TransportProtocol::TCP;
-    let allow = admin(PolicyKind::Admin, to_red("Allow", named.clone()));
+    let allow = admin(PolicyKind::Admin, &to_red("Allow", &named));
     assert_eq!(allow.ingress, None, "nothing is left of it");
     for action in ["Deny", "Pass"] {
-        let closed = admin(PolicyKind::Admin, to_red(action, named.clone()));
+        let closed = admin(PolicyKind::Admin, &to_red(action, &named));
         assert!(!asked(vec![closed], tcp, 80).is_allowed(), "{action}");
     }
     let nodes = json!({"priority": 1, "subject": {"namespaces": {}}, "egress": [
         {"action": "Deny", "to": [{"nodes": {}}]},
     ]});
-    assert!(!asked(vec![admin(PolicyKind::Admin, nodes)], tcp, 80).is_allowed());
+    assert!(!asked(vec![admin(PolicyKind::Admin, &nodes)], tcp, 80).is_allowed());
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn pods_and_ranges_are_selected() {
             {"action": "Deny", "to": [{"pods": {"namespaceSelector": {"matchLabels": {"team": "red"}}, "podSelector": {"matchLabels": {"app": app}}}}]},
         ]})
     };
-    assert!(!asked(vec![admin(PolicyKind::Admin, by_pods("api"))], tcp, 80).is_allowed());
-    assert!(asked(vec![admin(PolicyKind::Admin, by_pods("db"))], tcp, 80).is_allowed());
+    assert!(!asked(vec![admin(PolicyKind::Admin, &by_pods("api"))], tcp, 80).is_allowed());
+    assert!(asked(vec![admin(PolicyKind::Admin, &by_pods("db"))], tcp, 80).is_allowed());
     let by_range = |range: &str| {
         json!({"priority": 1, "subject": {"namespaces": {}}, "egress": [
             {"action": "Deny", "to": [{"networks": [range]}]},
@@ -154,7 +154,7 @@ fn pods_and_ranges_are_selected() {
     };
     assert!(
         !asked(
-            vec![admin(PolicyKind::Admin, by_range("10.0.0.2/32"))],
+            vec![admin(PolicyKind::Admin, &by_range("10.0.0.2/32"))],
             tcp,
             80
         )
@@ -162,7 +162,7 @@ fn pods_and_ranges_are_selected() {
     );
     assert!(
         asked(
-            vec![admin(PolicyKind::Admin, by_range("10.0.0.3/32"))],
+            vec![admin(PolicyKind::Admin, &by_range("10.0.0.3/32"))],
             tcp,
             80
         )
