@@ -315,6 +315,14 @@ impl FelixNode {
         })
     }
 
+    /// Fails once Felix has ended.
+    ///
+    /// # Errors
+    /// How it ended.
+    pub fn ensure_running(&self) -> Result<()> {
+        self.felix.ensure_running()
+    }
+
     /// What Felix wrote so far.
     pub fn log(&self) -> Result<String> {
         self.felix.log()

@@ -70,7 +70,13 @@ async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
             objects.extend(tree.map_err(|why| anyhow::anyhow!("{why}"))?.current());
         }
         let begun = Instant::now();
-        wired.have(&objects).await?;
+        let where_it_is = || {
+            format!(
+                "in round {round} of AGREEMENT_SEED={}",
+                seed::in_hexadecimal(&seed)
+            )
+        };
+        wired.have(&objects).await.with_context(where_it_is)?;
         waited += begun.elapsed();
         let begun = Instant::now();
         let world = world(wired, &objects).await?;
@@ -79,10 +85,10 @@ async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
         asked += found.asked;
         allowed += found.allowed;
         if !found.differences.is_empty() {
-            let seed = seed::in_hexadecimal(&seed);
             bail!(
-                "{} differences in round {round}; AGREEMENT_SEED={seed} shows them again:\n{}\nwith\n{}",
+                "{} differences {}, which shows them again:\n{}\nwith\n{}",
                 found.differences.len(),
+                where_it_is(),
                 found.differences[..found.differences.len().min(TOLD)].join("\n"),
                 concerned(&found.differences[0], &objects)
             );
