@@ -349,23 +349,30 @@ impl<'a> Reach<'a> {
     #[must_use]
     pub fn passages(&self, from: &[usize], to: &[usize]) -> Vec<Passage> {
         let answers = self.answers(from, to);
-        let is_open = answers.iter().any(|(_, answer)| *answer != Answer::Denied);
         let count = answers.len();
-        let mut passages: Vec<Passage> = Vec::new();
-        for (span, answer) in answers {
-            if is_open && answer == Answer::Denied {
-                continue;
-            }
-            let (egress, ingress) = self.deciders(from, to, span, answer);
-            let same = passages.iter_mut().find(|it| {
-                it.answer == answer && (!is_open || it.egress == egress && it.ingress == ingress)
-            });
-            match same {
-                Some(same) => {
-                    same.ports.push(span);
-                    // What denies everything else says more than what denies one port.
-                    (same.egress, same.ingress) = (egress, ingress);
+        let open = answers.iter().filter(|(_, it)| *it != Answer::Denied);
+        let open: Vec<_> = open.copied().collect();
+        if open.is_empty() {
+            // What denies all that is not named says most.
+            let last = answers.last().map(|(span, answer)| {
+                let (egress, ingress) = self.deciders(from, to, *span, *answer);
+                Passage {
+                    answer: *answer,
+                    ports: Vec::new(),
+                    egress,
+                    ingress,
                 }
+            });
+            return last.into_iter().collect();
+        }
+        let mut passages: Vec<Passage> = Vec::new();
+        for (span, answer) in open {
+            let (egress, ingress) = self.deciders(from, to, span, answer);
+            let same = passages
+                .iter_mut()
+                .find(|it| it.answer == answer && it.egress == egress && it.ingress == ingress);
+            match same {
+                Some(same) => same.ports.push(span),
                 None => passages.push(Passage {
                     answer,
                     ports: vec![span],

@@ -128,6 +128,12 @@ fn flows_crossings_and_services_are_open_and_the_rest_is_closed() {
             ("internet", "shop/frontend", "denied"),
             ("shop/frontend", "metadata of Azure", "denied"),
             ("namespaces of no landing zone", "shop/data", "denied"),
+            // The pods of DNS run in one of these namespaces.
+            (
+                "shop/data",
+                "namespaces of no landing zone",
+                "partly TCP 53, UDP 53",
+            ),
             // The ingress controllers run in one of these namespaces.
             (
                 "namespaces of no landing zone",

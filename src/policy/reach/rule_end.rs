@@ -1,6 +1,6 @@
 //! Whom the ends of rules mean, of all members at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
 
@@ -201,10 +201,13 @@ impl<'a> RuleEnds<'a> {
     }
 
     /// Who answers for a service: those that are said to, and whoever has the address of an endpoint. Of a service
-    /// without known endpoints, whatever lies in its namespace may.
+    /// without known endpoints, whatever lies in its namespace may, on the ports that are said.
     fn answer(&self, service: &(String, String)) -> Vec<Answering> {
         let mut answering = Vec::new();
         let endpoints = self.world.services.get(service);
+        let serving = self.members.iter().flat_map(|it| &it.serves);
+        let serving = serving.filter(|(it, _)| it == service);
+        let serving: BTreeSet<_> = serving.flat_map(|(_, ports)| ports).copied().collect();
         for (at, member) in self.members.iter().enumerate() {
             if let Some((_, ports)) = member.serves.iter().find(|(it, _)| it == service) {
                 if ports.is_empty() {
@@ -220,8 +223,10 @@ impl<'a> RuleEnds<'a> {
                 None => false,
             };
             let Some(endpoints) = endpoints else {
-                if may_lie_there {
+                if may_lie_there && serving.is_empty() {
                     answering.push((at, false, None));
+                } else if may_lie_there {
+                    answering.extend(serving.iter().map(|port| (at, false, Some(*port))));
                 }
                 continue;
             };
