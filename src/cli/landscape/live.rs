@@ -26,7 +26,7 @@ const PLATFORMS: Listed = (
     "LandingZonePlatform",
     "landingzoneplatforms",
 );
-const KUBERNETES: [Listed; 5] = [
+const KUBERNETES: [Listed; 8] = [
     ("", "v1", "Namespace", "namespaces"),
     ("", "v1", "ServiceAccount", "serviceaccounts"),
     ("", "v1", "Pod", "pods"),
@@ -36,6 +36,24 @@ const KUBERNETES: [Listed; 5] = [
         "v1",
         "NetworkPolicy",
         "networkpolicies",
+    ),
+    (
+        "policy.networking.k8s.io",
+        "v1alpha1",
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+    ),
+    (
+        "policy.networking.k8s.io",
+        "v1alpha1",
+        "BaselineAdminNetworkPolicy",
+        "baselineadminnetworkpolicies",
+    ),
+    (
+        "policy.networking.k8s.io",
+        "v1alpha2",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
     ),
 ];
 /// Kind and plural, in whichever group there is.

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::policy::{
-    GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy, ServiceEndpoint, Tier,
-    TransportProtocol, Written,
+    AdminPolicy, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy, PolicyKind,
+    ServiceEndpoint, Tier, TransportProtocol, Written,
 };
 
 /// Objects by kind.
@@ -57,7 +57,15 @@ impl Objects {
             ("", "ServiceAccount") => self.service_account(object),
             ("", "Pod") => parsed(object).map(|pod| self.pods.push(pod)),
             ("discovery.k8s.io", "EndpointSlice") => self.slice(object),
-            ("policy.networking.k8s.io", kind) => Err(format!("{kind} is not evaluated")),
+            ("policy.networking.k8s.io", "AdminNetworkPolicy") => {
+                self.admin(object, PolicyKind::Admin)
+            }
+            ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy") => {
+                self.admin(object, PolicyKind::BaselineAdmin)
+            }
+            ("policy.networking.k8s.io", "ClusterNetworkPolicy") => {
+                self.admin(object, PolicyKind::ClusterNetworkPolicy)
+            }
             _ => Ok(()),
         };
         if let Err(why) = taken {
@@ -75,6 +83,13 @@ impl Objects {
     fn kubernetes(&mut self, object: &Value) -> Result<(), String> {
         let policy: networking::NetworkPolicy = parsed(object)?;
         let policy = Policy::of_kubernetes(&policy).map_err(|error| error.to_string())?;
+        self.policies.push(policy);
+        Ok(())
+    }
+
+    fn admin(&mut self, object: &Value, kind: PolicyKind) -> Result<(), String> {
+        let policy: AdminPolicy = parsed(object)?;
+        let policy = Policy::of_admin(&policy, kind).map_err(|error| error.to_string())?;
         self.policies.push(policy);
         Ok(())
     }

@@ -21,10 +21,13 @@ fn objects_are_taken_by_kind() {
         json!({"apiVersion": "projectcalico.org/v3", "kind": "StagedNetworkPolicy", "metadata": {"name": "s", "namespace": "a"}}),
         json!({"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkSet", "metadata": {"name": "n"}, "spec": {"nets": []}}),
         json!({"apiVersion": "projectcalico.org/v3", "kind": "Tier", "metadata": {"name": "t"}, "spec": {"order": 1}}),
+        json!({"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "AdminNetworkPolicy", "metadata": {"name": "a"},
+            "spec": {"priority": 10, "subject": {"namespaces": {}}, "ingress": [{"action": "Deny", "from": [{"namespaces": {}}]}]}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}}),
     ]);
     assert_eq!(found.notes, Vec::<String>::new());
-    assert_eq!(found.policies.len(), 2);
+    assert_eq!(found.policies.len(), 3);
+    assert_eq!(found.policies[2].tier, "adminnetworkpolicy");
     // Calico's storage takes a policy without types for one with both.
     assert!(found.policies[1].egress.is_some());
     assert_eq!((found.sets.len(), found.tiers.len()), (1, 1));
@@ -36,7 +39,7 @@ fn what_cannot_be_read_is_noted() {
     let found = objects(&[
         json!({"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": "a"},
             "spec": {"ingress": [{"action": "Maybe"}]}}),
-        json!({"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": "c"}}),
+        json!({"apiVersion": "crd.projectcalico.org/v1", "kind": "Tier", "metadata": {"name": "t"}, "spec": {"order": "first"}}),
     ]);
     assert!(found.policies.is_empty());
     assert!(
@@ -44,10 +47,10 @@ fn what_cannot_be_read_is_noted() {
         "{:?}",
         found.notes
     );
+    let tier = &found.notes[1];
     assert!(
-        found.notes[1].contains("ClusterNetworkPolicy is not evaluated"),
-        "{:?}",
-        found.notes
+        tier.contains("Tier t counts as missing: spec.order"),
+        "{tier}"
     );
 }
 

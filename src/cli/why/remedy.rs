@@ -39,7 +39,8 @@ pub(super) fn remedies(
     // What a team denies inside its landing zone, no declaration opens.
     let mut others: Vec<&PolicyId> = Vec::new();
     for id in denying.iter().flat_map(|link| policies(&link.by)) {
-        if id.kind != PolicyKind::Global && !others.contains(&id) {
+        let is_team = matches!(id.kind, PolicyKind::Kubernetes | PolicyKind::Calico);
+        if is_team && !others.contains(&id) {
             others.push(id);
         }
     }
