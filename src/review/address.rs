@@ -109,3 +109,79 @@ pub(super) fn holds(nets: &[IpNet], platform: &Platform) -> (Holds, String) {
     };
     (worst, words)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nets(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|it| it.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_left_is_exact() {
+        let left = without(&nets(&["10.0.0.0/30"]), &nets(&["10.0.0.1/32"]));
+        assert_eq!(left, nets(&["10.0.0.0/32", "10.0.0.2/31"]));
+        assert_eq!(without(&nets(&["10.0.0.0/30"]), &nets(&["0.0.0.0/0"])), []);
+        let other = nets(&["fd00::/8"]);
+        assert_eq!(without(&other, &nets(&["10.0.0.0/8"])), other);
+        assert_eq!(
+            without(&nets(&["::/0"]), &nets(&["fd00::1/128"])).len(),
+            128
+        );
+    }
+
+    #[test]
+    fn the_worst_of_what_ranges_hold_is_told_first() {
+        let platform = Platform {
+            pod_cidrs: nets(&["10.244.0.0/16"]),
+            node_cidrs: nets(&["10.1.0.0/24"]),
+            ..Platform::default()
+        };
+        let told = |texts: &[&str]| holds(&nets(texts), &platform);
+        assert_eq!(
+            told(&["10.0.0.0/8"]),
+            (Holds::Nodes, "addresses of nodes and of pods".to_owned())
+        );
+        assert_eq!(
+            told(&["169.254.169.254/32", "10.244.1.0/24"]).0,
+            Holds::Metadata
+        );
+        assert_eq!(
+            told(&["198.51.100.0/24"]),
+            (Holds::Outside, "addresses outside the cluster".to_owned())
+        );
+        assert_eq!(told(&["0.0.0.0/1"]).0, Holds::Everything);
+    }
+
+    fn range() -> impl Strategy<Value = IpNet> {
+        // Few addresses, so that ranges have to do with each other.
+        (0..16_u8, 26..=32_u8).prop_map(|(last, length)| {
+            let address = IpAddr::from([10, 0, 0, last * 16]);
+            IpNet::new(address, length).unwrap().trunc()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_address_is_where_it_belongs(
+            some in proptest::collection::vec(range(), 0..4),
+            others in proptest::collection::vec(range(), 0..4),
+        ) {
+            let (left, shared) = (without(&some, &others), within(&some, &others));
+            let is_in = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
+            for last in 0..=255_u8 {
+                let address = IpAddr::from([10, 0, 0, last]);
+                let (one, other) = (is_in(&some, &address), is_in(&others, &address));
+                prop_assert_eq!(is_in(&left, &address), one && !other);
+                prop_assert_eq!(is_in(&shared, &address), one && other);
+            }
+        }
+    }
+}

@@ -478,6 +478,51 @@ fn network_sets_are_found() {
 }
 
 #[test]
+fn rules_about_something_else_decide_nothing() {
+    let inside = json!({"namespaceSelector": "applicationcode == 'application2'"});
+    for first in [
+        json!({"action": "Deny", "protocol": "UDP", "destination": inside}),
+        json!({"action": "Deny", "ipVersion": 6, "destination": inside}),
+        json!({"action": "Deny", "source": {"selector": "app == 'web'"}, "destination": inside}),
+        json!({"action": "Log", "destination": inside}),
+        json!({"action": "Deny", "protocol": "TCP", "destination": {"namespaceSelector": inside["namespaceSelector"], "ports": [80]}}),
+    ] {
+        let mut policy = to(&inside);
+        let rules_of_policy = policy["spec"]["egress"].as_array_mut().unwrap();
+        rules_of_policy.insert(0, first.clone());
+        assert_eq!(rules(&policy), Vec::<&str>::new(), "{first}");
+    }
+}
+
+#[test]
+fn labels_that_calico_put_away_in_its_storage_count() {
+    let set = json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",
+        "metadata": {"name": "set", "annotations": {
+            "projectcalico.org/metadata": r#"{"labels":{"pcns.applicationcode":"application2","role":"x"}}"#,
+        }},
+        "spec": {"nets": ["198.51.100.0/24"]},
+    });
+    let forged = found(&set);
+    assert_eq!(forged.len(), 1);
+    assert_eq!(
+        (forged[0].rule, forged[0].path.to_string().as_str()),
+        (
+            Rule::ForgedLabels,
+            "metadata.annotations[projectcalico.org/metadata]"
+        )
+    );
+
+    // With it, what stays inside does not any more.
+    let set: NetworkSet = serde_json::from_value(set).unwrap();
+    let landscape = landscape().with_sets([&set]);
+    let policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    let policy = Object::read(&policy).unwrap().unwrap();
+    let found = judge(&policy, &landscape);
+    assert_eq!(found[0].rule, Rule::NetworkSet, "{found:?}");
+}
+
+#[test]
 fn policies_of_the_cluster_are_judged_for_each_boundary() {
     let policy = json!({
         "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
