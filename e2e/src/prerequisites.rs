@@ -96,6 +96,28 @@ impl PacketFilter {
     }
 }
 
+/// A browser without a window: for tests of the page that `matrix` makes.
+///
+/// # Errors
+/// Where it is missing and cannot be installed.
+pub fn browser() -> Result<PathBuf> {
+    static ONCE: Mutex<()> = Mutex::new(());
+    let _one = ONCE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !BROWSER.is_met() {
+        install(&[&BROWSER])?;
+    }
+    in_search_path(BROWSER.program).with_context(|| explain(&[&BROWSER]))
+}
+
+const BROWSER: Need = Need {
+    program: "chromium",
+    purpose: "shows the page that matrix makes",
+    debian_package: "chromium",
+    elsewhere: "Chromium, in the search path as chromium",
+};
+
 /// A program, and how to get it.
 struct Need {
     program: &'static str,
