@@ -42,12 +42,12 @@ fn relative(path: &Path) -> Option<PathBuf> {
     Some(relative)
 }
 
-/// Keeps what is found anew, and counts what changed; `changes` is what is told of declarations.
+/// Keeps what is found anew, and counts what changed; `declared` is what is told of declarations.
 pub(super) fn compared(
     after: &Input,
     before: &Input,
     (found, found_before): (Vec<Reported>, Vec<Reported>),
-    changes: Vec<Located>,
+    declared: Vec<Located>,
 ) -> Report {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for reported in found_before {
@@ -63,7 +63,7 @@ pub(super) fn compared(
     });
     let mut report = Report::new(findings, Counted::default());
     let crossing = crossing(&report.findings);
-    let told = |name: &ObjectName| changes.iter().any(|it| is_about(name, &it.change));
+    let told = |name: &ObjectName| declared.iter().any(|it| is_about(name, &it.change));
     let mut changed = changed(before, after);
     // What is told of a declaration is counted one by one.
     changed.retain(|name| !told(name));
@@ -71,12 +71,12 @@ pub(super) fn compared(
     changed.extend(crossing.iter().map(|name| (*name).clone()));
     changed.sort();
     changed.dedup();
-    let opening = changes.iter().filter(|it| it.change.crosses_boundary);
+    let opening = declared.iter().filter(|it| it.change.crosses_boundary);
     report.counted = Counted::Changes {
         crossing: crossing.len() + opening.count(),
-        all: changed.len() + changes.len(),
+        all: changed.len() + declared.len(),
     };
-    report.changes = changes;
+    report.changes = declared;
     report
 }
 

@@ -61,12 +61,10 @@ pub(super) fn is_about(object: &ObjectName, change: &Change) -> bool {
 impl Located {
     /// `file:line:column`, or the field where it stands in no file.
     pub fn place(&self) -> String {
-        match (&self.file, self.line, self.column) {
-            (Some(file), Some(line), Some(column)) => format!("{file}:{line}:{column}"),
-            _ => {
-                let zone = self.change.landing_zone.as_deref();
-                format!("{}: {}", zone.unwrap_or("the platform"), self.change.path)
-            }
+        if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {
+            return format!("{file}:{line}:{column}");
         }
+        let zone = self.change.landing_zone.as_deref();
+        format!("{}: {}", zone.unwrap_or("the platform"), self.change.path)
     }
 }
