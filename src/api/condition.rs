@@ -16,6 +16,8 @@ pub const PLACEMENT_ENFORCED: &str = "PlacementEnforced";
 pub const PODS_PLACED: &str = "PodsPlaced";
 /// Everything that is declared to cross the boundary is open.
 pub const CROSSINGS_OPEN: &str = "CrossingsOpen";
+/// Nothing gets through that is not declared, whatever others' policies and network sets say.
+pub const BOUNDARY_HELD: &str = "BoundaryHeld";
 /// Another writer keeps changing an owned object back.
 pub const CONTESTED: &str = "Contested";
 /// The default deny of the platform is in the stage that it declares.
@@ -83,6 +85,12 @@ pub mod reason {
     pub const CROSSINGS_CLOSED: &str = "CrossingsClosed";
     /// All is open, and there is something to know about it.
     pub const CROSSINGS_REMARKED: &str = "CrossingsRemarked";
+    /// Nothing is found that would leave the boundary.
+    pub const NOTHING_CROSSES: &str = "NothingCrosses";
+    /// Others' policies ask for more than is declared; it stays closed.
+    pub const KEPT_CLOSED: &str = "KeptClosed";
+    /// Something of others gets past the boundary, or could.
+    pub const BOUNDARY_OPEN: &str = "BoundaryOpen";
     /// Some declared namespaces are somebody else's, and outside the boundary.
     pub const NAMESPACES_WITHHELD: &str = "NamespacesWithheld";
     /// Somebody else writes the same fields.

@@ -49,6 +49,6 @@ pub use shared_service::{
     ServicePeer, ServicePeerInForce, SharedService, SharedServiceInForce,
 };
 pub use status::{
-    DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState, NamespaceStatus,
-    ReleasedNamespace,
+    BoundaryFinding, DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState,
+    NamespaceStatus, ReleasedNamespace,
 };

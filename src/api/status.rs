@@ -51,6 +51,10 @@ pub struct LandingZoneStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub crossings: Vec<CrossingStatus>,
+    /// What others' policies and network sets do that would leave the boundary and is not declared; the first 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub findings: Vec<BoundaryFinding>,
     /// What stage Observe cannot see, one sentence each; the first 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 4096)))]
@@ -64,6 +68,27 @@ pub struct LandingZoneStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub applied_digest: Option<String>,
+}
+
+/// Something in a policy or a network set of others that would leave the boundary, and that nothing declares.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BoundaryFinding {
+    /// By which rule, for instance namespace-name.
+    #[schemars(length(max = 64))]
+    pub rule: String,
+    /// The object, as Kind/name or Kind/namespace/name; kinds of Calico with their group.
+    #[schemars(length(max = 600))]
+    pub object: String,
+    /// The field that does it, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub field: Option<String>,
+    /// What is wrong, who would get through, and how to write it instead.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// Whether it gets past the boundary, or could; otherwise the platform's policies keep it closed.
+    pub open: bool,
 }
 
 /// The values in force, defaults included.

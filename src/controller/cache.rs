@@ -158,6 +158,13 @@ impl Objects {
         namespaces.map(|(key, entry)| (key.name.as_str(), &entry.observed))
     }
 
+    /// All objects of a kind.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Observed> {
+        let entries = self.entries.iter();
+        let of_kind = entries.filter(move |(key, _)| key.kind == kind);
+        of_kind.map(|(_, entry)| &entry.observed)
+    }
+
     /// Whether a namespace bears that ownership label, or none though the operator wrote it: then it
     /// may have lost that one.
     #[must_use]

@@ -16,6 +16,7 @@ use super::apply::Writer;
 use super::cache::{Cache, PLATFORM_OWNER};
 use super::claims::Claims;
 use super::eviction::Evictions;
+use super::guard::Guard;
 use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::neighbourhood::Neighbourhood;
@@ -54,7 +55,9 @@ pub struct Context {
     pub wanted_nodes: watch::Sender<WantedNodes>,
     /// Who has to do with whom across boundaries.
     pub neighbourhood: RwLock<Neighbourhood>,
-    /// Everybody's policies but the operator's, while they matter.
+    /// What others write, and what is found in it.
+    pub guard: Guard,
+    /// Where others' policies decide.
     pub team_policies: RwLock<Policies>,
     /// Whether a landing zone, or the default deny, is in stage Observe.
     pub observing: watch::Sender<bool>,
@@ -137,6 +140,7 @@ impl Context {
             nodes: watch::Sender::new(None),
             wanted_nodes: watch::Sender::new(WantedNodes::default()),
             neighbourhood: RwLock::default(),
+            guard: Guard::default(),
             team_policies: RwLock::default(),
             observing: watch::Sender::new(false),
             platform: RwLock::default(),
@@ -309,6 +313,7 @@ impl Context {
     /// Asks for a reconcile of every landing zone, and for a look at the default deny.
     pub fn push_all(&self) {
         self.wake_default_deny();
+        self.guard.wake();
         for zone in self.zones.state() {
             self.queue.push(&zone.name_any());
         }
@@ -357,6 +362,7 @@ impl Context {
     pub fn forget(&self, zone: &str) {
         self.places(zone, false);
         self.evictions.keep(zone, None);
+        self.guard.forget(zone, &self.metrics);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(zone);
         let mut rendered = self

@@ -19,7 +19,7 @@ use super::kind::ObjectKey;
 use super::memory::Memory;
 use super::placement::{self, Looked, Shown};
 use super::rendered::RenderError;
-use super::report::{publish, tell_released};
+use super::report::{publish, tell_findings, tell_released};
 use super::round::{Round, carry_out, decided_by_teams, prepare};
 use super::standstill::{invalid, planned, suspended, unreadable, waits_for_policies};
 use super::status::{self, CONFLICT_PATIENCE, Outcome};
@@ -284,6 +284,7 @@ async fn tell(
     }
     let looked = placement.as_ref();
     let pods_placed = pods_placed(observation, context, zone, round, looked, is_there);
+    let found = context.guard.found(&observation.name);
     let outcome = Outcome {
         zone,
         rendered: &round.rendered,
@@ -298,6 +299,7 @@ async fn tell(
         fights: &memory.fights(Instant::now()),
         facts: &observation.facts,
         crossings: &round.crossings.crossings,
+        found: found.as_deref(),
         unobserved: &round.unobserved,
         placement: looked,
         evicts: evicted_for(zone).is_some(),
@@ -312,8 +314,10 @@ async fn tell(
         applied.failed.is_empty() && applied.skipped.is_empty() && round.withheld.is_empty();
     status.applied_digest = complete.then(|| round.rendered.digest.to_string());
     let told = status.crossings.clone();
+    let findings = status.findings.clone();
     let flush = publish(observation, context, memory, status, base, &round.version).await?;
     tell_released(observation, context, base, &round.released);
+    tell_findings(observation, context, base, &findings);
     crossings::tell(observation, context, base, &told);
     crossings::measure(&observation.name, context, &told);
     if applied

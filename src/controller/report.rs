@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::apply::{Applied, Repaired};
 use super::context::Context;
+use super::guard;
 use super::kind::Kind;
 use super::memory::Memory;
 use super::plan::Plan;
 use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
-use crate::api::{DriftRepair, LandingZoneStatus};
+use crate::api::{BoundaryFinding, DriftRepair, LandingZoneStatus};
 use crate::build::Released;
 use crate::cluster::failure;
 use crate::telemetry::Severity;
@@ -153,6 +154,37 @@ pub(super) fn tell_released(
             "NamespaceReleased",
             text,
         );
+    }
+}
+
+/// Tells what is found in what others write since the status was written last: each finding once, across restarts,
+/// too.
+pub(super) fn tell_findings(
+    observation: &Observation,
+    context: &Context,
+    base: Option<&LandingZoneStatus>,
+    now: &[BoundaryFinding],
+) {
+    for finding in guard::news(base, now) {
+        let BoundaryFinding {
+            object,
+            rule,
+            field,
+            message,
+            open,
+        } = finding;
+        let place = field.as_ref().map(|field| format!(", {field}"));
+        let place = place.unwrap_or_default();
+        let (reason, effect) = if *open {
+            ("BoundaryOpen", "gets past the boundary, or could")
+        } else {
+            (
+                "UndeclaredCrossing",
+                "stays closed, since nothing declares it",
+            )
+        };
+        let text = format!("{object}{place}: {rule}: {message}; it {effect}");
+        context.note(&observation.zone, Severity::Warning, reason, text);
     }
 }
 

@@ -188,6 +188,7 @@ pub(super) async fn carry_out(
     };
     let applied = context.writer.apply(&plan, blocked, behalf).await;
     memory.opened = Some(crossings.openings.crossings.clone());
+    context.guard.governs(&rendered.zone, &crossings);
     report(observation, context, memory, &applied, &lost, &plan);
     remember(context, memory, &applied);
     Ok(Round {

@@ -17,11 +17,12 @@ use super::cache::Cache;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
 use super::eviction::evict_misplaced;
+use super::guard::judge_others;
+use super::others::follow_others;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
 use super::reconcile::{reconcile, try_again};
 use super::report::flush;
-use super::team_policies::follow_team_policies;
 use super::watch::{follow_flavour, follow_zones};
 use crate::cluster::{ClusterFacts, watch_nodes, watch_signs};
 use crate::domain::Platform;
@@ -72,7 +73,8 @@ async fn follow_everything(
             settings.platform,
             health.clone()
         ),
-        follow_team_policies(client.clone(), context.clone(), health.clone()),
+        follow_others(context.clone(), health.clone()),
+        judge_others(context.clone()),
         follow_zones(client.clone(), zones, context.clone(), health.clone()),
         watch_nodes(
             client,

@@ -1,6 +1,7 @@
 //! Status, computed from what was applied and observed, never from what was meant; and the only
 //! module that writes it.
 
+mod boundary;
 mod conditions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::apply::{Applied, Failure, TIMEOUT, WriteError};
 use super::eviction::Told;
+use super::guard::{self, Found};
 use super::kind::{Kind, ObjectKey};
 use super::memory::Fight;
 use super::placement::{Admitted, Looked, Shown};
@@ -86,6 +88,8 @@ pub struct Outcome<'a> {
     pub facts: &'a ClusterFacts,
     /// What became of the crossings, where the policies are in place.
     pub crossings: &'a [CrossingStatus],
+    /// What is found in what others write; None: it was not judged yet.
+    pub found: Option<&'a Found>,
     /// What stage Observe cannot see, a sentence each.
     pub unobserved: &'a [String],
     /// What a pod showed of the placement; None where there is none to be seen yet.
@@ -114,6 +118,7 @@ pub fn after_apply(
 
     namespaces_ready(&mut conditions, outcome, &namespaces);
     let enforced = network_enforced(&mut conditions, outcome);
+    boundary::held(&mut conditions, outcome.found);
     placement_enforced(&mut conditions, outcome);
     pods_placed(&mut conditions, outcome);
     let policies_are_in_place = policies_are_in_place(outcome);
@@ -135,6 +140,11 @@ pub fn after_apply(
         effective: Some(effective(outcome.zone, flavour)),
         namespaces,
         crossings,
+        findings: match outcome.found {
+            Some(found) => guard::in_status(found),
+            // What was told last stands until somebody has looked.
+            None => old.map(|old| old.findings.clone()).unwrap_or_default(),
+        },
         unobserved: outcome
             .unobserved
             .iter()

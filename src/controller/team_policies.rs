@@ -1,57 +1,20 @@
-//! Where policies of others decide, watched while a landing zone or the default deny is in stage Observe
-//! and no staged policies could be used: what the operator allows there must not open what they close.
+//! Where policies of others decide: what the operator allows where a landing zone or the default deny is in stage
+//! Observe, and no staged policies could be used, must not open what they close.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
-use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::watcher::{Config, Event};
-use kube::{Api, Client, ResourceExt};
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::calico_metadata::with_labels;
 use super::context::Context;
 use super::kind::Kind;
+use super::others::{Key as Policy, Source, key};
 use crate::api::names::GROUP;
-use crate::cluster::{ClusterFacts, follow};
-use crate::domain::{
-    Directions, Flavour, NamespaceName, PolicyApi, Selected, SelectedPods, TeamPolicies,
-};
+use crate::domain::{Directions, NamespaceName, Selected, SelectedPods, TeamPolicies};
 use crate::policy::Selector;
-use crate::telemetry::Health;
-
-const PART: &str = "watch of teams' policies";
-
-/// A kind of policy that others write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Kubernetes,
-    Calico,
-    CalicoGlobal,
-}
-
-impl Source {
-    const ALL: [Self; 3] = [Self::Kubernetes, Self::Calico, Self::CalicoGlobal];
-
-    fn resource(self, flavour: Flavour) -> ApiResource {
-        let (kind, plural) = match self {
-            Self::Kubernetes | Self::Calico => ("NetworkPolicy", "networkpolicies"),
-            Self::CalicoGlobal => ("GlobalNetworkPolicy", "globalnetworkpolicies"),
-        };
-        let (group, version) = match (self, flavour.api) {
-            (Self::Kubernetes, _) => ("networking.k8s.io", "v1"),
-            (_, PolicyApi::CalicoV3) => ("projectcalico.org", "v3"),
-            (_, PolicyApi::CalicoCrdV1 | PolicyApi::Kubernetes) => ("crd.projectcalico.org", "v1"),
-        };
-        let kind = GroupVersionKind::gvk(group, version, kind);
-        ApiResource::from_gvk_with_plural(&kind, plural)
-    }
-}
-
-/// A policy, by kind, namespace and name.
-type Policy = (Source, Option<String>, String);
 
 /// Where others decide, in the whole cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +49,8 @@ struct Selects {
 pub struct Policies {
     listed: BTreeSet<Source>,
     known: BTreeMap<Policy, Selects>,
+    /// Lists under way.
+    listing: BTreeMap<Source, BTreeMap<Policy, Selects>>,
 }
 
 impl Policies {
@@ -96,7 +61,7 @@ impl Policies {
         &self,
         namespaces: impl Iterator<Item = &'a NamespaceName>,
     ) -> Option<(TeamPolicies, Vec<String>)> {
-        if self.listed.len() < Source::ALL.len() {
+        if self.listed.len() < Source::POLICIES.len() {
             return None;
         }
         let mut teams = TeamPolicies::default();
@@ -127,7 +92,7 @@ impl Policies {
     /// Where they decide in the whole cluster. None until all are known.
     #[must_use]
     pub fn decided_everywhere(&self) -> Option<Decided> {
-        if self.listed.len() < Source::ALL.len() {
+        if self.listed.len() < Source::POLICIES.len() {
             return None;
         }
         let mut decided = Decided::default();
@@ -139,6 +104,25 @@ impl Policies {
             *of_it = of_it.or(selects.directions);
         }
         Some(decided)
+    }
+
+    /// Begins a complete list of one kind.
+    pub(super) fn list_begins(&mut self, source: Source) {
+        self.listing.insert(source, BTreeMap::new());
+    }
+
+    /// Ends a complete list of one kind. Returns whether all are known now.
+    pub(super) fn list_ends(&mut self, source: Source) -> bool {
+        let listed = self.listing.remove(&source).unwrap_or_default();
+        self.replace(source, listed);
+        self.listed.len() == Source::POLICIES.len()
+    }
+
+    /// Forgets a kind: its watch ended.
+    pub(super) fn unlist(&mut self, source: Source) {
+        self.listing.remove(&source);
+        self.known.retain(|(known, ..), _| *known != source);
+        self.listed.remove(&source);
     }
 
     fn replace(&mut self, source: Source, listed: BTreeMap<Policy, Selects>) {
@@ -158,7 +142,7 @@ fn unobserved(
 ) -> Vec<String> {
     let policy = match source {
         Source::CalicoGlobal => format!("GlobalNetworkPolicy {name}"),
-        Source::Kubernetes | Source::Calico => format!("NetworkPolicy {name}"),
+        _ => format!("NetworkPolicy {name}"),
     };
     let which = |of: &SelectedPods| pods.as_ref().filter(|_| of.others().is_some());
     let ingress = directions.ingress.then(|| which(&selected.ingress));
@@ -175,102 +159,37 @@ fn unobserved(
     told.into_iter().filter_map(sentence).collect()
 }
 
-/// Follows everybody's policies while somebody needs to know.
-pub(super) async fn follow_team_policies(client: Client, context: Arc<Context>, health: Health) {
-    let mut signs = context.signs.clone();
-    let mut needed = context.observing.subscribe();
-    loop {
-        let flavour = signs
-            .borrow_and_update()
-            .as_ref()
-            .map(ClusterFacts::flavour);
-        let is_needed = *needed.borrow_and_update();
-        let flavour = flavour
-            .filter(|flavour| is_needed && flavour.api != PolicyApi::Kubernetes && !flavour.staged);
-        let following = async {
-            if let Some(flavour) = flavour {
-                follow_all(&client, &context, &health, flavour).await;
-            } else {
-                health.not_needed(PART);
-                std::future::pending::<()>().await;
-            }
-        };
-        let changed = async {
-            loop {
-                tokio::select! {
-                    changed = signs.changed() => changed.ok()?,
-                    changed = needed.changed() => changed.ok()?,
-                }
-                let now = signs.borrow().as_ref().map(ClusterFacts::flavour);
-                if *needed.borrow() != is_needed || now != flavour {
-                    return Some(());
-                }
-            }
-        };
-        tokio::select! {
-            () = following => return,
-            changed = changed => if changed.is_none() { return },
-        }
-        *write(&context) = Policies::default();
+/// Takes in a policy that a watch saw, or listed.
+pub(super) fn saw(context: &Context, source: Source, policy: &DynamicObject, is_listed: bool) {
+    let read = read(source, policy);
+    if is_listed {
+        let mut policies = write(context);
+        policies.listing.entry(source).or_default().extend(read);
+        return;
+    }
+    let key = key(source, policy);
+    let now = read.map(|(_, selects)| selects);
+    let before = match now.clone() {
+        None => write(context).known.remove(&key),
+        Some(selects) => write(context).known.insert(key.clone(), selects),
+    };
+    if before != now {
+        tell(context, &key);
     }
 }
 
-async fn follow_all(client: &Client, context: &Context, health: &Health, flavour: Flavour) {
-    health.waits_for(PART);
-    let following = Source::ALL.map(|source| follow_one(client, context, health, source, flavour));
-    futures::future::join_all(following).await;
-}
-
-async fn follow_one(
-    client: &Client,
-    context: &Context,
-    health: &Health,
-    source: Source,
-    flavour: Flavour,
-) {
-    let resource = source.resource(flavour);
-    let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-    let mut events = std::pin::pin!(follow(api, Config::default()));
-    let mut listed = BTreeMap::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(policy)) => listed.extend(read(source, &policy)),
-            Ok(Event::InitDone) => {
-                let complete = {
-                    let mut policies = write(context);
-                    policies.replace(source, std::mem::take(&mut listed));
-                    policies.listed.len() == Source::ALL.len()
-                };
-                if complete {
-                    health.is_well(PART);
-                    context.push_observing();
-                }
-            }
-            Ok(Event::Apply(policy)) => {
-                let key = key(source, &policy);
-                let now = read(source, &policy).map(|(_, selects)| selects);
-                let before = match now.clone() {
-                    None => write(context).known.remove(&key),
-                    Some(selects) => write(context).known.insert(key.clone(), selects),
-                };
-                if before != now {
-                    tell(context, &key);
-                }
-            }
-            Ok(Event::Delete(policy)) => {
-                let key = key(source, &policy);
-                if write(context).known.remove(&key).is_some() {
-                    tell(context, &key);
-                }
-            }
-            Err(error) => health.fails(PART, &error),
-        }
+/// Takes in that a policy is gone.
+pub(super) fn gone(context: &Context, policy: &Policy) {
+    if write(context).known.remove(policy).is_some() {
+        tell(context, policy);
     }
 }
 
 /// Asks for reconciles of those that a policy concerns.
 fn tell(context: &Context, (_, namespace, _): &Policy) {
+    if !*context.observing.borrow() {
+        return;
+    }
     context.wake_default_deny();
     let Some(namespace) = namespace else {
         return context.push_observing();
@@ -287,10 +206,6 @@ fn tell(context: &Context, (_, namespace, _): &Policy) {
 fn write(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
     let policies = context.team_policies.write();
     policies.unwrap_or_else(PoisonError::into_inner)
-}
-
-fn key(source: Source, policy: &DynamicObject) -> Policy {
-    (source, policy.metadata.namespace.clone(), policy.name_any())
 }
 
 /// A policy with what it selects; None for one without a direction, and for those of the operator, which
@@ -317,7 +232,7 @@ fn pods(source: Source, spec: &Value) -> Option<Selector> {
             let selector: LabelSelector = serde_json::from_value(selector.clone()).ok()?;
             matching(&selector)?
         }
-        Source::Calico | Source::CalicoGlobal => spec.get("selector")?.as_str()?.parse().ok()?,
+        _ => spec.get("selector")?.as_str()?.parse().ok()?,
     };
     // Of pods, Felix takes no policy that says global().
     (selector != Selector::All && !selector.mentions_global()).then_some(selector)
@@ -342,7 +257,7 @@ fn matching(selector: &LabelSelector) -> Option<Selector> {
 }
 
 /// Global policies are nobody's but the platform's: whoever may write them may label them.
-fn is_ours(policy: &DynamicObject) -> bool {
+pub(super) fn is_ours(policy: &DynamicObject) -> bool {
     let object = with_labels(
         Kind::GlobalNetworkPolicy,
         json!({"metadata": policy.metadata}),
@@ -357,7 +272,7 @@ fn is_ours(policy: &DynamicObject) -> bool {
 fn directions(source: Source, spec: &Value) -> Directions {
     let field = match source {
         Source::Kubernetes => "policyTypes",
-        Source::Calico | Source::CalicoGlobal => "types",
+        _ => "types",
     };
     let types = spec.get(field).and_then(Value::as_array);
     match types.filter(|types| !types.is_empty()) {
@@ -375,6 +290,7 @@ fn directions(source: Source, spec: &Value) -> Directions {
 
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
     use rstest::rstest;
 
     use super::*;

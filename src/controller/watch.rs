@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::cache::{Observed, PLATFORM_OWNER};
 use super::context::{Context, Stored};
 use super::kind::{Kind, ObjectKey};
+use super::others::{self, Source};
 use crate::api::names::OWNER;
 use crate::api::{LandingZone, LandingZoneStatus};
 use crate::cluster::follow;
@@ -70,6 +71,9 @@ fn restart_changed(
     // At once: no reconcile may see one flavour and the objects of another.
     context.cache.write().watch(flavour, &changed);
     for kind in changed {
+        if let Some(source) = Source::of(kind) {
+            others::unlist(context, source);
+        }
         if ended.contains(&kind) {
             context
                 .metrics
@@ -126,8 +130,12 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
         }
         // Tiers belong to no landing zone, and there are few. Policies whole, too: Calico's API
         // server tells nothing of one that lost its label to whoever watches by label, and in its
-        // storage the labels of what it wrote are not where a selector looks.
-        Kind::Tier | Kind::GlobalNetworkPolicy | Kind::StagedGlobalNetworkPolicy => {
+        // storage the labels of what it wrote are not where a selector looks. What others write is
+        // judged besides.
+        Kind::Tier
+        | Kind::GlobalNetworkPolicy
+        | Kind::StagedGlobalNetworkPolicy
+        | Kind::NetworkPolicy => {
             let api = Api::<DynamicObject>::all_with(client, &resource);
             dispatch_all(named, follow(api, Config::default()), &context, &health).await;
         }
@@ -167,7 +175,10 @@ fn dispatch<K: kube::Resource + serde::Serialize>(
     event: Event<K>,
     context: &Context,
 ) {
-    let (kind, _) = named;
+    let (kind, flavour) = named;
+    if let Some(source) = Source::of(kind) {
+        others::take_in(context, source, flavour, &event);
+    }
     match event {
         Event::Init => context.cache.write().list_begins(kind),
         Event::InitApply(object) | Event::Apply(object) => seen(named, &object, context),
@@ -202,7 +213,7 @@ fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context:
         return;
     };
     let owner = observed.owner.clone();
-    if kind.is_calico_policy() && owner.is_none() {
+    if (kind.is_calico_policy() || kind == Kind::NetworkPolicy) && owner.is_none() {
         // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
         return gone(named, object, context);
     }
@@ -265,6 +276,9 @@ fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [O
     let mut concerned: BTreeSet<String> = owners.into_iter().flatten().collect();
     if key.kind == Kind::Namespace || concerned.remove(PLATFORM_OWNER) {
         context.wake_default_deny();
+    }
+    if matches!(key.kind, Kind::Namespace | Kind::Tier) {
+        context.guard.wake();
     }
     match key.kind {
         Kind::Namespace => {

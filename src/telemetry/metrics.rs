@@ -34,6 +34,8 @@ pub struct Metrics {
     pub contested: Gauge,
     /// When the last day of a crossing is over, in seconds since 1970.
     pub crossing_expiry: Family<CrossingLabels, Gauge>,
+    /// What others' policies and network sets do that would leave a boundary undeclared.
+    pub boundary_findings: Family<FindingLabels, Gauge>,
     /// Whether a kind is watched and was listed completely: 1 or 0.
     pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
 }
@@ -56,6 +58,15 @@ pub struct CrossingLabels {
     pub direction: String,
     /// Its name.
     pub crossing: String,
+}
+
+/// Labels of [`Metrics::boundary_findings`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct FindingLabels {
+    /// The landing zone.
+    pub landing_zone: String,
+    /// Id of the rule.
+    pub rule: String,
 }
 
 /// Label of metrics by kind.
@@ -113,6 +124,7 @@ impl Default for Metrics {
             landing_zones_not_ready: Gauge::default(),
             contested: Gauge::default(),
             crossing_expiry: Family::default(),
+            boundary_findings: Family::default(),
             watch_synced: Family::default(),
             registry: Registry::default(),
         };
@@ -172,6 +184,11 @@ impl Default for Metrics {
             "When the last day of a crossing is over, since 1970",
             Unit::Seconds,
             metrics.crossing_expiry.clone(),
+        );
+        registry.register(
+            "boundary_findings",
+            "What others' policies and network sets do that would leave a boundary undeclared, by rule",
+            metrics.boundary_findings.clone(),
         );
         registry.register(
             "watch_synced",

@@ -64,6 +64,12 @@ impl Conditions {
         self.all.retain(|known| known.type_ != type_);
     }
 
+    /// A condition as it stands.
+    #[must_use]
+    pub fn get(&self, type_: &str) -> Option<&Condition> {
+        self.all.iter().find(|known| known.type_ == type_)
+    }
+
     /// Whether a condition was ever set.
     #[must_use]
     pub fn has(&self, type_: &str) -> bool {
@@ -94,6 +100,7 @@ pub fn nobody_looks(conditions: &mut Conditions, progress: Progress) {
     for type_ in [
         condition::NAMESPACES_READY,
         condition::NETWORK_ENFORCED,
+        condition::BOUNDARY_HELD,
         condition::PLACEMENT_ENFORCED,
         condition::PODS_PLACED,
         condition::CROSSINGS_OPEN,

@@ -1,0 +1,108 @@
+//! What a judgement depends on besides the object: as long as it is the same, so is what was found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ObjectMeta;
+use serde_json::Value;
+
+use super::{InForce, State};
+use crate::cluster::ClusterFacts;
+use crate::controller::cache::Objects;
+use crate::controller::kind::Kind;
+use crate::domain::{Flavour, Platform};
+use crate::policy::{LabelMap, NetworkSet, Tier};
+use crate::review::{Body, Landscape, Object};
+
+/// What a judgement depends on besides the object.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Inputs {
+    pub flavour: Flavour,
+    platform: Arc<Platform>,
+    zones: BTreeMap<String, Arc<InForce>>,
+    namespaces: BTreeMap<String, LabelMap>,
+    tiers: Option<Vec<Tier>>,
+    /// Network sets as JSON.
+    sets: Vec<Arc<[u8]>>,
+}
+
+impl Inputs {
+    pub fn new(
+        facts: &ClusterFacts,
+        platform: Arc<Platform>,
+        objects: &Objects,
+        state: &State,
+    ) -> Self {
+        let flavour = facts.flavour();
+        let labels = |object: &Value| {
+            let labels = object.pointer("/metadata/labels").cloned();
+            serde_json::from_value(labels.unwrap_or_default()).unwrap_or_default()
+        };
+        let namespaces = objects.namespaces().map(|(name, found)| {
+            let labels = found.object.as_deref().map(labels);
+            (name.to_owned(), labels.unwrap_or_default())
+        });
+        let tiers = flavour.tiers.then(|| {
+            let tiers = objects.of_kind(Kind::Tier);
+            let read = |object: &Value| serde_json::from_value(object.clone()).ok();
+            tiers
+                .filter_map(|found| read(found.object.as_deref()?))
+                .collect()
+        });
+        let sets = state.written.iter();
+        let sets = sets.filter(|((source, ..), _)| source.is_set());
+        Self {
+            flavour,
+            platform,
+            zones: state.in_force.clone(),
+            namespaces: namespaces.collect(),
+            tiers,
+            sets: sets.filter_map(|(_, set)| set.text.clone()).collect(),
+        }
+    }
+
+    /// The landscape that they make.
+    pub fn landscape(&self) -> Landscape {
+        let zones: Vec<_> = self
+            .zones
+            .values()
+            .map(|it| (&it.zone, &it.crossings))
+            .collect();
+        let namespaces: Vec<_> = self
+            .namespaces
+            .iter()
+            .map(|(name, labels)| Namespace {
+                metadata: ObjectMeta {
+                    name: Some(name.clone()),
+                    labels: Some(labels.clone()),
+                    ..ObjectMeta::default()
+                },
+                ..Namespace::default()
+            })
+            .collect();
+        let platform = Platform::clone(&self.platform);
+        let sets: Vec<_> = self.sets.iter().filter_map(|text| set(text)).collect();
+        let mut landscape = Landscape::new(&zones, &namespaces, platform).with_sets(&sets);
+        landscape.tiers.clone_from(&self.tiers);
+        landscape
+    }
+
+    /// The landing zones in force.
+    pub fn zones(&self) -> impl Iterator<Item = (&String, &InForce)> {
+        self.zones.iter().map(|(name, it)| (name, it.as_ref()))
+    }
+
+    /// The labels of a namespace.
+    pub fn labels(&self, namespace: &str) -> Option<&LabelMap> {
+        self.namespaces.get(namespace)
+    }
+}
+
+fn set(text: &[u8]) -> Option<NetworkSet> {
+    let object: Value = serde_json::from_slice(text).ok()?;
+    match Object::read(&object)?.ok()?.body {
+        Body::NetworkSet(set) => Some(*set),
+        _ => None,
+    }
+}

@@ -1,0 +1,263 @@
+//! Judges what others write: policies and network sets, all of them, when they change and when what is declared
+//! does. No webhook is needed for it, and no way in escapes it.
+//!
+//! | file | does |
+//! |---|---|
+//! | `mod` | what is known: what others wrote, and what is in force |
+//! | `inputs` | what a judgement depends on besides the object |
+//! | `judge` | the loop: judges what has to be judged, and says whom it concerns |
+//! | `found` | what is found, by landing zone; whether it gets through |
+
+mod found;
+mod inputs;
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::calico_metadata::with_labels;
+use super::kind::Kind;
+use super::others::{Key, Source, key};
+use super::team_policies::is_ours;
+use crate::api::names::OWNER;
+use crate::cluster::ClusterFacts;
+use crate::domain::{Flavour, LandingZone, Resolved};
+use crate::telemetry::Metrics;
+
+pub(super) use found::{Found, in_status, news};
+pub(super) use judge::judge_others;
+
+/// The largest object that is kept and judged, in bytes of JSON: many times what anybody needs.
+const LARGEST: usize = 256 * 1024;
+/// So much is kept of what lies in one namespace, in bytes: whoever has rights in a single namespace must not fill
+/// the memory.
+const LARGEST_NAMESPACE: usize = 4 * 1024 * 1024;
+
+/// What others write, what is declared, and what is found.
+#[derive(Debug, Default)]
+pub struct Guard {
+    state: Mutex<State>,
+    woken: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    listed: BTreeSet<Source>,
+    listing: BTreeMap<Source, BTreeSet<Key>>,
+    written: BTreeMap<Key, Written>,
+    /// How much is kept, by namespace.
+    kept: BTreeMap<String, usize>,
+    in_force: BTreeMap<String, Arc<InForce>>,
+    found: BTreeMap<String, Arc<Found>>,
+    /// Counts what is taken in.
+    clock: u64,
+}
+
+/// An object of others.
+#[derive(Debug)]
+struct Written {
+    /// The object as JSON, without what nobody judges; None: it is too large.
+    text: Option<Arc<[u8]>>,
+    /// The landing zone that its ownership label names.
+    owner: Option<String>,
+    /// When it was taken in.
+    taken_in: u64,
+    /// What was found in it; None: it has to be judged.
+    judged: Option<found::Judged>,
+}
+
+/// A landing zone as it is in force.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct InForce {
+    /// The landing zone, without the namespaces that are withheld from it.
+    pub zone: LandingZone,
+    /// What is open across its boundary.
+    pub crossings: Resolved,
+}
+
+impl Guard {
+    /// Asks for another look.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Records a landing zone as it is in force.
+    pub(super) fn governs(&self, zone: &LandingZone, crossings: &Resolved) {
+        let name = zone.name.to_string();
+        let mut state = self.lock();
+        let is_same = state
+            .in_force
+            .get(&name)
+            .is_some_and(|known| known.zone == *zone && known.crossings == *crossings);
+        if !is_same {
+            let (zone, crossings) = (zone.clone(), crossings.clone());
+            let in_force = Arc::new(InForce { zone, crossings });
+            state.in_force.insert(name, in_force);
+            self.wake();
+        }
+    }
+
+    /// Forgets a landing zone that is gone.
+    pub(super) fn forget(&self, zone: &str, metrics: &Metrics) {
+        let mut state = self.lock();
+        state.in_force.remove(zone);
+        if let Some(found) = state.found.remove(zone) {
+            found.withdraw(zone, metrics);
+        }
+        self.wake();
+    }
+
+    /// What is found about a landing zone; None: it was not judged yet.
+    pub(super) fn found(&self, zone: &str) -> Option<Arc<Found>> {
+        self.lock().found.get(zone).cloned()
+    }
+
+    pub(super) fn list_begins(&self, source: Source) {
+        self.lock().listing.insert(source, BTreeSet::new());
+    }
+
+    pub(super) fn list_ends(&self, source: Source) {
+        let mut state = self.lock();
+        let listed = state.listing.remove(&source).unwrap_or_default();
+        let vanished: Vec<_> = state
+            .written
+            .keys()
+            .filter(|known| known.0 == source && !listed.contains(known))
+            .cloned()
+            .collect();
+        for key in &vanished {
+            state.remove(key);
+        }
+        state.listed.insert(source);
+        self.wake();
+    }
+
+    /// Nothing is known of a kind any more.
+    pub(super) fn unlist(&self, source: Source) {
+        let mut state = self.lock();
+        state.listing.remove(&source);
+        state.listed.remove(&source);
+        let of_it = state.written.keys().filter(|known| known.0 == source);
+        for key in of_it.cloned().collect::<Vec<_>>() {
+            state.remove(&key);
+        }
+    }
+
+    pub(super) fn saw(&self, source: Source, flavour: Flavour, object: &DynamicObject) {
+        let key = key(source, object);
+        let mut state = self.lock();
+        if let Some(listed) = state.listing.get_mut(&source) {
+            listed.insert(key.clone());
+        }
+        if source == Source::CalicoGlobal && is_ours(object) {
+            // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
+            state.remove(&key);
+            return;
+        }
+        let object = judged_part(source, flavour, object);
+        let owner = object
+            .pointer("/metadata/labels")
+            .and_then(|labels| labels.get(OWNER)?.as_str())
+            .map(str::to_owned);
+        state.put(key, object.to_string(), owner);
+        self.wake();
+    }
+
+    pub(super) fn gone(&self, key: &Key) {
+        if self.lock().remove(key) {
+            self.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; were it so, the maps would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, key: Key, text: String, owner: Option<String>) {
+        if let Some(known) = self.written.get(&key)
+            && known.text.as_deref() == Some(text.as_bytes())
+        {
+            return;
+        }
+        self.remove(&key);
+        let kept = key.1.as_ref().map_or(0, |namespace| {
+            self.kept.get(namespace).copied().unwrap_or_default()
+        });
+        let fits = text.len() <= LARGEST && kept + text.len() <= LARGEST_NAMESPACE;
+        if let (true, Some(namespace)) = (fits, &key.1) {
+            *self.kept.entry(namespace.clone()).or_default() += text.len();
+        }
+        self.clock += 1;
+        let written = Written {
+            text: fits.then(|| text.into_bytes().into()),
+            owner,
+            taken_in: self.clock,
+            judged: None,
+        };
+        self.written.insert(key, written);
+    }
+
+    fn remove(&mut self, key: &Key) -> bool {
+        let Some(gone) = self.written.remove(key) else {
+            return false;
+        };
+        let size = gone.text.map_or(0, |text| text.len());
+        if let Some(namespace) = &key.1
+            && let Some(kept) = self.kept.get_mut(namespace)
+        {
+            *kept -= size;
+            if *kept == 0 {
+                self.kept.remove(namespace);
+            }
+        }
+        true
+    }
+
+    /// Whether everything that others write is known.
+    fn is_complete(&self, facts: &ClusterFacts) -> bool {
+        let mut sources = Source::ALL.into_iter();
+        sources.all(|source| !source.is_in(facts) || self.listed.contains(&source))
+    }
+}
+
+/// What is judged of an object. Waivers do not count in the cluster: whoever may write the policy may write the
+/// waiver.
+fn judged_part(source: Source, flavour: Flavour, object: &DynamicObject) -> Value {
+    let resource = source.resource(flavour);
+    let metadata = &object.metadata;
+    let mut whole = json!({"metadata": {
+        "name": metadata.name,
+        "namespace": metadata.namespace,
+        "labels": metadata.labels,
+        "annotations": metadata.annotations,
+    }});
+    if let Some(metadata) = whole.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|_, value| !value.is_null());
+    }
+    let mut part = if source == Source::Kubernetes {
+        whole
+    } else {
+        with_labels(Kind::GlobalNetworkPolicy, whole)
+    };
+    if let Some(metadata) = part.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("annotations");
+    }
+    if let Some(fields) = part.as_object_mut() {
+        fields.insert("apiVersion".to_owned(), json!(resource.api_version));
+        fields.insert("kind".to_owned(), json!(resource.kind));
+        if let Some(spec) = object.data.get("spec") {
+            fields.insert("spec".to_owned(), spec.clone());
+        }
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests;

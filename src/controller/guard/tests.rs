@@ -1,0 +1,253 @@
+use kube::core::DynamicObject;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::found::{gets_through, news, short};
+use super::*;
+use crate::api::{BoundaryFinding, LandingZoneStatus};
+use crate::domain::{CalicoNaming, FieldPath, PolicyApi};
+use crate::review::{Finding, Rule};
+
+const CALICO: Flavour = Flavour {
+    api: PolicyApi::CalicoCrdV1,
+    tiers: false,
+    staged: false,
+    naming: CalicoNaming::TierPrefixed,
+};
+
+fn object(namespace: &str, name: &str, rest: Value) -> DynamicObject {
+    let mut whole = json!({"metadata": {"name": name, "namespace": namespace}});
+    json_merge(&mut whole, rest);
+    serde_json::from_value(whole).unwrap()
+}
+
+fn json_merge(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                json_merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+fn known(guard: &Guard) -> Vec<String> {
+    let state = guard.lock();
+    state
+        .written
+        .keys()
+        .map(|(_, _, name)| name.clone())
+        .collect()
+}
+
+#[test]
+fn what_is_not_listed_again_is_gone() {
+    let guard = Guard::default();
+    for name in ["a", "b"] {
+        guard.saw(Source::Calico, CALICO, &object("shop-web", name, json!({})));
+    }
+    guard.saw(
+        Source::NetworkSet,
+        CALICO,
+        &object("shop-web", "set", json!({})),
+    );
+    guard.list_begins(Source::Calico);
+    guard.saw(Source::Calico, CALICO, &object("shop-web", "b", json!({})));
+    guard.list_ends(Source::Calico);
+    assert_eq!(known(&guard), ["b", "set"]);
+    guard.unlist(Source::Calico);
+    assert_eq!(known(&guard), ["set"]);
+}
+
+#[test]
+fn what_did_not_change_is_not_judged_again() {
+    let guard = Guard::default();
+    let policy = |order: i64, version: &str| {
+        let rest = json!({"metadata": {"resourceVersion": version}, "spec": {"order": order}});
+        object("shop-web", "a", rest)
+    };
+    let taken_in = |policy: &DynamicObject| {
+        guard.saw(Source::Calico, CALICO, policy);
+        guard.lock().written.values().next().unwrap().taken_in
+    };
+    let first = taken_in(&policy(100, "1"));
+    assert_eq!(taken_in(&policy(100, "2")), first);
+    assert_ne!(taken_in(&policy(101, "3")), first);
+}
+
+#[test]
+fn one_namespace_cannot_fill_the_memory() {
+    let guard = Guard::default();
+    let large = |size: usize| json!({"spec": {"selector": "a".repeat(size)}});
+    let is_kept = |name: &str| {
+        let state = guard.lock();
+        let key = (Source::Calico, Some("shop-web".to_owned()), name.to_owned());
+        state.written[&key].text.is_some()
+    };
+    guard.saw(
+        Source::Calico,
+        CALICO,
+        &object("shop-web", "huge", large(LARGEST)),
+    );
+    assert!(!is_kept("huge"));
+    let names: Vec<_> = (0..20).map(|number| format!("large-{number}")).collect();
+    for name in &names {
+        guard.saw(
+            Source::Calico,
+            CALICO,
+            &object("shop-web", name, large(LARGEST - 1000)),
+        );
+    }
+    assert!(is_kept(&names[0]) && !is_kept(&names[19]));
+    // Others have their own room, and what goes gives its room back.
+    guard.saw(
+        Source::Calico,
+        CALICO,
+        &object("shop-data", "small", json!({})),
+    );
+    assert_eq!(guard.lock().kept.len(), 2);
+    for name in names.iter().map(String::as_str).chain(["huge"]) {
+        guard.gone(&(Source::Calico, Some("shop-web".to_owned()), name.to_owned()));
+    }
+    guard.saw(
+        Source::Calico,
+        CALICO,
+        &object("shop-web", "last", large(1000)),
+    );
+    assert!(is_kept("last"));
+}
+
+#[test]
+fn labels_that_calico_hides_count_and_waivers_do_not() {
+    let hidden = json!({"labels": {"pcns.landingzones.dev/landing-zone": "shop"}});
+    let set = object(
+        "shop-web",
+        "set",
+        json!({
+            "metadata": {"annotations": {
+                "projectcalico.org/metadata": hidden.to_string(),
+                "landingzones.dev/waive": "network-set-inside: needed",
+            }},
+            "spec": {"nets": ["203.0.113.7/32"]},
+        }),
+    );
+    let expected = json!({
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "NetworkSet",
+        "metadata": {
+            "name": "set",
+            "namespace": "shop-web",
+            "labels": {"pcns.landingzones.dev/landing-zone": "shop"},
+        },
+        "spec": {"nets": ["203.0.113.7/32"]},
+    });
+    assert_eq!(judged_part(Source::NetworkSet, CALICO, &set), expected);
+}
+
+#[test]
+fn global_policies_with_the_operators_label_are_its_own() {
+    let guard = Guard::default();
+    let policy = |labels: Value| object("", "dns", json!({"metadata": {"labels": labels}}));
+    let own = policy(json!({"landingzones.dev/landing-zone": "shop"}));
+    guard.saw(Source::CalicoGlobal, CALICO, &own);
+    assert!(known(&guard).is_empty());
+    guard.saw(Source::CalicoGlobal, CALICO, &policy(json!({})));
+    assert_eq!(known(&guard), ["dns"]);
+}
+
+#[rstest]
+#[case(Rule::NamespaceName, CALICO, false)]
+#[case(Rule::AnyPeer, CALICO, false)]
+#[case(Rule::NetworkSetInside, CALICO, true)]
+#[case(Rule::ForgedLabels, CALICO, true)]
+#[case(Rule::OrderBeforePlatform, CALICO, true)]
+#[case(Rule::OtherTier, CALICO, true)]
+#[case(Rule::BreaksFelix, CALICO, true)]
+#[case(Rule::TooComplex, CALICO, true)]
+#[case(Rule::NamespaceName, Flavour::KUBERNETES, true)]
+#[case(Rule::Invalid, Flavour::KUBERNETES, false)]
+fn what_is_merely_asked_for_stays_closed_where_calico_is(
+    #[case] rule: Rule,
+    #[case] flavour: Flavour,
+    #[case] expected: bool,
+) {
+    assert_eq!(gets_through(rule, flavour), expected);
+}
+
+fn finding(rule: Rule) -> Finding {
+    Finding {
+        rule,
+        path: FieldPath::default().key("spec").key("egress").index(0),
+        message: "the application code is shop2".to_owned(),
+        witness: Some("a pod in shop2-web could be reached".to_owned()),
+        declared: None,
+        suggestion: "declare it".to_owned(),
+        waived: None,
+    }
+}
+
+#[test]
+fn a_finding_is_told_in_short_unless_it_is_declared() {
+    let told = short(
+        "NetworkPolicy/shop-web/a",
+        &finding(Rule::CodeWrong),
+        CALICO,
+    )
+    .unwrap();
+    let expected = BoundaryFinding {
+        rule: "code-wrong".to_owned(),
+        object: "NetworkPolicy/shop-web/a".to_owned(),
+        field: Some("spec.egress[0]".to_owned()),
+        message: "the application code is shop2; a pod in shop2-web could be reached; declare it"
+            .to_owned(),
+        open: false,
+    };
+    assert_eq!(told, expected);
+    let mut declared = finding(Rule::CodeWrong);
+    declared.declared = Some("orders".to_owned());
+    assert_eq!(short("a", &declared, CALICO), None);
+    assert_eq!(short("a", &finding(Rule::SelectsNothing), CALICO), None);
+}
+
+#[test]
+fn only_what_was_not_told_is_news_whatever_the_words() {
+    let told = short("a", &finding(Rule::CodeWrong), CALICO).unwrap();
+    let mut other_words = told.clone();
+    other_words.message = "other words".to_owned();
+    let mut other_place = told.clone();
+    other_place.object = "b".to_owned();
+    let before = LandingZoneStatus {
+        findings: vec![told],
+        ..LandingZoneStatus::default()
+    };
+    let now = [other_words, other_place.clone()];
+    assert_eq!(news(Some(&before), &now), [&other_place]);
+    assert_eq!(news(None, &now).len(), 2);
+}
+
+#[test]
+fn metrics_count_by_rule_and_forget_what_is_mended() {
+    let metrics = Metrics::default();
+    let of = |rule, object: &str| short(object, &finding(rule), CALICO).unwrap();
+    let first = Found::of(vec![
+        of(Rule::CodeWrong, "a"),
+        of(Rule::CodeWrong, "b"),
+        of(Rule::ForgedLabels, "c"),
+    ]);
+    first.measure("shop", None, &metrics);
+    let text = metrics.encode().unwrap();
+    let line = |rule: &str, count: i64| {
+        format!("landingzone_boundary_findings{{landing_zone=\"shop\",rule=\"{rule}\"}} {count}\n")
+    };
+    assert!(text.contains(&line("code-wrong", 2)), "{text}");
+    assert!(text.contains(&line("forged-labels", 1)), "{text}");
+    assert!(first.open().map(|it| &it.object).eq(["c"]));
+    let second = Found::of(vec![of(Rule::CodeWrong, "a")]);
+    second.measure("shop", Some(&first), &metrics);
+    let text = metrics.encode().unwrap();
+    assert!(text.contains(&line("code-wrong", 1)), "{text}");
+    assert!(!text.contains("forged-labels"), "{text}");
+    second.withdraw("shop", &metrics);
+    assert!(!metrics.encode().unwrap().contains("rule="));
+}

@@ -1,0 +1,210 @@
+//! What others than the operator write that decides about traffic: policies and network sets. There is one watch for
+//! each kind: where `watch.rs` has one already, its events are passed on from there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use futures::StreamExt;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::{Config, Event};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+
+use super::context::Context;
+use super::kind::Kind;
+use super::team_policies::{self, Policies};
+use super::watch::AbortOnDrop;
+use crate::cluster::{ClusterFacts, follow};
+use crate::domain::{Flavour, PolicyApi};
+use crate::telemetry::Health;
+
+/// A kind that others write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Source {
+    Kubernetes,
+    Calico,
+    CalicoGlobal,
+    NetworkSet,
+    GlobalNetworkSet,
+}
+
+impl Source {
+    pub const ALL: [Self; 5] = [
+        Self::Kubernetes,
+        Self::Calico,
+        Self::CalicoGlobal,
+        Self::NetworkSet,
+        Self::GlobalNetworkSet,
+    ];
+    pub const POLICIES: [Self; 3] = [Self::Kubernetes, Self::Calico, Self::CalicoGlobal];
+    /// Kinds that nobody but this module watches.
+    const WATCHED_HERE: [Self; 3] = [Self::Calico, Self::NetworkSet, Self::GlobalNetworkSet];
+
+    /// What others write of a kind that the operator writes, too.
+    pub const fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::NetworkPolicy => Some(Self::Kubernetes),
+            Kind::GlobalNetworkPolicy => Some(Self::CalicoGlobal),
+            _ => None,
+        }
+    }
+
+    pub const fn is_policy(self) -> bool {
+        !self.is_set()
+    }
+
+    /// Whether its objects are addresses with labels.
+    pub const fn is_set(self) -> bool {
+        matches!(self, Self::NetworkSet | Self::GlobalNetworkSet)
+    }
+
+    /// Whether a cluster has this kind.
+    pub fn is_in(self, facts: &ClusterFacts) -> bool {
+        if self == Self::Kubernetes {
+            return true;
+        }
+        let flavour = facts.flavour();
+        let plural = self.resource(flavour).plural;
+        let groups = ["crd.projectcalico.org", "projectcalico.org"];
+        let is_defined = |group: &str| facts.definitions.contains(&format!("{plural}.{group}"));
+        flavour.api != PolicyApi::Kubernetes && groups.into_iter().any(is_defined)
+    }
+
+    pub fn resource(self, flavour: Flavour) -> ApiResource {
+        let (kind, plural) = match self {
+            Self::Kubernetes | Self::Calico => ("NetworkPolicy", "networkpolicies"),
+            Self::CalicoGlobal => ("GlobalNetworkPolicy", "globalnetworkpolicies"),
+            Self::NetworkSet => ("NetworkSet", "networksets"),
+            Self::GlobalNetworkSet => ("GlobalNetworkSet", "globalnetworksets"),
+        };
+        let (group, version) = match (self, flavour.api) {
+            (Self::Kubernetes, _) => ("networking.k8s.io", "v1"),
+            (_, PolicyApi::CalicoV3) => ("projectcalico.org", "v3"),
+            (_, PolicyApi::CalicoCrdV1 | PolicyApi::Kubernetes) => ("crd.projectcalico.org", "v1"),
+        };
+        let kind = GroupVersionKind::gvk(group, version, kind);
+        ApiResource::from_gvk_with_plural(&kind, plural)
+    }
+
+    fn part(self) -> String {
+        let kind = match self {
+            Self::Kubernetes | Self::Calico => "NetworkPolicy",
+            Self::CalicoGlobal => "GlobalNetworkPolicy",
+            Self::NetworkSet => "NetworkSet",
+            Self::GlobalNetworkSet => "GlobalNetworkSet",
+        };
+        format!("watch of others' {kind}")
+    }
+}
+
+/// An object of others: kind, namespace and the name that the API of the flavour calls it by.
+pub(super) type Key = (Source, Option<String>, String);
+
+/// The key of an object.
+pub(super) fn key<K: Resource>(source: Source, object: &K) -> Key {
+    (source, object.namespace(), object.name_any())
+}
+
+/// Follows what nobody else watches.
+pub(super) async fn follow_others(context: Arc<Context>, health: Health) {
+    let mut signs = context.signs.clone();
+    let mut running: BTreeMap<Source, (ApiResource, AbortOnDrop)> = BTreeMap::new();
+    loop {
+        let facts = signs.borrow_and_update().clone();
+        for source in Source::WATCHED_HERE {
+            let wanted = facts.as_ref().filter(|facts| source.is_in(facts));
+            let wanted = wanted.map(|facts| (source.resource(facts.flavour()), facts.flavour()));
+            let resource = wanted.as_ref().map(|(resource, _)| resource);
+            if running.get(&source).map(|(resource, _)| resource) == resource {
+                continue;
+            }
+            if running.remove(&source).is_some() {
+                unlist(&context, source);
+                health.not_needed(&source.part());
+            }
+            if let Some((resource, flavour)) = wanted {
+                let (context, health) = (context.clone(), health.clone());
+                let watch = async move {
+                    follow_one(&context, &health, source, flavour).await;
+                };
+                running.insert(source, (resource, AbortOnDrop::spawn(watch)));
+            }
+        }
+        context.guard.wake();
+        if signs.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn follow_one(context: &Context, health: &Health, source: Source, flavour: Flavour) {
+    let part = source.part();
+    health.waits_for(&part);
+    let resource = source.resource(flavour);
+    let api = Api::<DynamicObject>::all_with(context.watching.clone(), &resource);
+    let mut events = std::pin::pin!(follow(api, Config::default()));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                if !matches!(event, Event::Init | Event::InitApply(_)) {
+                    health.is_well(&part);
+                }
+                take_in(context, source, flavour, &event);
+            }
+            Err(error) => health.fails(&part, &error),
+        }
+    }
+}
+
+/// Nothing is known of a kind any more: its watch ended.
+pub(super) fn unlist(context: &Context, source: Source) {
+    policies(context).unlist(source);
+    context.guard.unlist(source);
+}
+
+/// Takes in what the watch of a kind saw.
+pub(super) fn take_in<K>(context: &Context, source: Source, flavour: Flavour, event: &Event<K>)
+where
+    K: Resource + Serialize,
+{
+    match event {
+        Event::Init => {
+            policies(context).list_begins(source);
+            context.guard.list_begins(source);
+        }
+        Event::InitApply(object) | Event::Apply(object) => {
+            let Some(object) = dynamic(object) else {
+                tracing::error!(kind = source.part(), "an object came that cannot be read");
+                return;
+            };
+            if source.is_policy() {
+                let is_listed = matches!(event, Event::InitApply(_));
+                team_policies::saw(context, source, &object, is_listed);
+            }
+            context.guard.saw(source, flavour, &object);
+        }
+        Event::Delete(object) => {
+            let key = key(source, object);
+            team_policies::gone(context, &key);
+            context.guard.gone(&key);
+        }
+        Event::InitDone => {
+            if source.is_policy() && policies(context).list_ends(source) {
+                context.push_observing();
+            }
+            context.guard.list_ends(source);
+        }
+    }
+}
+
+fn policies(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
+    let policies = context.team_policies.write();
+    policies.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As an object of any kind; None for one that has no form.
+fn dynamic<K: Serialize>(object: &K) -> Option<DynamicObject> {
+    serde_json::to_value(object)
+        .and_then(serde_json::from_value)
+        .ok()
+}

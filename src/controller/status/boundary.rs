@@ -1,0 +1,90 @@
+//! Whether the boundary holds.
+//!
+//! Two things are told apart. A policy that asks for more than is declared is a *finding*: with Calico the platform's
+//! policies are asked first, so that it opens nothing, and the boundary holds. It does not hold where something gets
+//! past the platform's policies, or could, or where these are not in force.
+
+use super::{Conditions, Found, sentence};
+use crate::api::BoundaryFinding;
+use crate::api::condition::{self, reason};
+
+const WAY_OUT: &str = "; status.findings lists them: change them, or declare what has to cross in network.egress or \
+    network.ingress of the LandingZone";
+
+/// Sets the condition, after `NetworkEnforced`.
+pub(super) fn held(conditions: &mut Conditions, found: Option<&Found>) {
+    let type_ = condition::BOUNDARY_HELD;
+    let enforced = conditions.get(condition::NETWORK_ENFORCED);
+    let (state, why) = enforced.map_or(("Unknown", reason::PROGRESSING.to_owned()), |it| {
+        (it.status.as_str(), it.reason.clone())
+    });
+    if state != "True" {
+        let mut message =
+            "the platform's policies are not what denies here: see NetworkEnforced".to_owned();
+        if let Some(found) = found.filter(|found| found.open().chain(found.closed()).count() > 0) {
+            let all = sentence(found.open().chain(found.closed()).map(told));
+            message =
+                format!("{message}; besides, others ask for more than is declared: {all}{WAY_OUT}");
+        }
+        return conditions.set(type_, "False", &why, message);
+    }
+    let Some(found) = found else {
+        // What was told before the operator started stands until somebody has looked.
+        if !conditions.has(type_) {
+            let message = "nobody has judged yet what others write";
+            conditions.set(type_, "Unknown", reason::PROGRESSING, message);
+        }
+        return;
+    };
+    if why == reason::KUBERNETES_POLICIES_ONLY {
+        let mut message = "Kubernetes policies cannot hold a boundary against a policy of the application's own; \
+                           install Calico for that"
+            .to_owned();
+        let all: Vec<_> = found.open().chain(found.closed()).map(told).collect();
+        if all.is_empty() {
+            message.push_str("; no policy of others opens it at present");
+        } else {
+            message = format!(
+                "{message}; what opens it: {}{WAY_OUT}",
+                sentence(all.into_iter())
+            );
+        }
+        return conditions.set(type_, "False", reason::KUBERNETES_POLICIES_ONLY, message);
+    }
+    if found.open().count() > 0 {
+        let open = sentence(found.open().map(told));
+        let message =
+            format!("something gets past the platform's policies, or could: {open}{WAY_OUT}");
+        return conditions.set(type_, "False", reason::BOUNDARY_OPEN, message);
+    }
+    if found.closed().count() > 0 {
+        let closed = sentence(found.closed().map(told));
+        let message = format!(
+            "nothing gets through that is not declared; what others' policies ask for besides stays closed: \
+             {closed}{WAY_OUT}"
+        );
+        return conditions.set(type_, "True", reason::KEPT_CLOSED, message);
+    }
+    let message = "nothing gets through that is not declared: the platform's policies are in place, and nothing is \
+                   found in what others write";
+    conditions.set(type_, "True", reason::NOTHING_CROSSES, message);
+}
+
+/// In one sentence, short: the status lists the whole.
+fn told(finding: &BoundaryFinding) -> String {
+    const LONGEST: usize = 160;
+    let BoundaryFinding {
+        object,
+        rule,
+        message,
+        ..
+    } = finding;
+    let message = match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.clone(),
+    };
+    format!("{object} ({rule}): {message}")
+}
+
+#[cfg(test)]
+mod tests;
