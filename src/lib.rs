@@ -11,11 +11,13 @@
 //! | [`build`] | validated → desired objects, one kind of object per file; pure |
 //! | [`policy`] | the Calico policy language; pure |
 //! | [`review`] | what leaves a boundary: policies judged against what is declared, and what a change opens; pure |
+//! | [`admission`] | the webhook: policies judged where the API server asks |
 //! | [`cluster`] | what this cluster can do: flavour, versions |
 //! | [`controller`] | observe → validate → build → compare → apply → status |
 //! | [`cli`] | the kubectl plugin |
 //! | [`telemetry`] | metrics, logs, events |
 
+pub mod admission;
 pub mod api;
 pub mod build;
 pub mod cli;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use kube::{Client, Config};
 use landing_zone_operator::cli::PlatformArgs;
-use landing_zone_operator::controller::{Clients, Settings, run};
+use landing_zone_operator::controller::{Clients, Settings, WebhookSettings, run};
 use landing_zone_operator::telemetry::{LogFormat, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,23 @@ struct Arguments {
     /// that out itself.
     #[arg(long, env = "LANDING_ZONE_OPERATOR_NAMESPACE", value_name = "NAME")]
     namespace: Option<String>,
+    /// Address of the webhook that judges policies, while the LandingZonePlatform declares guard.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_WEBHOOK_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9443"
+    )]
+    webhook_listen: SocketAddr,
+    /// Where the API server finds the webhook, for instance https://127.0.0.1:9443, where it is not in the
+    /// cluster; otherwise by the Service of config/guard.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_WEBHOOK_URL",
+        value_name = "URL",
+        value_parser = webhook_url
+    )]
+    webhook_url: Option<http::Uri>,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -67,10 +84,16 @@ async fn main() -> anyhow::Result<()> {
         watching: client(&config, LONGEST_SILENCE_OF_A_WATCH)?,
         asking: client(&config, LONGEST_ANSWER)?,
     };
+    let own_namespace = arguments.namespace.or_else(own_namespace);
     let settings = Settings {
         listen: arguments.listen,
         platform: arguments.platform.platform(),
-        own_namespace: arguments.namespace.or_else(own_namespace),
+        webhook: WebhookSettings {
+            listen: arguments.webhook_listen,
+            url: arguments.webhook_url,
+            own_namespace: own_namespace.clone(),
+        },
+        own_namespace,
     };
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -88,6 +111,17 @@ async fn main() -> anyhow::Result<()> {
     Box::pin(run(clients, settings, stop))
         .await
         .with_context(|| format!("failed to serve metrics and health on {listen} (--listen)"))
+}
+
+/// A URL of which the API server asks nothing but scheme, host and port.
+fn webhook_url(text: &str) -> Result<http::Uri, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let is_plain = url.scheme_str() == Some("https") && url.host().is_some() && url.path() == "/";
+    if is_plain {
+        Ok(url)
+    } else {
+        Err("it has to be https://HOST:PORT, without a path".to_owned())
+    }
 }
 
 /// The namespace of the pod that this runs in, as Kubernetes tells every pod; None outside of one.

@@ -22,6 +22,8 @@ pub const BOUNDARY_HELD: &str = "BoundaryHeld";
 pub const CONTESTED: &str = "Contested";
 /// The default deny of the platform is in the stage that it declares.
 pub const DEFAULT_DENY_READY: &str = "DefaultDenyReady";
+/// Of a platform with `guard`: the webhook that judges policies is asked, and answers.
+pub const GUARD_READY: &str = "GuardReady";
 /// Of the platform: it is known which ranges pods get their addresses from.
 pub const POD_RANGES_KNOWN: &str = "PodRangesKnown";
 /// Of a platform with `dns.nodeLocal`: every address of NodeLocal DNSCache is known and allowed.
@@ -125,6 +127,14 @@ pub mod reason {
     pub const WOULD_CUT_OFF: &str = "WouldCutOff";
     /// The exempt namespaces have no room in a selector.
     pub const EXEMPTIONS_TOO_LONG: &str = "ExemptionsTooLong";
+    /// The webhook answers.
+    pub const ANSWERING: &str = "Answering";
+    /// The webhook does not answer.
+    pub const NOT_ANSWERING: &str = "NotAnswering";
+    /// Nobody asks the webhook: it is not configured.
+    pub const WEBHOOK_MISSING: &str = "WebhookMissing";
+    /// The webhook has no certificate that the API server would take.
+    pub const NO_CERTIFICATE: &str = "NoCertificate";
     /// The default deny needs Calico's own kinds.
     pub const NO_CALICO: &str = "NoCalico";
 }

@@ -40,8 +40,8 @@ pub use placement::{
     TolerationOperator, WhenUnsatisfiable,
 };
 pub use platform::{
-    LandingZonePlatform, LandingZonePlatformSpec, LandingZonePlatformStatus, NetworkPlugin,
-    PlatformAccess, PlatformDns, PlatformNetwork, PlatformValues, PodCidrsSource,
+    GuardStage, LandingZonePlatform, LandingZonePlatformSpec, LandingZonePlatformStatus,
+    NetworkPlugin, PlatformAccess, PlatformDns, PlatformNetwork, PlatformValues, PodCidrsSource,
 };
 pub use quantity_text::QuantityText;
 pub use shared_service::{

@@ -80,6 +80,12 @@ pub struct LandingZonePlatformSpec {
     /// Namespaces that the default deny leaves alone, besides the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt: Option<Exempt>,
+    /// Whether policies that leave a landing zone's boundary undeclared are told of or refused when somebody
+    /// writes them: "Off", in quotes since YAML takes it for a boolean, which is meant when this is left out;
+    /// Observe, which warns; or Enforce, which refuses. It needs config/guard. In the background all of them
+    /// are judged in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardStage>,
     /// What landing zones get where they say nothing. It counts as if they had said it, and is not
     /// written into them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +100,21 @@ pub struct LandingZonePlatformSpec {
         validation = schema::each_settable()
     )]
     pub required_labels: Vec<String>,
+}
+
+/// What is done about a policy that leaves a landing zone's boundary undeclared when somebody writes it: "Off",
+/// in quotes since YAML takes it for a boolean; Observe, which warns; or Enforce, which refuses.
+#[derive(
+    Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
+)]
+pub enum GuardStage {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Whoever writes it is warned.
+    Observe,
+    /// It is refused.
+    Enforce,
 }
 
 /// Where pods find the cluster's DNS, besides the Service kube-system/kube-dns.
@@ -231,6 +252,9 @@ pub struct PlatformValues {
     /// one than declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_deny: Option<DefaultDenyStage>,
+    /// What is done about policies that leave a boundary; condition GuardReady says whether anybody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardStage>,
     /// Namespaces that the default deny leaves alone, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), inner(length(max = 63)))]

@@ -82,6 +82,7 @@ pub struct Context {
     pub platform_status: PlatformStatus,
     default_deny: RwLock<Option<Arc<Targets>>>,
     default_deny_woken: Notify,
+    webhook_woken: Notify,
     /// Whether the default deny has to know where others decide.
     default_deny_observes: AtomicBool,
     standing: Mutex<Standing>,
@@ -156,6 +157,7 @@ impl Context {
             platform_status: PlatformStatus::default(),
             default_deny: RwLock::default(),
             default_deny_woken: Notify::new(),
+            webhook_woken: Notify::new(),
             default_deny_observes: AtomicBool::new(false),
             standing: Mutex::default(),
         }
@@ -187,6 +189,7 @@ impl Context {
             }
             *known = Some(Arc::new(platform));
         }
+        self.wake_webhook();
         self.push_all();
     }
 
@@ -258,6 +261,16 @@ impl Context {
     /// Waits until somebody asks for a look at the default deny, or did since the last one.
     pub async fn default_deny_woken(&self) {
         self.default_deny_woken.notified().await;
+    }
+
+    /// Asks for a look at the webhook.
+    pub fn wake_webhook(&self) {
+        self.webhook_woken.notify_one();
+    }
+
+    /// Waits until somebody asks for a look at the webhook, or did since the last one.
+    pub async fn webhook_woken(&self) {
+        self.webhook_woken.notified().await;
     }
 
     /// All landing zones are known now: what names others is nobody's.

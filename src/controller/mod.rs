@@ -36,7 +36,10 @@ pub mod status;
 mod team_policies;
 mod tiers;
 mod watch;
+mod webhook;
 mod withheld;
 
+pub(crate) use guard::judged_part;
 pub use kind::{Kind, ObjectKey, UnknownObject};
 pub use run::{Clients, Settings, run};
+pub use webhook::WebhookSettings;

@@ -33,6 +33,19 @@ struct State {
     version: String,
     values: Option<ValuesSaid>,
     default_deny: Option<DefaultDenySaid>,
+    guard: GuardSaid,
+}
+
+/// What is said of the webhook.
+#[derive(Clone, Debug, Default)]
+enum GuardSaid {
+    /// Nothing yet: what was said last stands.
+    #[default]
+    Nothing,
+    /// It is off.
+    Off,
+    /// How it stands.
+    On(Verdict),
 }
 
 /// How something stands.
@@ -130,6 +143,7 @@ impl PlatformStatus {
             },
             // Nobody looks again for a platform that declares what holds without it.
             default_deny: state.default_deny.take(),
+            guard: state.guard.clone(),
             ..State::default()
         };
     }
@@ -185,6 +199,20 @@ impl PlatformStatus {
         Ok(true)
     }
 
+    /// Says how the webhook stands; None: it is off.
+    ///
+    /// # Errors
+    /// As the API server answers.
+    pub async fn say_guard(&self, context: &Context, said: Option<Verdict>) -> kube::Result<()> {
+        let mut state = self.0.lock().await;
+        state.guard = said.map_or(GuardSaid::Off, GuardSaid::On);
+        if current(&state, context).is_none() {
+            // Whoever speaks next says this, too.
+            return Ok(());
+        }
+        publish(&mut state, context).await
+    }
+
     /// Says how the default deny stands.
     ///
     /// # Errors
@@ -221,7 +249,8 @@ async fn publish(state: &mut MutexGuard<'_, State>, context: &Context) -> kube::
         return Ok(());
     };
     let said = current(state, context).cloned();
-    let new = composed(&state.stored, &meta, &values, said.as_ref(), context);
+    let said = (said.as_ref(), &state.guard);
+    let new = composed(&state.stored, &meta, &values, said, context);
     if new == state.stored {
         return Ok(());
     }
@@ -252,7 +281,7 @@ fn composed(
     base: &LandingZonePlatformStatus,
     meta: &ObjectMeta,
     values: &ValuesSaid,
-    said: Option<&DefaultDenySaid>,
+    (said, guard): (Option<&DefaultDenySaid>, &GuardSaid),
     context: &Context,
 ) -> LandingZonePlatformStatus {
     let mut conditions =
@@ -283,6 +312,16 @@ fn composed(
         && (!said.fights.is_empty() || conditions.has(condition::CONTESTED))
     {
         contested(&mut conditions, &said.fights);
+    }
+    match guard {
+        GuardSaid::Nothing => {}
+        GuardSaid::Off => conditions.remove(condition::GUARD_READY),
+        GuardSaid::On(verdict) => conditions.set(
+            condition::GUARD_READY,
+            verdict.ready,
+            verdict.reason(),
+            &verdict.message,
+        ),
     }
     for (type_, about) in &values.addresses {
         conditions.set(type_, about.ready, about.reason(), &about.message);
@@ -378,6 +417,12 @@ fn news(base: &LandingZonePlatformStatus, new: &LandingZonePlatformStatus) -> Ve
         && all.is_empty()
     {
         let reason = if good { "Ready" } else { "NotReady" };
+        all.push((severity(good), reason, message));
+    }
+    if let Some((good, is_first, _, message)) = changed(condition::GUARD_READY)
+        && !(good && is_first)
+    {
+        let reason = if good { "GuardReady" } else { "GuardNotReady" };
         all.push((severity(good), reason, message));
     }
     for type_ in OF_ADDRESSES {

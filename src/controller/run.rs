@@ -24,6 +24,7 @@ use super::platform::follow_platform;
 use super::reconcile::{reconcile, try_again};
 use super::report::flush;
 use super::watch::{follow_flavour, follow_zones};
+use super::webhook::{WebhookSettings, keep_webhook};
 use crate::cluster::{ClusterFacts, watch_nodes, watch_signs};
 use crate::domain::Platform;
 use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub platform: Platform,
     /// The namespace that it runs in, where that is known.
     pub own_namespace: Option<String>,
+    /// How the webhook is reached.
+    pub webhook: WebhookSettings,
 }
 
 /// Connections to the API server.
@@ -84,6 +87,7 @@ async fn follow_everything(
         ),
         follow_nodes(context.clone()),
         evict_misplaced(context.clone()),
+        keep_webhook(context.clone(), health.clone(), settings.webhook),
         keep_default_deny(context.clone(), health, settings.own_namespace),
     );
 }

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::apply::Failure;
 use super::context::Context;
 use super::crossings;
+use super::guard;
 use super::memory::Memory;
 use super::reconcile::{Error, Observation};
-use super::report::publish;
+use super::report::{publish, tell_findings};
 use super::round::{Prepared, keep_in_order};
 use super::status::{self, Conditions, Progress};
 use crate::api::condition::{self, reason};
@@ -229,6 +230,13 @@ pub(super) async fn only_conditions(
     // Drift is put back in a standstill, but nobody is evicted.
     status::nobody_looks_after(&mut conditions, condition::PODS_PLACED, said.progress);
     let mut status = base.cloned().unwrap_or_default();
+    if said.looked_after
+        && let Some(found) = context.guard.found(&observation.name)
+    {
+        status::boundary_held(&mut conditions, Some(&found));
+        status.findings = guard::in_status(&found);
+    }
+    let findings = status.findings.clone();
     status.conditions = conditions.finish();
     status.observed_generation = generation;
     status.plan.clear();
@@ -239,6 +247,7 @@ pub(super) async fn only_conditions(
     amend(&mut status);
     let version = observation.resource_version.clone();
     let flush = publish(observation, context, memory, status, base, &version).await?;
+    tell_findings(observation, context, base, &findings);
     let flush = flush.map(|due| due.saturating_duration_since(Instant::now()));
     let next = flush.into_iter().chain(said.look_again).min();
     Ok(next.map_or_else(Action::await_change, Action::requeue))

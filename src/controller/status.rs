@@ -31,6 +31,7 @@ use crate::api::{
 use crate::cluster::{ClusterFacts, Enforcement};
 use crate::domain::{self, PLATFORM_NAME};
 
+pub(super) use boundary::held as boundary_held;
 pub use conditions::{
     Conditions, Progress, nobody_looks, nobody_looks_after, progress, sentence, shortened,
 };

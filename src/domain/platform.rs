@@ -19,7 +19,9 @@ use super::validate::metadata::required_keys;
 use super::validate::shared_services::{destinations, shared_services};
 use super::{DefaultDeny, Defaults, Destination, Exempt, FieldPath, Problem, SharedService};
 use crate::api::rule::EXEMPT_MARKERS;
-use crate::api::{self, ExpiredCrossings, NetworkPlugin, PlatformValues, PodCidrsSource, rule};
+use crate::api::{
+    self, ExpiredCrossings, GuardStage, NetworkPlugin, PlatformValues, PodCidrsSource, rule,
+};
 
 /// The only name that a platform may have.
 pub const PLATFORM_NAME: &str = "cluster";
@@ -46,6 +48,8 @@ pub struct Platform {
     pub expired_crossings: ExpiredCrossings,
     /// The default deny of the whole cluster.
     pub default_deny: DefaultDeny,
+    /// What is done about policies that leave a boundary when somebody writes them.
+    pub guard: GuardStage,
     /// What landing zones get where they say nothing.
     pub defaults: Defaults,
     /// Keys of labels that every landing zone must have a value for.
@@ -77,6 +81,7 @@ impl Default for Platform {
             destinations: Vec::new(),
             expired_crossings: ExpiredCrossings::default(),
             default_deny: DefaultDeny::default(),
+            guard: GuardStage::default(),
             defaults: Defaults::default(),
             required_labels: BTreeSet::new(),
             service_cidrs: Vec::new(),
@@ -167,6 +172,7 @@ impl Platform {
             required_keys(&spec.required_labels, &at_required, &mut findings);
         problems.extend(findings.0);
         platform.default_deny = DefaultDeny::declared(spec, &path, &mut problems);
+        platform.guard = spec.guard.unwrap_or_default();
         if problems.is_empty() {
             Ok(platform)
         } else {
@@ -189,6 +195,7 @@ impl Platform {
             destinations: self.destinations.iter().map(told::destination).collect(),
             expired_crossings: Some(self.expired_crossings),
             default_deny: Some(self.default_deny.stage),
+            guard: Some(self.guard),
             exempt_namespaces: exempt.all_names().into_iter().map(str::to_owned).collect(),
             exempt_labels: exempt.labels.clone(),
             exempt_markers: EXEMPT_MARKERS.iter().map(|&key| key.to_owned()).collect(),
@@ -229,6 +236,7 @@ impl Platform {
                     ..Exempt::named(values.exempt_namespaces.iter().cloned())
                 },
             },
+            guard: values.guard.unwrap_or_default(),
             defaults: told_defaults::read(values.defaults.as_ref()),
             required_labels: values.required_labels.iter().cloned().collect(),
             service_cidrs: nets(&values.service_cidrs),

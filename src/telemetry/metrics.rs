@@ -36,6 +36,10 @@ pub struct Metrics {
     pub crossing_expiry: Family<CrossingLabels, Gauge>,
     /// What others' policies and network sets do that would leave a boundary undeclared.
     pub boundary_findings: Family<FindingLabels, Gauge>,
+    /// Whether the webhook that judges policies is asked and answers: 1 or 0; without a series where it is off.
+    pub guard_ready: Family<GuardLabels, Gauge>,
+    /// Reviews that the API server asked for, by result.
+    pub guard_reviews: Family<ReviewLabels, Counter>,
     /// Whether a kind is watched and was listed completely: 1 or 0.
     pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
 }
@@ -67,6 +71,33 @@ pub struct FindingLabels {
     pub landing_zone: String,
     /// Id of the rule.
     pub rule: String,
+}
+
+/// Label of [`Metrics::guard_ready`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct GuardLabels {
+    /// What the platform declares: Observe or Enforce.
+    pub stage: String,
+}
+
+/// Label of [`Metrics::guard_reviews`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReviewLabels {
+    /// What came of it.
+    pub result: ReviewResult,
+}
+
+/// What came of a review.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum ReviewResult {
+    /// Nothing was found.
+    Passed,
+    /// Something was told.
+    Warned,
+    /// It was refused.
+    Refused,
+    /// There was no review: the request was too large, or no request.
+    Failed,
 }
 
 /// Label of metrics by kind.
@@ -125,6 +156,8 @@ impl Default for Metrics {
             contested: Gauge::default(),
             crossing_expiry: Family::default(),
             boundary_findings: Family::default(),
+            guard_ready: Family::default(),
+            guard_reviews: Family::default(),
             watch_synced: Family::default(),
             registry: Registry::default(),
         };
@@ -189,6 +222,16 @@ impl Default for Metrics {
             "boundary_findings",
             "What others' policies and network sets do that would leave a boundary undeclared, by rule",
             metrics.boundary_findings.clone(),
+        );
+        registry.register(
+            "guard_ready",
+            "Whether the webhook that judges policies is asked and answers",
+            metrics.guard_ready.clone(),
+        );
+        registry.register(
+            "guard_reviews",
+            "Reviews that the API server asked for, by result",
+            metrics.guard_reviews.clone(),
         );
         registry.register(
             "watch_synced",

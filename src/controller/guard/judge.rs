@@ -90,6 +90,8 @@ async fn look(
     });
     match judging.await {
         Ok((inputs, landscape, judged)) => {
+            context.guard.set_landscape(&landscape);
+            context.wake_webhook();
             publish(context, &inputs, judged);
             Some((inputs, landscape))
         }

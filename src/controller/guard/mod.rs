@@ -26,6 +26,7 @@ use super::team_policies::is_ours;
 use crate::api::names::OWNER;
 use crate::cluster::ClusterFacts;
 use crate::domain::{Flavour, LandingZone, Resolved};
+use crate::review::Landscape;
 use crate::telemetry::Metrics;
 
 pub(super) use found::{Found, in_status, news};
@@ -41,6 +42,7 @@ const LARGEST_NAMESPACE: usize = 4 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Guard {
     state: Mutex<State>,
+    landscape: Mutex<Option<Arc<Landscape>>>,
     woken: Notify,
 }
 
@@ -111,6 +113,20 @@ impl Guard {
         self.wake();
     }
 
+    /// What is declared, and whose namespaces there are, as they were judged by last; None: nothing was yet.
+    pub(super) fn landscape(&self) -> Option<Arc<Landscape>> {
+        let landscape = self.landscape.lock();
+        landscape.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_landscape(&self, new: &Arc<Landscape>) {
+        let mut landscape = self
+            .landscape
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *landscape = Some(new.clone());
+    }
+
     /// What is found about a landing zone; None: it was not judged yet.
     pub(super) fn found(&self, zone: &str) -> Option<Arc<Found>> {
         self.lock().found.get(zone).cloned()
@@ -158,7 +174,8 @@ impl Guard {
             state.remove(&key);
             return;
         }
-        let object = judged_part(source, flavour, object);
+        let resource = source.resource(flavour);
+        let object = judged_part(&resource.api_version, &resource.kind, object);
         let owner = object
             .pointer("/metadata/labels")
             .and_then(|labels| labels.get(OWNER)?.as_str())
@@ -229,8 +246,7 @@ impl State {
 
 /// What is judged of an object. Waivers do not count in the cluster: whoever may write the policy may write the
 /// waiver.
-fn judged_part(source: Source, flavour: Flavour, object: &DynamicObject) -> Value {
-    let resource = source.resource(flavour);
+pub(crate) fn judged_part(api_version: &str, kind: &str, object: &DynamicObject) -> Value {
     let metadata = &object.metadata;
     let mut whole = json!({"metadata": {
         "name": metadata.name,
@@ -241,7 +257,7 @@ fn judged_part(source: Source, flavour: Flavour, object: &DynamicObject) -> Valu
     if let Some(metadata) = whole.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|_, value| !value.is_null());
     }
-    let mut part = if source == Source::Kubernetes {
+    let mut part = if api_version.starts_with("networking.k8s.io/") {
         whole
     } else {
         with_labels(Kind::GlobalNetworkPolicy, whole)
@@ -250,8 +266,8 @@ fn judged_part(source: Source, flavour: Flavour, object: &DynamicObject) -> Valu
         metadata.remove("annotations");
     }
     if let Some(fields) = part.as_object_mut() {
-        fields.insert("apiVersion".to_owned(), json!(resource.api_version));
-        fields.insert("kind".to_owned(), json!(resource.kind));
+        fields.insert("apiVersion".to_owned(), json!(api_version));
+        fields.insert("kind".to_owned(), json!(kind));
         if let Some(spec) = object.data.get("spec") {
             fields.insert("spec".to_owned(), spec.clone());
         }

@@ -142,7 +142,10 @@ fn labels_that_calico_hides_count_and_waivers_do_not() {
         },
         "spec": {"nets": ["203.0.113.7/32"]},
     });
-    assert_eq!(judged_part(Source::NetworkSet, CALICO, &set), expected);
+    assert_eq!(
+        judged_part("crd.projectcalico.org/v1", "NetworkSet", &set),
+        expected
+    );
 }
 
 #[test]

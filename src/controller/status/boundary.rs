@@ -12,21 +12,22 @@ const WAY_OUT: &str = "; status.findings lists them: change them, or declare wha
     network.ingress of the LandingZone";
 
 /// Sets the condition, after `NetworkEnforced`.
-pub(super) fn held(conditions: &mut Conditions, found: Option<&Found>) {
+pub(in crate::controller) fn held(conditions: &mut Conditions, found: Option<&Found>) {
     let type_ = condition::BOUNDARY_HELD;
-    let enforced = conditions.get(condition::NETWORK_ENFORCED);
-    let (state, why) = enforced.map_or(("Unknown", reason::PROGRESSING.to_owned()), |it| {
-        (it.status.as_str(), it.reason.clone())
-    });
+    let Some(enforced) = conditions.get(condition::NETWORK_ENFORCED) else {
+        return;
+    };
+    let (state, why) = (enforced.status.clone(), enforced.reason.clone());
     if state != "True" {
         let mut message =
             "the platform's policies are not what denies here: see NetworkEnforced".to_owned();
-        if let Some(found) = found.filter(|found| found.open().chain(found.closed()).count() > 0) {
-            let all = sentence(found.open().chain(found.closed()).map(told));
+        let all: Vec<_> = found.into_iter().flat_map(all).map(told).collect();
+        if !all.is_empty() {
+            let all = sentence(all.into_iter());
             message =
                 format!("{message}; besides, others ask for more than is declared: {all}{WAY_OUT}");
         }
-        return conditions.set(type_, "False", &why, message);
+        return conditions.set(type_, &state, &why, message);
     }
     let Some(found) = found else {
         // What was told before the operator started stands until somebody has looked.
@@ -40,7 +41,7 @@ pub(super) fn held(conditions: &mut Conditions, found: Option<&Found>) {
         let mut message = "Kubernetes policies cannot hold a boundary against a policy of the application's own; \
                            install Calico for that"
             .to_owned();
-        let all: Vec<_> = found.open().chain(found.closed()).map(told).collect();
+        let all: Vec<_> = all(found).map(told).collect();
         if all.is_empty() {
             message.push_str("; no policy of others opens it at present");
         } else {
@@ -68,6 +69,10 @@ pub(super) fn held(conditions: &mut Conditions, found: Option<&Found>) {
     let message = "nothing gets through that is not declared: the platform's policies are in place, and nothing is \
                    found in what others write";
     conditions.set(type_, "True", reason::NOTHING_CROSSES, message);
+}
+
+fn all(found: &Found) -> impl Iterator<Item = &BoundaryFinding> {
+    found.open().chain(found.closed())
 }
 
 /// In one sentence, short: the status lists the whole.

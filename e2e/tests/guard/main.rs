@@ -1,0 +1,68 @@
+//! What others write is judged: in the background, and where the API server asks.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use e2e::scenario::{self, Shared};
+use e2e::{Calico, Governed, OperatorOptions, scenarios};
+use kube::core::DynamicObject;
+use tokio::sync::Semaphore;
+
+mod background;
+mod policy;
+mod webhook;
+
+/// How many clusters run at once.
+const CLUSTERS: usize = 2;
+/// How much of the operator's log a failure shows.
+const LOG_LINES: usize = 40;
+
+struct Clusters(Semaphore);
+
+impl Shared for Clusters {
+    async fn start() -> Result<Self> {
+        Ok(Self(Semaphore::new(CLUSTERS)))
+    }
+
+    async fn stop(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Clusters {
+    /// Runs a test in a cluster of its own, with objects that were there before the rules on admission.
+    async fn with(
+        &self,
+        options: OperatorOptions,
+        older: Vec<DynamicObject>,
+        test: impl AsyncFnOnce(&Governed) -> Result<()>,
+    ) -> Result<()> {
+        let _turn = self.0.acquire().await?;
+        let governed = Governed::start_among(Calico::Storage, options, older).await?;
+        if let Err(error) = test(&governed).await {
+            let log = governed.operator.logs().unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            return Err(error).with_context(|| format!("the operator's log ends:\n{last}\n"));
+        }
+        governed.stop().await
+    }
+}
+
+#[expect(
+    clippy::wildcard_imports,
+    reason = "every function of these modules is a test, listed below by its name"
+)]
+fn main() -> ExitCode {
+    use background::*;
+    use webhook::*;
+
+    const LONG: Duration = Duration::from_mins(4);
+    scenario::run::<Clusters>(scenarios![
+        what_others_write_is_judged_in_the_background within LONG,
+        a_network_set_that_was_there_first_is_found within LONG,
+        policies_are_judged_when_they_are_written within LONG,
+        nothing_depends_on_the_webhook within LONG,
+    ])
+}

@@ -1,0 +1,182 @@
+//! From a request of the API server to an answer. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse};
+
+use crate::api::GuardStage;
+use crate::review::{Finding, Landscape, Object, Rule, Severity, judge};
+
+/// The API server shows so much of a warning.
+const LONGEST_WARNING: usize = 250;
+/// So many warnings are given, and so many findings stand in a refusal; the rest is counted.
+const MOST_TOLD: usize = 5;
+/// A finding in a refusal is cut there, in characters.
+const LONGEST_TOLD: usize = 800;
+
+/// What an answer depends on besides the request.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// Whether findings are refused, or only told.
+    pub stage: GuardStage,
+    /// What is declared, and whose namespaces there are.
+    pub landscape: Arc<Landscape>,
+}
+
+/// Answers a request. What is being deleted passes, and of a change only what it adds is told: who edits an old policy
+/// need not mend all of it.
+#[must_use]
+pub fn answer(
+    request: &AdmissionRequest<DynamicObject>,
+    knowledge: &Knowledge,
+) -> AdmissionResponse {
+    let response = AdmissionResponse::from(request);
+    let Some(object) = &request.object else {
+        return response;
+    };
+    if knowledge.stage == GuardStage::Off || object.metadata.deletion_timestamp.is_some() {
+        return response;
+    }
+    let kind = &request.kind;
+    let landscape = &knowledge.landscape;
+    let before = request.old_object.as_ref();
+    let before = before.and_then(|it| found(it, &kind.group, &kind.version, &kind.kind, landscape));
+    // What is not judged here, or cannot be read, is for those who validate it.
+    let Some(now) = found(object, &kind.group, &kind.version, &kind.kind, landscape) else {
+        return response;
+    };
+    let new = added(now, &before.unwrap_or_default());
+    let zone = request
+        .namespace
+        .as_deref()
+        .and_then(|it| landscape.of_namespace(it));
+    let zone = zone
+        .map(|(boundary, _)| boundary.name())
+        .unwrap_or_default();
+    told(response, &new, zone, knowledge.stage)
+}
+
+/// The answer of whoever could not judge in time: it has to be taken for open.
+#[must_use]
+pub(super) fn in_vain(
+    request: &AdmissionRequest<DynamicObject>,
+    stage: GuardStage,
+) -> AdmissionResponse {
+    let finding = Finding {
+        rule: Rule::TooComplex,
+        path: crate::domain::FieldPath::default(),
+        message: "it could not be judged in time".to_owned(),
+        witness: None,
+        declared: None,
+        suggestion: "write it shorter: fewer rules, and selectors with fewer alternatives"
+            .to_owned(),
+        waived: None,
+    };
+    let zone = request.namespace.as_deref().unwrap_or_default();
+    told(AdmissionResponse::from(request), &[finding], zone, stage)
+}
+
+/// What is found in an object that would not be there in a review; None where it is not judged.
+fn found(
+    object: &DynamicObject,
+    group: &str,
+    version: &str,
+    kind: &str,
+    landscape: &Landscape,
+) -> Option<Vec<Finding>> {
+    let part = crate::controller::judged_part(&format!("{group}/{version}"), kind, object);
+    let object = Object::read(&part)?.ok()?;
+    let mut findings = judge(&object, landscape);
+    findings.retain(|it| it.severity() > Severity::Note);
+    Some(findings)
+}
+
+/// What is found now and was not before, as often as it was. Places move when a rule is put in between.
+fn added(now: Vec<Finding>, before: &[Finding]) -> Vec<Finding> {
+    let mut known: HashMap<(Rule, String), usize> = HashMap::new();
+    for finding in before {
+        *known
+            .entry((finding.rule, finding.message.clone()))
+            .or_default() += 1;
+    }
+    let mut is_new =
+        |finding: &Finding| match known.get_mut(&(finding.rule, finding.message.clone())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                false
+            }
+            _ => true,
+        };
+    now.into_iter().filter(|it| is_new(it)).collect()
+}
+
+fn told(
+    mut response: AdmissionResponse,
+    findings: &[Finding],
+    zone: &str,
+    stage: GuardStage,
+) -> AdmissionResponse {
+    let (crossing, others): (Vec<_>, Vec<_>) = findings.iter().partition(|it| is_refused(it));
+    if stage == GuardStage::Enforce && !crossing.is_empty() {
+        let count = crossing.len();
+        let mut all: Vec<_> = crossing
+            .iter()
+            .take(MOST_TOLD)
+            .map(|it| sentence(it))
+            .collect();
+        if count > MOST_TOLD {
+            all.push(format!("and {} more", count - MOST_TOLD));
+        }
+        let message = format!(
+            "it leaves the boundary of the landing zone {zone}, and nothing declares that: {}. Change it, or declare \
+             the crossing in spec.network of the LandingZone {zone}, and of the one on the other side",
+            all.join("; ")
+        );
+        return response.deny(message);
+    }
+    let count = findings.len();
+    let mut warnings: Vec<_> = crossing
+        .into_iter()
+        .chain(others)
+        .take(MOST_TOLD)
+        .map(|it| cut(&sentence(it), LONGEST_WARNING))
+        .collect();
+    if count > MOST_TOLD {
+        warnings.push(format!(
+            "{} more findings: kubectl landingzone review lists them",
+            count - MOST_TOLD
+        ));
+    }
+    response.warnings = (!warnings.is_empty()).then_some(warnings);
+    response
+}
+
+/// Whether it is about the boundary, and nothing declares it. Waivers do not count: whoever may write the policy may
+/// write the waiver.
+fn is_refused(finding: &Finding) -> bool {
+    let is_about = finding.leaves_boundary() || finding.rule == Rule::BreaksFelix;
+    is_about && finding.declared.is_none()
+}
+
+/// A finding with its place, as a review tells it.
+fn sentence(finding: &Finding) -> String {
+    let place = finding.path.to_string();
+    let text = if place.is_empty() {
+        finding.to_string()
+    } else {
+        format!("{place}: {finding}")
+    };
+    cut(&text, LONGEST_TOLD)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
