@@ -87,7 +87,7 @@ async fn follow_everything(
         ),
         follow_nodes(context.clone()),
         evict_misplaced(context.clone()),
-        keep_webhook(context.clone(), health.clone(), settings.webhook),
+        keep_webhook(context.clone(), settings.webhook),
         keep_default_deny(context.clone(), health, settings.own_namespace),
     );
 }

@@ -19,7 +19,7 @@ use crate::admission::{Knowledge, Listening, REVIEW_PATH, probe, serve};
 use crate::api::GuardStage;
 use crate::api::condition::reason;
 use crate::cluster::failure;
-use crate::telemetry::{GuardLabels, Health};
+use crate::telemetry::GuardLabels;
 use cluster::{Found, InCluster};
 
 /// What the objects in `config/guard` are called.
@@ -60,7 +60,7 @@ impl WebhookSettings {
 }
 
 /// Keeps the webhook as the platform declares it.
-pub(super) async fn keep_webhook(context: Arc<Context>, health: Health, settings: WebhookSettings) {
+pub(super) async fn keep_webhook(context: Arc<Context>, settings: WebhookSettings) {
     let mut keeper = Keeper {
         settings,
         knowledge: watch::Sender::new(None),
@@ -68,7 +68,7 @@ pub(super) async fn keep_webhook(context: Arc<Context>, health: Health, settings
         serving: None,
     };
     loop {
-        let said = keeper.look(&context, &health).await;
+        let said = keeper.look(&context).await;
         let is_on = said.is_some();
         if let Some(said) = said
             && let Err(error) = context.platform_status.say_guard(&context, said).await
@@ -98,7 +98,7 @@ struct Wrong(&'static str, String);
 
 impl Keeper {
     /// Looks once. Returns what there is to say; None: nothing is known yet.
-    async fn look(&mut self, context: &Arc<Context>, health: &Health) -> Option<Option<Verdict>> {
+    async fn look(&mut self, context: &Arc<Context>) -> Option<Option<Verdict>> {
         let stage = context.platform()?.guard;
         if stage == GuardStage::Off {
             self.knowledge.send_replace(None);
@@ -110,7 +110,7 @@ impl Keeper {
         let landscape = context.guard.landscape();
         self.knowledge
             .send_replace(landscape.map(|landscape| Knowledge { stage, landscape }));
-        let answers = self.answers(context, health).await?;
+        let answers = self.answers(context).await?;
         let labels = GuardLabels {
             stage: format!("{stage:?}"),
         };
@@ -124,11 +124,7 @@ impl Keeper {
     }
 
     /// Whether the API server gets answers; None: nothing is known yet.
-    async fn answers(
-        &mut self,
-        context: &Arc<Context>,
-        health: &Health,
-    ) -> Option<Result<(), Wrong>> {
+    async fn answers(&mut self, context: &Arc<Context>) -> Option<Result<(), Wrong>> {
         let (Some(server), Some(namespace)) =
             (self.settings.server(), self.settings.own_namespace.clone())
         else {
@@ -138,9 +134,14 @@ impl Keeper {
         };
         let cluster = self
             .cluster
-            .get_or_insert_with(|| InCluster::follow(context, health, &namespace));
+            .get_or_insert_with(|| InCluster::follow(context, &namespace));
         let certificate = match cluster.secret() {
             Found::NotListed => return None,
+            Found::Unreadable(why) => {
+                let message =
+                    format!("the Secret {NAME} cannot be read: {why}; apply config/guard");
+                return Some(Err(Wrong(reason::NO_CERTIFICATE, message)));
+            }
             found => match certificate(cluster, &found, &server).await {
                 Ok(certificate) => certificate,
                 Err(wrong) => return Some(Err(wrong)),
@@ -153,6 +154,12 @@ impl Keeper {
         let url = self.settings.url();
         let told = match cluster.webhooks() {
             Found::NotListed => return None,
+            Found::Unreadable(why) => Err(Wrong(
+                reason::WEBHOOK_MISSING,
+                format!(
+                    "the ValidatingWebhookConfiguration {NAME} cannot be read: {why}; apply config/guard"
+                ),
+            )),
             Found::Absent => Err(Wrong(
                 reason::WEBHOOK_MISSING,
                 format!("there is no ValidatingWebhookConfiguration {NAME}: apply config/guard"),
@@ -213,7 +220,7 @@ async fn certificate(
 ) -> Result<Certificate, Wrong> {
     let known = match secret {
         Found::Present(secret) => cluster::read(secret),
-        Found::Absent | Found::NotListed => None,
+        Found::Absent | Found::NotListed | Found::Unreadable(_) => None,
     };
     let now = Timestamp::now();
     if let Some(known) = &known

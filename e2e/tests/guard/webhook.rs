@@ -48,7 +48,9 @@ pub async fn policies_are_judged_when_they_are_written(clusters: &Clusters) -> R
     let test = async |governed: &Governed| {
         let _shop = Shop::open(governed, "shop").await?;
         declare(governed, json!({"guard": "Observe"})).await?;
-        is_out(governed, "WebhookMissing", "config/guard").await?;
+        // Without the rights the rest of the operator goes on.
+        is_out(governed, "NoCertificate", "apply config/guard").await?;
+        governed.operator.wait_until_ready(CONVERGED).await?;
         install_guard(governed).await?;
         is_ready(governed).await?;
         observe_warns(governed).await.context("in stage Observe")?;
@@ -83,14 +85,15 @@ async fn observe_warns(governed: &Governed) -> Result<()> {
     let file = file.to_str().context("a path that is no text")?;
     // The stage is in force a moment after it is declared.
     eventually(CONVERGED, "kubectl to print a warning", async || {
+        let gone = ["delete", "--ignore-not-found", "-f", file];
+        kubectl(governed, &gone).await?;
         let warned = kubectl(governed, &["apply", "-f", file]).await?;
         for words in ["Warning: spec.egress[0]", "namespace-name", "kube-system"] {
             ensure!(warned.contains(words), "{warned}");
         }
         Ok(Some(()))
     })
-    .await
-    .or_else(|_| bail!("kubectl warned of nothing"))?;
+    .await?;
     let api = policies(governed);
     api.get("default.warned")
         .await
@@ -151,14 +154,17 @@ async fn enforce_refuses(governed: &Governed) -> Result<()> {
     elsewhere
         .create(&PostParams::default(), &leaving("elsewhere")?)
         .await?;
-    let metrics = governed.operator.metrics().await?;
-    let counted = "landingzone_guard_reviews_total{result=\"Refused\"} ";
-    ensure!(metrics.contains(counted), "{metrics}");
-    ensure!(
-        metrics.contains("landingzone_guard_ready{stage=\"Enforce\"} 1\n"),
-        "{metrics}"
-    );
-    Ok(())
+    eventually(CONVERGED, "the metrics to follow", async || {
+        let metrics = governed.operator.metrics().await?;
+        for line in [
+            "landingzone_guard_reviews_total{result=\"Refused\"} ",
+            "landingzone_guard_ready{stage=\"Enforce\"} 1\n",
+        ] {
+            ensure!(metrics.contains(line), "{metrics}");
+        }
+        Ok(Some(()))
+    })
+    .await
 }
 
 async fn only_what_is_new_is_refused(governed: &Governed) -> Result<()> {

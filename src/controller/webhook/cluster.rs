@@ -23,7 +23,6 @@ use crate::cluster::{failure, follow};
 use crate::controller::apply::TIMEOUT;
 use crate::controller::context::Context;
 use crate::controller::watch::AbortOnDrop;
-use crate::telemetry::Health;
 
 const AUTHORITIES: &str = "ca.crt";
 const CHAIN: &str = "tls.crt";
@@ -35,6 +34,8 @@ pub(super) enum Found<K> {
     /// Nobody has looked yet.
     #[default]
     NotListed,
+    /// It cannot be read, for this reason.
+    Unreadable(String),
     /// It is not there.
     Absent,
     /// It is there.
@@ -48,22 +49,18 @@ pub(super) struct InCluster {
     secret: watch::Receiver<Found<Secret>>,
     webhooks: watch::Receiver<Found<ValidatingWebhookConfiguration>>,
     _watches: [AbortOnDrop; 2],
-    health: Health,
 }
-
-const SECRET: &str = "watch of Secret (guard)";
-const WEBHOOKS: &str = "watch of ValidatingWebhookConfiguration (guard)";
 
 impl InCluster {
     /// Begins to follow.
-    pub fn follow(context: &Arc<Context>, health: &Health, namespace: &str) -> Self {
+    pub fn follow(context: &Arc<Context>, namespace: &str) -> Self {
         let watching = context.watching.clone();
         let watched = Api::<Secret>::namespaced(watching.clone(), namespace);
         let (found, secret) = watch::channel(Found::NotListed);
-        let secrets = follow_one(SECRET, watched, found, context.clone(), health.clone());
+        let secrets = follow_one(watched, found, context.clone());
         let watched = Api::<ValidatingWebhookConfiguration>::all(watching);
         let (found, webhooks) = watch::channel(Found::NotListed);
-        let configurations = follow_one(WEBHOOKS, watched, found, context.clone(), health.clone());
+        let configurations = follow_one(watched, found, context.clone());
         Self {
             secrets: Api::namespaced(context.client.clone(), namespace),
             configurations: Api::all(context.client.clone()),
@@ -73,7 +70,6 @@ impl InCluster {
                 AbortOnDrop::spawn(secrets),
                 AbortOnDrop::spawn(configurations),
             ],
-            health: health.clone(),
         }
     }
 
@@ -143,14 +139,6 @@ impl InCluster {
     }
 }
 
-impl Drop for InCluster {
-    fn drop(&mut self) {
-        for part in [SECRET, WEBHOOKS] {
-            self.health.not_needed(part);
-        }
-    }
-}
-
 /// What has to be changed so that the API server trusts and finds the server.
 fn operations(
     known: &ValidatingWebhookConfiguration,
@@ -199,16 +187,11 @@ async fn answered<K>(call: impl Future<Output = kube::Result<K>>) -> Result<(), 
     }
 }
 
-async fn follow_one<K>(
-    part: &'static str,
-    api: Api<K>,
-    found: watch::Sender<Found<K>>,
-    context: Arc<Context>,
-    health: Health,
-) where
+/// Follows one object. That it cannot be read makes nobody but the webhook unready, whose condition tells it.
+async fn follow_one<K>(api: Api<K>, found: watch::Sender<Found<K>>, context: Arc<Context>)
+where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    health.waits_for(part);
     let by_name = Config::default().fields(&format!("metadata.name={NAME}"));
     let mut events = std::pin::pin!(follow(api, by_name));
     let mut listed = Found::Absent;
@@ -217,7 +200,6 @@ async fn follow_one<K>(
             Ok(Event::Init) => listed = Found::Absent,
             Ok(Event::InitApply(object)) => listed = Found::Present(object),
             Ok(Event::InitDone) => {
-                health.is_well(part);
                 found.send_replace(std::mem::take(&mut listed));
             }
             Ok(Event::Apply(object)) => {
@@ -226,7 +208,16 @@ async fn follow_one<K>(
             Ok(Event::Delete(_)) => {
                 found.send_replace(Found::Absent);
             }
-            Err(error) => health.fails(part, &error),
+            Err(error) => {
+                // What was seen once stands until it is seen again.
+                found.send_if_modified(|known| {
+                    let was_seen = matches!(known, Found::Present(_) | Found::Absent);
+                    if !was_seen {
+                        *known = Found::Unreadable(error);
+                    }
+                    !was_seen
+                });
+            }
         }
         context.wake_webhook();
     }
