@@ -170,7 +170,7 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     let turn = reviewer.turns.clone().acquire_owned().await;
     let turn = turn.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let read = tokio::task::spawn_blocking(move || (read(&body), turn));
-    let (request, turn) = read.await.map_err(broken)?;
+    let (request, turn) = read.await.map_err(|error| broken(&error))?;
     let request = Arc::new(request?);
     let knowledge = reviewer.knowledge.borrow().clone();
     let Some(knowledge) = knowledge else {
@@ -201,7 +201,7 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     }
 }
 
-fn broken(error: tokio::task::JoinError) -> Failed {
+fn broken(error: &tokio::task::JoinError) -> Failed {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 

@@ -93,7 +93,7 @@ async fn before_anything_is_known_it_passes_with_a_warning() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_is_told_and_counted() {
     let served = Served::start();
-    let deep = [b'['; 100_000];
+    let deep = vec![b'['; 100_000];
     let invalid = [b'"', 0xff, 0xfe, b'"'];
     for body in [b"".as_slice(), b"{}", b"[1, 2", &deep, &invalid] {
         let (status, answer) = served.post(body).await;

@@ -97,7 +97,10 @@ impl InCluster {
         let writing = async {
             if let Found::Present(known) = known {
                 // Of several operators the first one wins, and the others take what it wrote.
-                secret.metadata.resource_version = known.metadata.resource_version.clone();
+                secret
+                    .metadata
+                    .resource_version
+                    .clone_from(&known.metadata.resource_version);
                 let patch = Patch::Merge(&secret);
                 let params = PatchParams {
                     field_manager: Some(MANAGER.to_owned()),
