@@ -307,6 +307,45 @@ fn a_waiver_keeps_a_finding_listed_and_needs_no_approval() {
 }
 
 #[test]
+fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
+    let policy = waived(&policy(OUTSIDE), "code-missing: because we say so");
+    let files = [
+        ("main/zones.yaml", ZONES),
+        ("zones.yaml", ZONES),
+        ("a.yaml", policy.as_str()),
+    ];
+    let arguments = [
+        "-f",
+        "zones.yaml",
+        "-f",
+        "a.yaml",
+        "--base",
+        "main/",
+        "-o",
+        "json",
+    ];
+    let ran = review(&files, &arguments);
+    assert_eq!(ran.json()["approvalRequired"], true, "{}", ran.out);
+    assert_eq!(ran.code, 1);
+    let table = review(&files, &arguments[..6]).out;
+    assert!(
+        table.ends_with("approval needed: 1 of 1 change crosses a boundary\n"),
+        "{table}"
+    );
+
+    // Once it is in main, somebody has seen it.
+    let files = [
+        ("main/zones.yaml", ZONES),
+        ("main/a.yaml", policy.as_str()),
+        ("zones.yaml", ZONES),
+        ("a.yaml", policy.as_str()),
+    ];
+    let ran = review(&files, &arguments);
+    assert_eq!(ran.json()["approvalRequired"], false, "{}", ran.out);
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
 fn exit_on_decides_what_fails_a_pipeline() {
     let warning = policy(INSIDE).replace("  types: [Ingress]\n", "");
     let files = [("zones.yaml", ZONES), ("a.yaml", warning.as_str())];

@@ -61,6 +61,9 @@ pub(super) fn compared(
         }
         _ => true,
     });
+    for reported in &mut findings {
+        reported.waiver_is_new = true;
+    }
     let mut report = Report::new(findings, Counted::default());
     let crossing = crossing(&report.findings);
     let told = |name: &ObjectName| declared.iter().any(|it| is_about(name, &it.change));

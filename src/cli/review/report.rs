@@ -68,6 +68,8 @@ pub(super) struct Reported {
     pub fingerprint: String,
     /// The same, and all that decides how far it reaches, so that what is widened is found anew.
     pub reach: String,
+    /// Whether nobody has seen its waiver yet, since the change that is reviewed brings it along.
+    pub waiver_is_new: bool,
 }
 
 impl Report {
@@ -84,7 +86,7 @@ impl Report {
     pub fn new(findings: Vec<Reported>, counted: Counted) -> Self {
         let settled = findings
             .iter()
-            .filter(|it| it.finding.leaves_boundary() && !it.finding.needs_approval());
+            .filter(|it| it.finding.leaves_boundary() && !it.needs_approval());
         let settled: BTreeSet<_> = settled.map(|it| &it.object).collect();
         Self {
             settled: settled.len(),
@@ -109,7 +111,7 @@ impl Report {
     /// Whether somebody has to approve it.
     pub fn approval_required(&self) -> bool {
         let mut changes = self.changes.iter();
-        self.findings.iter().any(|it| it.finding.needs_approval())
+        self.findings.iter().any(Reported::needs_approval)
             || changes.any(|it| it.change.crosses_boundary)
     }
 
@@ -144,7 +146,7 @@ const QUOTED: usize = 400;
 
 /// The objects that cross a boundary, and somebody has to approve that.
 pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
-    let crossing = findings.iter().filter(|it| it.finding.needs_approval());
+    let crossing = findings.iter().filter(|it| it.needs_approval());
     crossing.map(|it| &it.object).collect()
 }
 
@@ -227,7 +229,17 @@ impl Reported {
             fingerprint,
             reach,
             finding,
+            waiver_is_new: false,
         }
+    }
+
+    /// Whether it leaves a boundary, and somebody has to approve that. A waiver that nobody has approved settles
+    /// nothing: a team would approve its own crossing with it.
+    pub fn needs_approval(&self) -> bool {
+        let finding = &self.finding;
+        let is_unseen = self.waiver_is_new && finding.waived.is_some();
+        finding.needs_approval()
+            || (is_unseen && finding.leaves_boundary() && finding.declared.is_none())
     }
 
     /// `file:line:column`, or the field where it stands in no file.
@@ -240,6 +252,6 @@ impl Reported {
 
     /// Whether somebody has to do something about it.
     pub fn counts(&self) -> bool {
-        self.finding.declared.is_none() && self.finding.waived.is_none()
+        self.needs_approval() || (self.finding.declared.is_none() && self.finding.waived.is_none())
     }
 }
