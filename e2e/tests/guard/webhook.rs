@@ -116,11 +116,11 @@ async fn enforce_refuses(governed: &Governed) -> Result<()> {
     }
     // A waiver in the policy itself counts in a review only.
     let mut waived = leaving("waived")?;
-    let waiver = (
+    let annotation = (
         "landingzones.dev/waive".to_owned(),
         "namespace-name: needed".to_owned(),
     );
-    waived.metadata.annotations = Some([waiver].into());
+    waived.metadata.annotations = Some([annotation].into());
     ensure!(
         write(governed, &waived).await?.is_err(),
         "a waiver opened the boundary"
@@ -384,20 +384,15 @@ async fn write(
 
 /// Waits until the guard refuses a policy, and returns its words. Whatever passes meanwhile is taken back.
 async fn refused(governed: &Governed, name: &str) -> Result<String> {
-    eventually(CONVERGED, "the policy to be refused", async || match write(
-        governed,
-        &leaving(name)?,
-    )
-    .await?
-    {
-        Err(message) => Ok(Some(message)),
-        Ok(()) => {
-            let name = format!("default.{name}");
-            policies(governed)
-                .delete(&name, &DeleteParams::default())
-                .await?;
-            Ok(None)
+    eventually(CONVERGED, "the policy to be refused", async || {
+        if let Err(message) = write(governed, &leaving(name)?).await? {
+            return Ok(Some(message));
         }
+        let name = format!("default.{name}");
+        policies(governed)
+            .delete(&name, &DeleteParams::default())
+            .await?;
+        Ok(None)
     })
     .await
 }

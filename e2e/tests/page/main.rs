@@ -113,9 +113,7 @@ fn a_person_filters_and_moves_in_a_real_browser() -> Result<()> {
     let crossings = rows("crossings");
     ensure!(crossings.contains(&crossing), "{seen}");
     ensure!(
-        !crossings
-            .iter()
-            .any(|it| *it == "orders/frontend → orders/backend"),
+        !crossings.contains(&"orders/frontend → orders/backend"),
         "{seen}"
     );
     ensure!(
