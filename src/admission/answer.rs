@@ -25,8 +25,8 @@ pub struct Knowledge {
     pub landscape: Arc<Landscape>,
 }
 
-/// Answers a request. What is being deleted passes, and of a change only what it adds is told: who edits an old policy
-/// need not mend all of it.
+/// Answers a request. Of a change only what it adds is told: who edits an old policy need not mend all of it, and what is
+/// being deleted can lose its finalizers. Until they are gone it is in force, and can be changed like any other.
 #[must_use]
 pub fn answer(
     request: &AdmissionRequest<DynamicObject>,
@@ -36,7 +36,7 @@ pub fn answer(
     let Some(object) = &request.object else {
         return response;
     };
-    if knowledge.stage == GuardStage::Off || object.metadata.deletion_timestamp.is_some() {
+    if knowledge.stage == GuardStage::Off {
         return response;
     }
     let kind = &request.kind;

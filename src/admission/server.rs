@@ -35,6 +35,8 @@ pub const HEALTH_PATH: &str = "/healthz";
 const LARGEST_REQUEST: usize = 3 * 1024 * 1024;
 /// The API server waits for 5 s.
 const DEADLINE: Duration = Duration::from_secs(4);
+/// Whoever gets a turn with less than this left is told nothing: the API server goes on without us.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 /// So many are judged at once. What takes too long counts until it ends.
 const AT_ONCE: usize = 4;
 /// How long a probe waits for an answer.
@@ -190,6 +192,11 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     // A moment is left to say so.
     let left = (started + DEADLINE - Duration::from_millis(500))
         .saturating_duration_since(tokio::time::Instant::now());
+    if left < LEAST_TIME {
+        // It is not the policy that is to blame.
+        let why = "the turn came too late".to_owned();
+        return Err((StatusCode::SERVICE_UNAVAILABLE, why));
+    }
     match timeout(left, judging).await {
         Ok(Ok(response)) => Ok(response),
         // A defect of the evaluator, or too much for it.

@@ -106,10 +106,17 @@ fn of_a_change_only_what_it_adds_is_told() {
 }
 
 #[test]
-fn what_is_being_deleted_passes() {
+fn what_is_being_deleted_goes_and_changes_no_more_than_anything_else() {
     let mut going = policy(&[OUTSIDE]);
     going["metadata"]["deletionTimestamp"] = json!("2026-11-26T09:00:00Z");
-    assert!(answer(&request(&going, None), &knowledge(GuardStage::Enforce)).allowed);
+    let mut held = going.clone();
+    held["metadata"]["finalizers"] = json!(["example.com/backup"]);
+    let knowledge = knowledge(GuardStage::Enforce);
+    assert!(answer(&request(&going, Some(&held)), &knowledge).allowed);
+    // It is in force until its last finalizer is gone.
+    let mut harmless = policy(&[]);
+    harmless["metadata"] = held["metadata"].clone();
+    assert!(!answer(&request(&held, Some(&harmless)), &knowledge).allowed);
 }
 
 #[test]

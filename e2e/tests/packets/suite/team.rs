@@ -217,8 +217,10 @@ pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -
     holds(wired, &open).await?;
     delete(wired, early).await?;
     delete(wired, leaving.clone()).await?;
-    // One is kept by its finalizer, which may go.
+    // One is kept by its finalizer, which may go. Until then it is in force, and may not be put elsewhere.
     holds(wired, &open).await?;
+    let earlier = amend(wired, leaving.clone(), json!({"spec": {"order": 1}})).await;
+    refused(earlier, &["spec.order is 1", "100 or more"])?;
     amend(wired, leaving, json!({"metadata": {"finalizers": null}})).await?;
     let closed = [
         ("stranger", Both(8080), "early", Denied),
@@ -379,6 +381,11 @@ pub async fn network_sets_from_before_take_nobody_in(landscape: &Landscape) -> R
     // What is being deleted may lose its finalizer, whatever its labels.
     let [_, _, forged, _] = before_admission();
     delete(wired, forged.clone()).await?;
+    let other = json!({"metadata": {"labels": {"pcns.team": "b"}}});
+    refused(
+        amend(wired, forged.clone(), other).await,
+        &["metadata.labels", "pcns."],
+    )?;
     amend(wired, forged, json!({"metadata": {"finalizers": null}})).await?;
     let gone = [("outside", Tcp(9090), "stranger/witness", Denied)];
     holds(wired, &gone).await?;
