@@ -233,7 +233,8 @@ pub struct EntityRule {
 /// A service, by name.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ServiceMatch {
-    /// Its name.
+    /// Its name; empty: it says nothing.
+    #[serde(default)]
     pub name: String,
     /// Its namespace; empty: that of the policy.
     #[serde(default)]

@@ -444,9 +444,11 @@ fn end(end: &EntityRule, namespace: &str, at: &FieldPath) -> Result<RuleEnd, Unr
         not_nets: self::nets(&end.not_nets, &at.key("notNets"))?,
         ports: ports(&end.ports, &at.key("ports"))?,
         not_ports: ports(&end.not_ports, &at.key("notPorts"))?,
+        // Without a name it is no criterion to Felix.
         service: end
             .services
             .as_ref()
+            .filter(|it| !it.name.is_empty())
             .map(|it| (it.namespace.clone(), it.name.clone())),
     })
 }
@@ -457,10 +459,15 @@ fn service_accounts(
 ) -> Result<Option<Selector>, Unreadable> {
     let labelled = selector(accounts.selector.as_deref(), &at.key("selector"))?;
     let labelled = labelled.map(|it| it.of_labels_with(OF_SERVICE_ACCOUNT));
-    let names = (!accounts.names.is_empty())
-        .then(|| Selector::one_of(SERVICE_ACCOUNT, accounts.names.iter().cloned()));
-    let all: Vec<_> = labelled.into_iter().chain(names).collect();
-    Ok((!all.is_empty()).then(|| Selector::and(all)))
+    if accounts.names.is_empty() {
+        return Ok(labelled);
+    }
+    // Calico puts the names into the text of a selector as they are. Where that is none, it drops all that is said
+    // of service accounts, and where a name brings a selector of its own along, that counts.
+    let names = accounts.names.join("', '");
+    let named = format!("{SERVICE_ACCOUNT} in {{ '{names}' }}").parse::<Selector>();
+    let Ok(named) = named else { return Ok(None) };
+    Ok(Some(Selector::and(labelled.into_iter().chain([named]))))
 }
 
 fn nets(texts: &[String], at: &FieldPath) -> Result<Vec<IpNet>, Unreadable> {

@@ -26,7 +26,7 @@ use super::{Finding, Rule};
 use walk::Direction;
 
 /// Orders below are the platform's (`docs/network.md`).
-const FIRST_ORDER_OF_TEAMS: f64 = 100.0;
+pub const FIRST_ORDER_OF_TEAMS: f64 = 100.0;
 /// More rules of one direction are not looked at one by one. Calico takes 1,024 from 3.33 on.
 const MOST_RULES: usize = 1024;
 /// After so many that are too complex, the rest is taken for such, too.
@@ -41,6 +41,7 @@ pub fn judge(object: &Object, landscape: &Landscape) -> Vec<Finding> {
         landscape,
         findings: Vec::new(),
         complex: 0,
+        comparisons: 0,
     };
     if object.is_operators {
         return Vec::new();
@@ -81,6 +82,8 @@ struct Judge<'a> {
     findings: Vec<Finding>,
     /// How many times it was too complex.
     complex: usize,
+    /// How many times two rules were compared.
+    comparisons: usize,
 }
 
 impl<'a> Judge<'a> {

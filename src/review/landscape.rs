@@ -112,7 +112,19 @@ impl Landscape {
         }
         for written in namespaces {
             let name = written.metadata.name.clone().unwrap_or_default();
-            if landscape.namespaces.contains_key(&name) {
+            if let Some(declared) = landscape.namespaces.get_mut(&name) {
+                // What is declared wins; what others labelled it with stays.
+                for (key, value) in written.metadata.labels.iter().flatten() {
+                    if !declared.labels.contains_key(key) {
+                        declared.labels.insert(key.clone(), value.clone());
+                        let label = (key.clone(), value.clone());
+                        landscape
+                            .by_label
+                            .entry(label)
+                            .or_default()
+                            .push(name.clone());
+                    }
+                }
                 continue;
             }
             let boundary = landscape.boundary_by_labels(written, &of_zones);

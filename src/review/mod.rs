@@ -26,7 +26,7 @@ pub use changes::{
     Change, ChangeKind, Declared, Part, ReachChange, Side, approval_required, changes,
 };
 pub use finding::Finding;
-pub use judge::judge;
+pub use judge::{FIRST_ORDER_OF_TEAMS, judge};
 pub use landscape::{Boundary, KnownNamespace, Landscape};
 pub use object::{Body, Object, Unread};
 pub use rule::{Rule, Severity};

@@ -179,6 +179,10 @@ fn read<K: DeserializeOwned + Serialize>(object: &Value) -> Result<(Box<K>, Valu
     }
 }
 
+/// Fields of Calico's that decide nothing about pods: notes on a rule, what needs application layer policy, and how hosts
+/// and the data plane go about it.
+const UNREAD: [&str; 4] = ["metadata", "http", "applyOnForward", "performanceHints"];
+
 /// Fields that are written, say something, and were not understood.
 fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldPath>) {
     match written {
@@ -186,6 +190,7 @@ fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldP
             for (key, value) in fields {
                 match known.get(key) {
                     Some(known) => lost(value, known, &at.key(key), unknown),
+                    None if UNREAD.contains(&key.as_str()) => {}
                     None if says_something(value) && known.is_object() => unknown.push(at.key(key)),
                     None => {}
                 }

@@ -85,9 +85,15 @@ impl Selector {
         Self::or(operands)
     }
 
-    /// Whether it can select nothing at all, as far as its form says: `!all()`.
+    /// How many operations it is made of.
     #[must_use]
-    pub fn is_never(&self) -> bool {
-        matches!(self, Self::Not(inner) if **inner == Self::All)
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::All | Self::Global | Self::Has(_) | Self::Compare(..) => 1,
+            Self::Not(inner) => 1 + inner.parts(),
+            Self::And(operands) | Self::Or(operands) => {
+                1 + operands.iter().map(Self::parts).sum::<usize>()
+            }
+        }
     }
 }

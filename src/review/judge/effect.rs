@@ -1,10 +1,12 @@
 //! What has no effect, or another one than it seems.
 
 use super::walk::{Direction, WalkedRule};
-use super::{Judge, MOST_RULES, Selected};
+use super::{Judge, MOST_COMPLEX, MOST_RULES, Selected};
 use crate::api::names::ZONE;
 use crate::domain::FieldPath;
-use crate::policy::{Action, Policy, PolicyRule, RuleEnd, Selector, Way, Written, example};
+use crate::policy::{
+    Action, Policy, PolicyRule, RuleEnd, Selector, TooComplex, Way, Written, example,
+};
 use crate::review::address::without;
 use crate::review::covered::{Cover, covers};
 use crate::review::known::{canonical, in_namespace, is_inside, is_pod};
@@ -12,6 +14,10 @@ use crate::review::{Body, Rule};
 
 /// With more rules that decide, later ones are not compared with all of them.
 const MOST_COMPARED: usize = 64;
+/// So often two selectors of a policy are compared.
+const MOST_COMPARISONS: usize = 2048;
+/// Selectors with more parts are not compared: that can take as long as is allowed, each time.
+const MOST_PARTS: usize = 48;
 
 impl<'a> Judge<'a> {
     /// All rules of one direction.
@@ -36,7 +42,8 @@ impl<'a> Judge<'a> {
                 return;
             }
             if let Some(whole) = &walked.whole {
-                if let Some((first, _)) = deciding.iter().find(|(_, it)| decides(it, whole)) {
+                let mut earlier = deciding.iter();
+                if let Some((first, _)) = earlier.find(|(_, it)| self.decides(it, whole)) {
                     let at = first.at.clone();
                     self.find(
                         Rule::Unreachable,
@@ -69,6 +76,44 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether a rule decides all that a later one is about, as far as that can be told quickly.
+    fn decides(&mut self, earlier: &PolicyRule, later: &PolicyRule) -> bool {
+        let is_plain = earlier.ip_version.is_none()
+            && earlier.not_protocol.is_none()
+            && earlier.icmp.is_none()
+            && earlier.not_icmp.is_none()
+            && (earlier.protocol.is_none() || earlier.protocol == later.protocol);
+        is_plain
+            && self.holds_all(&earlier.source, &later.source)
+            && self.holds_all(&earlier.destination, &later.destination)
+    }
+
+    /// Whether one end of a rule means all that another one means.
+    fn holds_all(&mut self, wider: &RuleEnd, narrower: &RuleEnd) -> bool {
+        if wider == narrower || *wider == RuleEnd::default() {
+            return true;
+        }
+        let only = RuleEnd {
+            selector: wider.selector.clone(),
+            ..RuleEnd::default()
+        };
+        let (Some(all), Some(some)) = (&wider.selector, &narrower.selector) else {
+            return false;
+        };
+        let is_short = all.parts() <= MOST_PARTS && some.parts() <= MOST_PARTS;
+        if *wider != only || !is_short || self.comparisons >= MOST_COMPARISONS {
+            return false;
+        }
+        self.comparisons += 1;
+        match example(&[some.clone(), all.clone().negate()]) {
+            Ok(found) => found.is_none(),
+            Err(TooComplex) => {
+                self.comparisons = MOST_COMPARISONS;
+                false
+            }
+        }
+    }
+
     /// Whether nothing at all can be the other end of a rule, which is found then.
     fn matches_nothing(&mut self, walked: &WalkedRule, selected: &[Selected<'a>]) -> bool {
         let end = &walked.end;
@@ -91,7 +136,15 @@ impl<'a> Judge<'a> {
         meant.extend(not.map(|not| canonical(not).negate()));
         let path = walked.blamed.as_ref().map(|(path, _)| path.clone());
         let path = path.unwrap_or_else(|| walked.end_at.clone());
-        if matches!(example(&meant), Ok(None)) {
+        if self.complex >= MOST_COMPLEX {
+            return false;
+        }
+        let found = example(&meant);
+        if found.is_err() {
+            self.complex += 1;
+            return false;
+        }
+        if matches!(found, Ok(None)) {
             let message = format!("no labels at all are what {path} asks for");
             self.find(Rule::MatchesNothing, path, message, "correct it");
             return true;
@@ -134,7 +187,8 @@ impl<'a> Judge<'a> {
     fn denies(&mut self, way: Way, walked: &WalkedRule, selected: &[Selected<'a>]) {
         let [selected] = selected else { return };
         let end = &walked.end;
-        if end.service.is_some() || matches!(self.object.body, Body::Global(_)) {
+        let is_global = matches!(self.object.body, Body::Global(_));
+        if end.service.is_some() || is_global || self.complex >= MOST_COMPLEX {
             return;
         }
         let boundary = selected.boundary;
@@ -273,38 +327,6 @@ impl<'a> Judge<'a> {
             }
         }
     }
-}
-
-/// Whether a rule decides all that a later one is about.
-fn decides(earlier: &PolicyRule, later: &PolicyRule) -> bool {
-    let plain = |end: &RuleEnd| {
-        end.nets.is_none()
-            && end.not_nets.is_empty()
-            && end.ports.is_empty()
-            && end.not_ports.is_empty()
-            && end.service.is_none()
-            && end.not_selector.is_none()
-    };
-    let covers = |earlier: &RuleEnd, later: &RuleEnd| {
-        if earlier == later || *earlier == RuleEnd::default() {
-            return true;
-        }
-        let (Some(wider), Some(narrower)) = (&earlier.selector, &later.selector) else {
-            return false;
-        };
-        plain(earlier)
-            && matches!(
-                example(&[narrower.clone(), wider.clone().negate()]),
-                Ok(None)
-            )
-    };
-    earlier.ip_version.is_none()
-        && earlier.not_protocol.is_none()
-        && earlier.icmp.is_none()
-        && earlier.not_icmp.is_none()
-        && (earlier.protocol.is_none() || earlier.protocol == later.protocol)
-        && covers(&earlier.source, &later.source)
-        && covers(&earlier.destination, &later.destination)
 }
 
 /// What a rule decides for all ports, where that is what its other end's labels are.

@@ -121,14 +121,28 @@ impl<'a> Judge<'a> {
 
         let mut outside = meant.clone();
         outside.push(is_inside(case.selected.boundary).negate());
+        // What is declared of one kind says nothing about the others.
+        let mut declared = None;
         if let Some(witness) = a_pod(&outside, self.landscape)? {
-            return self.pods(case, outside, witness).map(Some);
+            let leak = self.pods(case, outside, witness)?;
+            if leak.declared.is_none() {
+                return Ok(Some(leak));
+            }
+            declared = Some(leak);
         }
-        if let Some(leak) = self.by_sets(case, selector) {
-            return Ok(Some(leak));
+        for leak in self.by_sets(case, selector) {
+            if leak.declared.is_none() {
+                return Ok(Some(leak));
+            }
+            declared = declared.or(Some(leak));
         }
         let found = example(&[outside_namespaces(&Selector::and(meant))])?;
-        Ok(found.map(|_| Leak {
+        // Whoever has no namespace is no matter of declared pods, but where a set is declared, it is what was meant.
+        let is_meant = matches!(&declared, Some(leak) if leak.rule == Rule::NetworkSet);
+        if found.is_none() || is_meant {
+            return Ok(declared);
+        }
+        Ok(Some(Leak {
             rule: Rule::OutsideCluster,
             witness: Some("a global network set or a host with such labels".to_owned()),
             landing_zone: None,
@@ -241,7 +255,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Network sets that are meant; those of the landing zone itself are found where they are.
-    fn by_sets(&self, case: &Case<'_, '_>, selector: &Selector) -> Option<Leak> {
+    fn by_sets(&self, case: &Case<'_, '_>, selector: &Selector) -> Vec<Leak> {
         let own = &case.selected.boundary.namespaces;
         let not = case.walked.end.not_selector.as_ref();
         let is_meant = |set: &&AddressSet| {
@@ -254,7 +268,7 @@ impl<'a> Judge<'a> {
             .iter()
             .filter(is_meant)
             .filter(is_foreign);
-        let mut found = sets.filter_map(|set| {
+        let found = sets.filter_map(|set| {
             let mut leak = self.by_nets(case, &set.nets)?;
             let (namespace, name) = &set.name;
             let name = match namespace {
@@ -267,7 +281,7 @@ impl<'a> Judge<'a> {
                 .map(|it| format!("{it}, by the network set {name},"));
             Some(leak)
         });
-        found.next()
+        found.collect()
     }
 }
 

@@ -495,6 +495,96 @@ fn rules_about_something_else_decide_nothing() {
 }
 
 #[test]
+fn what_is_declared_of_one_set_says_nothing_about_another() {
+    let set = |name: &str, net: &str| -> NetworkSet {
+        let set = json!({"metadata": {"name": name, "labels": {"role": "partner"}}, "spec": {"nets": [net]}});
+        serde_json::from_value(set).unwrap()
+    };
+    let declared = set("a", "203.0.113.0/25");
+    let wide = set("b", "0.0.0.0/1");
+    let end = json!({"namespaceSelector": "global()", "selector": "role == 'partner'"});
+    let policy = Object::read(&to_port(&end, "TCP", 443)).unwrap().unwrap();
+    let found = judge(&policy, &landscape().with_sets([&declared]));
+    assert!(!found[0].needs_approval(), "{found:?}");
+    let found = judge(&policy, &landscape().with_sets([&declared, &wide]));
+    assert!(found[0].needs_approval(), "{found:?}");
+
+    // Pods that are declared do not hide a set with the same labels either.
+    let mut beside = set("c", "198.51.100.0/24");
+    beside.metadata.namespace = Some("orders-ns3".to_owned());
+    let end = json!({"namespaceSelector": "applicationcode == 'orders' && zone == 'data'"});
+    let policy = Object::read(&to_port(&end, "TCP", 5432)).unwrap().unwrap();
+    let found = judge(&policy, &landscape());
+    assert!(!found[0].needs_approval(), "{found:?}");
+    let found = judge(&policy, &landscape().with_sets([&beside]));
+    assert_eq!(found[0].rule, Rule::NetworkSet, "{found:?}");
+    assert!(found[0].needs_approval(), "{found:?}");
+}
+
+#[test]
+fn what_calico_drops_is_no_criterion() {
+    // A name that is none ends the selector, and Calico drops all of it: anyone is meant.
+    let quoted = json!({"serviceAccounts": {"names": ["a'b"], "selector": "role == 'x'"}});
+    let quoted = json!({"action": "Allow", "source": quoted});
+    let policy = json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "a"},
+        "spec": {"namespaceSelector": "applicationcode == 'application2'", "types": ["Ingress"], "ingress": [quoted]},
+    });
+    assert_eq!(rules(&policy), ["any-peer"]);
+    // One that brings a selector along is believed.
+    let names = json!(["x'} || has(projectcalico.org/namespace) || a in {'b"]);
+    let end = json!({"namespaceSelector": "all()", "serviceAccounts": {"names": names}});
+    assert_eq!(rules(&to(&end)), ["service-accounts"]);
+    for service in [
+        json!({"name": ""}),
+        json!({}),
+        json!({"namespace": "app2-ns2"}),
+    ] {
+        assert_eq!(
+            rules(&to(&json!({"services": service}))),
+            ["any-peer"],
+            "{service}"
+        );
+    }
+}
+
+#[test]
+fn labels_that_others_gave_to_a_namespace_count() {
+    let mut namespace = landscape().namespace("app2-ns2").unwrap().labels.clone();
+    namespace.insert("environment".to_owned(), "prod".to_owned());
+    namespace.insert("zone".to_owned(), "forged".to_owned());
+    let live = json!({"metadata": {"name": "app2-ns2", "labels": namespace}});
+    let ours = zone("application2", "app2", &json!({}));
+    let resolved = crate::domain::Resolved::default();
+    let live = serde_json::from_value(live).unwrap();
+    let landscape = Landscape::new(&[(&ours, &resolved)], &[live], Platform::default());
+    let known = landscape.namespace("app2-ns2").unwrap();
+    assert_eq!(known.zone(), Some("backend"), "what is declared wins");
+    let open = json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "open"},
+        "spec": {"namespaceSelector": "environment == 'prod'", "types": ["Ingress"], "ingress": [{"action": "Allow"}]},
+    });
+    let open = Object::read(&open).unwrap().unwrap();
+    assert_eq!(judge(&open, &landscape)[0].rule, Rule::AnyPeer);
+    let inside = to(
+        &json!({"namespaceSelector": "applicationcode == 'application2' && environment == 'prod'"}),
+    );
+    let inside = Object::read(&inside).unwrap().unwrap();
+    assert_eq!(judge(&inside, &landscape), []);
+}
+
+#[test]
+fn fields_of_calico_that_say_nothing_about_pods_are_known() {
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    policy["spec"]["egress"][0]["metadata"] = json!({"annotations": {"why": "because"}});
+    policy["spec"]["egress"][0]["http"] = json!({"methods": ["GET"]});
+    policy["spec"]["performanceHints"] = json!(["AssumeNeededOnEveryNode"]);
+    assert_eq!(rules(&policy), Vec::<&str>::new());
+}
+
+#[test]
 fn labels_that_calico_put_away_in_its_storage_count() {
     let set = json!({
         "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",

@@ -82,3 +82,35 @@ fn deep_parentheses_and_odd_characters_are_invalid() {
         );
     }
 }
+
+#[test]
+fn rules_that_take_for_ever_to_compare() {
+    // Seven pigeons in six holes, in words of labels: whether two such are the same is hard, and each differs.
+    let pigeons = |name: usize| {
+        let mut parts = Vec::new();
+        for pigeon in 0..7 {
+            let holes: Vec<_> = (0..6)
+                .map(|hole| format!("has(p{pigeon}h{hole}x{name})"))
+                .collect();
+            parts.push(format!("({})", holes.join(" || ")));
+        }
+        for hole in 0..6 {
+            for one in 0..7 {
+                for other in 0..one {
+                    parts.push(format!(
+                        "!(has(p{one}h{hole}x{name}) && has(p{other}h{hole}x{name}))"
+                    ));
+                }
+            }
+        }
+        format!("!({})", parts.join(" && "))
+    };
+    let hard =
+        (0..16).map(|name| json!({"action": "Deny", "destination": {"selector": pigeons(name)}}));
+    let easy = (0..900).map(
+        |name| json!({"action": "Deny", "destination": {"selector": format!("has(z{name})")}}),
+    );
+    let mut policy = to(&json!({}));
+    policy["spec"]["egress"] = hard.chain(easy).collect();
+    judged(&policy);
+}
