@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::{BoundaryFinding, LandingZoneStatus};
 use crate::controller::status::shortened;
 use crate::domain::{Flavour, PolicyApi};
-use crate::review::{Finding, Rule};
+use crate::policy::DEFAULT_TIER;
+use crate::review::{Body, FIRST_ORDER_OF_TEAMS, Finding, Object, Rule};
 use crate::telemetry::{FindingLabels, Metrics};
 
 /// The status lists at most this many findings.
@@ -119,6 +120,20 @@ pub(super) fn short(object: &str, finding: &Finding, flavour: Flavour) -> Option
         message: shortened(parts.join("; ")),
         open: gets_through(finding.rule, flavour),
     })
+}
+
+/// Whether a policy of the whole cluster is asked before the boundary, or could be, so that what it allows is open.
+pub(super) fn is_asked_first(object: &Object, flavour: Flavour) -> bool {
+    let Body::Global(policy) = &object.body else {
+        return false;
+    };
+    let spec = &policy.spec;
+    if !flavour.tiers {
+        return spec.order.is_some_and(|order| order < FIRST_ORDER_OF_TEAMS);
+    }
+    let tier = spec.tier.as_deref().filter(|it| !it.is_empty());
+    let of_name = object.name().split_once('.').map(|(tier, _)| tier);
+    tier.or(of_name).is_some_and(|tier| tier != DEFAULT_TIER)
 }
 
 /// Whether what a rule finds gets past the boundary, or could. With Calico the platform's own policies are asked

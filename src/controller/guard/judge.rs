@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::found::{Found, Judged, gets_through, short};
+use super::found::{Found, Judged, gets_through, is_asked_first, short};
 use super::inputs::Inputs;
 use crate::api::BoundaryFinding;
 use crate::api::names::OWNER;
@@ -188,8 +188,12 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
     };
     let findings: Vec<_> = match findings(&object, landscape) {
         Some(found) => {
-            let found = found.iter();
-            let short = found.filter_map(|finding| short(&name, finding, inputs.flavour));
+            let is_first = is_asked_first(&object, inputs.flavour);
+            let short = found.iter().filter_map(|finding| {
+                let mut short = short(&name, finding, inputs.flavour)?;
+                short.open |= is_first && finding.leaves_boundary();
+                Some(short)
+            });
             short.collect()
         }
         None => vec![not_judged(&name, FAILED.to_owned(), inputs.flavour)],

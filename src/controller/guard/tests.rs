@@ -2,11 +2,11 @@ use kube::core::DynamicObject;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::found::{gets_through, news, short};
+use super::found::{gets_through, is_asked_first, news, short};
 use super::*;
 use crate::api::{BoundaryFinding, LandingZoneStatus};
 use crate::domain::{CalicoNaming, FieldPath, PolicyApi};
-use crate::review::{Finding, Rule};
+use crate::review::{Finding, Object, Rule};
 
 const CALICO: Flavour = Flavour {
     api: PolicyApi::CalicoCrdV1,
@@ -253,4 +253,22 @@ fn metrics_count_by_rule_and_forget_what_is_mended() {
     assert!(!text.contains("forged-labels"), "{text}");
     second.withdraw("shop", &metrics);
     assert!(!metrics.encode().unwrap().contains("rule="));
+}
+
+#[test]
+fn a_policy_of_the_cluster_that_is_asked_first_opens_what_it_allows() {
+    let first = |tiers: bool, spec: Value| {
+        let policy = json!({
+            "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy",
+            "metadata": {"name": "default.open"}, "spec": spec,
+        });
+        let object = Object::read(&policy).unwrap().unwrap();
+        is_asked_first(&object, Flavour { tiers, ..CALICO })
+    };
+    assert!(first(false, json!({"order": 5})));
+    assert!(!first(false, json!({"order": 100})));
+    assert!(!first(false, json!({})));
+    // With tiers the boundary comes before tier default, whatever the order there.
+    assert!(!first(true, json!({"order": 5})));
+    assert!(first(true, json!({"tier": "security", "order": 500})));
 }
