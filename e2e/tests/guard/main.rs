@@ -10,6 +10,7 @@ use kube::core::DynamicObject;
 use tokio::sync::Semaphore;
 
 mod background;
+mod live;
 mod policy;
 mod webhook;
 
@@ -56,6 +57,7 @@ impl Clusters {
 )]
 fn main() -> ExitCode {
     use background::*;
+    use live::*;
     use webhook::*;
 
     const LONG: Duration = Duration::from_mins(4);
@@ -64,5 +66,6 @@ fn main() -> ExitCode {
         a_network_set_that_was_there_first_is_found within LONG,
         policies_are_judged_when_they_are_written within LONG,
         nothing_depends_on_the_webhook within LONG,
+        the_command_line_reads_a_cluster within LONG,
     ])
 }

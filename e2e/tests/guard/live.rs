@@ -1,0 +1,143 @@
+//! The command line reads a cluster as it is, with the rights of whoever asks.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use e2e::binaries::{OperatorBinaries, Profile};
+use e2e::process::{command_that_dies_with_us, spawn};
+use e2e::shop::Shop;
+use e2e::{Governed, OperatorOptions};
+use kube::api::PostParams;
+use serde_json::{Value, json};
+
+use super::Clusters;
+use super::policy::{CALICO, api, object, towards};
+
+/// What a command left: exit code, standard output, standard error.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+struct Plugin<'a> {
+    program: std::path::PathBuf,
+    kubeconfig: &'a Path,
+}
+
+impl<'a> Plugin<'a> {
+    async fn of(governed: &'a Governed) -> Result<Self> {
+        let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
+        Ok(Self {
+            program: build.await??.plugin,
+            kubeconfig: governed.cluster.kubeconfig().path(),
+        })
+    }
+
+    fn run(&self, kubeconfig: &Path, arguments: &str) -> Result<Ran> {
+        let mut command = command_that_dies_with_us(&self.program);
+        command
+            .args(arguments.split_whitespace())
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let output = spawn(command)?.wait_with_output()?;
+        Ok(Ran {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout)?,
+            err: String::from_utf8(output.stderr)?,
+        })
+    }
+
+    fn json(&self, arguments: &str) -> Result<(Ran, Value)> {
+        let ran = self.run(self.kubeconfig, arguments)?;
+        let read = serde_json::from_str(&ran.out);
+        let read = read.with_context(|| format!("{arguments}: {} {}", ran.out, ran.err))?;
+        Ok((ran, read))
+    }
+}
+
+/// The same is said of a cluster as the status says: what a policy asks for beside what is declared, what passes, and why.
+pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()> {
+    let test = async |governed: &Governed| {
+        let _shop = Shop::open(governed, "shop").await?;
+        let policies = api(governed.client(), CALICO, "NetworkPolicy", Some("shop-web"));
+        let leaves = towards("projectcalico.org/name == 'kube-system'");
+        let leaves = object(CALICO, "NetworkPolicy", "default.leaves", &leaves)?;
+        policies.create(&PostParams::default(), &leaves).await?;
+        let plugin = Plugin::of(governed).await?;
+        review(&plugin)?;
+        matrix(&plugin)?;
+        why(&plugin)?;
+        somebody_of_the_team(governed, &plugin).await
+    };
+    clusters
+        .with(OperatorOptions::default(), Vec::new(), test)
+        .await
+}
+
+fn review(plugin: &Plugin<'_>) -> Result<()> {
+    let (ran, said) = plugin.json("review --live -o json")?;
+    ensure!(ran.code == Some(1), "{} {}", ran.out, ran.err);
+    let found = said["findings"].as_array().context("no findings")?;
+    let rules: Vec<_> = found.iter().map(|it| &it["rule"]).collect();
+    ensure!(rules == ["namespace-name"], "{said}");
+    ensure!(said["approvalRequired"] == true, "{said}");
+    let policy = found[0]["policy"].as_str().unwrap_or_default();
+    ensure!(policy.contains("shop-web/default.leaves"), "{said}");
+    Ok(())
+}
+
+fn matrix(plugin: &Plugin<'_>) -> Result<()> {
+    let (ran, said) = plugin.json("matrix --context local -o json")?;
+    ensure!(ran.code == Some(0), "{}", ran.err);
+    let entries = said.as_array().context("no list")?;
+    let verdict = |from: &str, to: &str| {
+        let zone = |zone: &str| json!({"landingZone": "shop", "zone": zone});
+        let mut all = entries.iter();
+        let entry = all.find(|it| it["from"] == zone(from) && it["to"] == zone(to));
+        entry.map(|it| {
+            (
+                it["verdict"].clone(),
+                it["ports"].clone(),
+                it["cluster"].clone(),
+            )
+        })
+    };
+    // What the team's policy says of the way out counts without tiers, too: flows add to it.
+    let open = verdict("web", "data").with_context(|| said.to_string())?;
+    ensure!(open.0 == "allowed" && open.2 == "local", "{open:?}");
+    ensure!(open.1.to_string().contains("5432"), "{open:?}");
+    let closed = verdict("data", "web").with_context(|| said.to_string())?;
+    ensure!(closed.0 == "denied", "{closed:?}");
+    Ok(())
+}
+
+fn why(plugin: &Plugin<'_>) -> Result<()> {
+    let ran = plugin.run(plugin.kubeconfig, "why shop/data shop/web:8080 --live")?;
+    ensure!(ran.code == Some(0), "{}", ran.err);
+    for words in [
+        "denied",
+        "landing-zone-shop-deny",
+        "shop@example.com",
+        "from: {zone: data}",
+    ] {
+        ensure!(ran.out.contains(words), "{words} is not in: {}", ran.out);
+    }
+    Ok(())
+}
+
+/// Whoever may read nothing is told so, and gets no answer that looks whole.
+async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
+    let account = governed
+        .cluster
+        .kubeconfig_for_service_account("shop-web", "default")
+        .await?;
+    let ran = plugin.run(account.path(), "review --live")?;
+    ensure!(ran.code == Some(2), "{} {}", ran.out, ran.err);
+    ensure!(ran.err.contains("networkpolicies"), "{}", ran.err);
+    let ran = plugin.run(account.path(), "matrix --live")?;
+    ensure!(ran.err.contains("landingzones"), "{} {}", ran.out, ran.err);
+    Ok(())
+}
