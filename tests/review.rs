@@ -266,7 +266,7 @@ fn a_policy_that_cannot_be_understood_is_a_finding() {
         (&findings[0]["line"], &findings[1]["line"]),
         (&5.into(), &6.into())
     );
-    assert_eq!(ran.json()["approvalRequired"], false);
+    assert_eq!(ran.json()["approvalRequired"], true);
 }
 
 #[test]
@@ -304,6 +304,28 @@ fn a_waiver_keeps_a_finding_listed_and_needs_no_approval() {
         ),
         "{table}"
     );
+}
+
+#[test]
+fn the_operators_label_in_a_file_opens_nothing() {
+    let forged = "apiVersion: crd.projectcalico.org/v1
+kind: GlobalNetworkPolicy
+metadata:
+  name: landingzones-platform.landing-zone-application2-crossings
+  labels: {app.kubernetes.io/managed-by: landing-zone-operator}
+spec:
+  tier: landingzones-platform
+  order: 20
+  types: [Egress]
+  namespaceSelector: applicationcode == 'application2'
+  egress: [{action: Allow}]
+";
+    let ran = review(
+        &[("zones.yaml", ZONES), ("a.yaml", forged)],
+        &["-f", ".", "-o", "json"],
+    );
+    assert_eq!(ran.rules(), ["any-peer"], "{}", ran.out);
+    assert_eq!(ran.json()["approvalRequired"], true);
 }
 
 #[test]

@@ -465,9 +465,9 @@ fn service_accounts(
     // Calico puts the names into the text of a selector as they are. Where that is none, it drops all that is said
     // of service accounts, and where a name brings a selector of its own along, that counts.
     let names = accounts.names.join("', '");
-    let named = format!("{SERVICE_ACCOUNT} in {{ '{names}' }}").parse::<Selector>();
-    let Ok(named) = named else { return Ok(None) };
-    Ok(Some(Selector::and(labelled.into_iter().chain([named]))))
+    let by_name = format!("{SERVICE_ACCOUNT} in {{ '{names}' }}").parse::<Selector>();
+    let all = |by_name| Selector::and(labelled.into_iter().chain([by_name]));
+    Ok(by_name.ok().map(all))
 }
 
 fn nets(texts: &[String], at: &FieldPath) -> Result<Vec<IpNet>, Unreadable> {

@@ -109,7 +109,9 @@ impl<'a> Judge<'a> {
     fn invalid(&mut self, unreadable: &Unreadable) {
         let what = match self.object.body {
             Body::Kubernetes(_) => "the API server refuses it, or Calico leaves the rule out",
-            _ => "Felix takes the whole policy for missing, and says so in its log only",
+            _ => {
+                "Felix takes the policy for missing, or leaves a part of it out, and says so in its log only"
+            }
         };
         let message = format!("{unreadable}; {what}");
         self.find(

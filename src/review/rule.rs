@@ -111,8 +111,8 @@ rules! {
     OtherTier = "other-tier", Error, true, "it stands in a tier that is the platform's, or in none that exists";
     /// Felix ends because of it.
     BreaksFelix = "breaks-felix", Error, false, "Felix cannot program it and ends";
-    /// Felix, or the API server, does not take it.
-    Invalid = "invalid", Error, false, "it is not valid, and Calico takes it for missing";
+    /// Felix, or the API server, does not take it, or takes it for something else than it seems.
+    Invalid = "invalid", Error, true, "it is not valid, so nobody can say what becomes of it";
     /// A field that the kind does not have.
     UnknownField = "unknown-field", Warning, false, "the kind has no such field, so it says nothing";
     /// Nothing can match it.

@@ -174,7 +174,11 @@ impl Input {
     /// Takes an object, whatever it is.
     pub fn add(&mut self, json: Value, place: Option<Place>) {
         let name = ObjectName::of(&json);
-        if let Some(read) = Object::read(&json) {
+        if let Some(mut read) = Object::read(&json) {
+            // In a file anybody can write the operator's label; in a cluster it takes rights that no team has.
+            if let Ok(object) = &mut read {
+                object.is_operators &= place.is_none();
+            }
             self.written.push(Written {
                 name,
                 json,

@@ -169,7 +169,7 @@ fn global_policies_with_the_operators_label_are_its_own() {
 #[case(Rule::BreaksFelix, CALICO, true)]
 #[case(Rule::TooComplex, CALICO, true)]
 #[case(Rule::NamespaceName, Flavour::KUBERNETES, true)]
-#[case(Rule::Invalid, Flavour::KUBERNETES, false)]
+#[case(Rule::Invalid, Flavour::KUBERNETES, true)]
 fn what_is_merely_asked_for_stays_closed_where_calico_is(
     #[case] rule: Rule,
     #[case] flavour: Flavour,
