@@ -179,7 +179,8 @@ impl Reader {
         loop {
             let page = match api.list(&params).await {
                 Ok(page) => page,
-                Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
+                // Of a group that is not there the API server says so without a reason.
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
                 Err(error) => return Err(error),
             };
             for object in page.items {

@@ -174,7 +174,8 @@ impl Reader<'_> {
         loop {
             let page = match api.list(&params).await {
                 Ok(page) => page,
-                Err(kube::Error::Api(status)) if status.is_not_found() => return None,
+                // Of a group that is not there the API server says so without a reason.
+                Err(kube::Error::Api(status)) if status.code == 404 => return None,
                 Err(error) => {
                     let what = format!("{} of {}", kind.plural, resource.api_version);
                     self.unread(&what, &failure(&error));
