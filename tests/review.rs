@@ -329,6 +329,30 @@ spec:
 }
 
 #[test]
+fn what_kubectl_reads_otherwise_is_not_taken_for_harmless() {
+    let crossing = policy(OUTSIDE);
+    let in_hidden = [("zones.yaml", ZONES), (".h/.a.yaml", crossing.as_str())];
+    let ran = review(&in_hidden, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["code-missing"], "{}", ran.err);
+
+    let twice = format!("kind: ConfigMap\n{crossing}");
+    let bare = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nitems:\n- {}\n";
+    let typed = "apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicyList\nitems:\n- metadata: {name: a, namespace: application2-ns1}\n";
+    let broken_line = format!("{crossing}# more\u{2028}  - action: Allow\n");
+    for text in [twice.as_str(), bare, typed, broken_line.as_str()] {
+        let files = [("zones.yaml", ZONES), ("a.yaml", text)];
+        let ran = review(&files, &["-f", "."]);
+        assert_eq!(ran.code, 2, "{text}\n{}\n{}", ran.out, ran.err);
+        assert!(ran.err.contains("a.yaml"), "{}", ran.err);
+    }
+    let utf16: Vec<u8> = crossing.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let folder = folder(&[("zones.yaml", ZONES)]);
+    fs::write(folder.path().join("u.yaml"), utf16).unwrap();
+    let ran = review_in(folder.path(), &["-f", "."], b"");
+    assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
+}
+
+#[test]
 fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
     let policy = waived(&policy(OUTSIDE), "code-missing: because we say so");
     let files = [

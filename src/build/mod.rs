@@ -211,6 +211,12 @@ fn sorted(zone: &LandingZone) -> Vec<&crate::domain::Namespace> {
     declared
 }
 
+/// The tiers that policies of landing zones lie in, where there are tiers.
+#[must_use]
+pub fn own_tiers() -> Vec<Tier> {
+    tier::all()
+}
+
 /// The tiers that the policies of all landing zones share; none without tiers.
 #[must_use]
 pub fn tiers(flavour: Flavour) -> Vec<Tier> {

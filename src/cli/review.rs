@@ -37,7 +37,7 @@ use super::flavour::FlavourArgs;
 use super::platform::PlatformArgs;
 use super::render::note_skipped;
 use super::schema::SchemaError;
-use super::source::{self, MAX_FILE_BYTES, SourceFile, Sources};
+use super::source::{self, Hidden, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;
 use crate::policy::NetworkSet;
 use crate::review::{Body, Landscape, Rule};
@@ -50,7 +50,7 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
 /// What to review, and what is known besides.
 #[derive(Args, Clone, Debug)]
 pub struct ReviewArgs {
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones as well, as kubectl reads them), or - for
     /// standard input; repeatable. Policies, network sets, tiers, namespaces, landing zones and the
     /// platform, in any mixture; documents of other kinds are skipped
     #[arg(
@@ -280,7 +280,13 @@ impl ReviewArgs {
 
     /// Reads the files, and says what of them could not be.
     fn given(&self, stdin: &mut dyn Read, stderr: &mut dyn Write) -> Result<Given, ReviewError> {
-        let sources = source::read_for(&self.paths, stdin, MAX_FILE_BYTES, input::concerns);
+        let sources = source::read_for(
+            &self.paths,
+            stdin,
+            MAX_FILE_BYTES,
+            input::concerns,
+            Hidden::Read,
+        );
         let input = self.read(&sources)?;
         note_skipped(stderr, &input.skipped, input.skipped_files)?;
         note_unjudged(stderr, &input)?;
@@ -336,7 +342,13 @@ impl ReviewArgs {
     ) -> Result<Option<Reviewed>, ReviewError> {
         let paths = base::paths(base, &self.paths);
         let nothing = &mut io::empty();
-        let sources = source::read_for(&paths, nothing, MAX_FILE_BYTES, input::concerns);
+        let sources = source::read_for(
+            &paths,
+            nothing,
+            MAX_FILE_BYTES,
+            input::concerns,
+            Hidden::Read,
+        );
         for failure in &sources.failures {
             writeln!(stderr, "{}", super::with_sources(failure))?;
         }

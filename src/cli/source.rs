@@ -59,7 +59,22 @@ pub struct ReadError {
 /// Reads files of at most `max_bytes`, folders with all below them, and `-` for standard input, for the sake of
 /// landing zones.
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read, max_bytes: u64) -> Sources {
-    read_for(paths, stdin, max_bytes, mentions_landing_zones)
+    read_for(
+        paths,
+        stdin,
+        max_bytes,
+        mentions_landing_zones,
+        Hidden::LeftOut,
+    )
+}
+
+/// What becomes of hidden files and folders in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    /// They are left out.
+    LeftOut,
+    /// They are read, as `kubectl apply --recursive` does; Git's own folder is not.
+    Read,
 }
 
 /// The same, where `concerns` tells of a file that is no text whether it may hold what is looked for.
@@ -68,6 +83,7 @@ pub fn read_for(
     stdin: &mut dyn Read,
     max_bytes: u64,
     concerns: fn(&[u8]) -> bool,
+    hidden: Hidden,
 ) -> Sources {
     let mut reader = Reader {
         sources: Sources::default(),
@@ -75,6 +91,7 @@ pub fn read_for(
         stdin_read: false,
         max_bytes,
         concerns,
+        hidden,
     };
     for path in paths {
         if path.as_os_str() == "-" {
@@ -113,6 +130,7 @@ struct Reader {
     stdin_read: bool,
     max_bytes: u64,
     concerns: fn(&[u8]) -> bool,
+    hidden: Hidden,
 }
 
 impl Reader {
@@ -135,10 +153,12 @@ impl Reader {
         };
         entries.sort();
         for entry in entries {
-            let hidden = entry
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if hidden {
+            let name = entry.file_name().map(OsStr::as_encoded_bytes);
+            let is_left_out = |name: &[u8]| match self.hidden {
+                Hidden::LeftOut => name.starts_with(b"."),
+                Hidden::Read => name == b".git",
+            };
+            if name.is_some_and(is_left_out) {
                 continue;
             }
             if entry.is_dir() {

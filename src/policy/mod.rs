@@ -45,4 +45,6 @@ pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};
 pub use validate::{Fault, MAX_NETS, MAX_PORTS, MAX_RULES, MAX_SELECTOR_LENGTH, PolicyProblem};
 pub use verdict::{Decider, Decision, Packet, Place, Verdict, Way};
-pub use world::{AddressSet, Endpoint, LabelMap, ServiceEndpoint, TierEnd, World, labels};
+pub use world::{
+    AddressSet, Endpoint, LabelMap, ServiceEndpoint, TierEnd, World, brought_tiers, labels,
+};

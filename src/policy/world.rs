@@ -194,6 +194,22 @@ pub(super) struct PlacedTier {
 /// Where tier default stands (Calico).
 const ORDER_OF_DEFAULT: f64 = 1_000_000.0;
 
+/// The tiers that Calico brings along, with their orders and ends.
+#[must_use]
+pub fn brought_tiers() -> Vec<Tier> {
+    let default = (DEFAULT_TIER, ORDER_OF_DEFAULT, "Deny");
+    let others = super::admin::TIERS.iter();
+    let others = others.map(|(name, order)| (*name, *order, "Pass"));
+    let tier = |(name, order, end): (&str, f64, &str)| {
+        let mut tier = Tier::default();
+        tier.metadata.name = Some(name.to_owned());
+        tier.spec.order = Some(order);
+        tier.spec.default_action = Some(end.to_owned());
+        tier
+    };
+    [default].into_iter().chain(others).map(tier).collect()
+}
+
 impl World {
     /// Puts tiers and policies into their order. A tier that is not there, and that Calico does not bring along for
     /// administrators' policies, comes last and denies at its end.

@@ -14,9 +14,10 @@ mod tests;
 mod walk;
 
 use crate::api::names::APPLICATION_CODE;
+use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, Selector, Unreadable,
+    self, DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, Selector, Tier, Unreadable,
 };
 
 use super::known::{self, canonical};
@@ -59,7 +60,7 @@ pub fn judge(object: &Object, landscape: &Landscape) -> Vec<Finding> {
         Body::Calico(policy) => judge.calico(policy),
         Body::Global(policy) => judge.global(policy),
         Body::NetworkSet(set) => judge.set(set),
-        Body::Tier(_) => {}
+        Body::Tier(tier) => judge.tier(tier),
     }
     judge.findings
 }
@@ -261,6 +262,46 @@ impl<'a> Judge<'a> {
             })
         });
         selected.collect()
+    }
+
+    /// Tiers decide who is asked first, and what nobody decides.
+    fn tier(&mut self, tier: &Tier) {
+        let name = tier.metadata.name.as_deref().unwrap_or_default();
+        let order = tier.spec.order.unwrap_or(f64::INFINITY);
+        let end = tier.spec.default_action.as_deref().unwrap_or("Deny");
+        let known = build::own_tiers()
+            .into_iter()
+            .chain(policy::brought_tiers());
+        let known = known.map(|it| (it.metadata.name, it.spec));
+        let mut same = known
+            .clone()
+            .filter(|(known, _)| known.as_deref() == Some(name));
+        let spec = FieldPath::default().key("spec");
+        let message = if let Some((_, known)) = same.next() {
+            let known_end = known.default_action.as_deref().unwrap_or("Deny");
+            if known.order == Some(order) && known_end == end {
+                return;
+            }
+            format!(
+                "tier {name} has another order or end than its own, and the boundary rests on them"
+            )
+        } else {
+            let platform = build::own_tiers()
+                .into_iter()
+                .filter_map(|it| it.spec.order);
+            if order > platform.fold(f64::INFINITY, f64::min) {
+                return;
+            }
+            format!(
+                "tier {name} comes before that of the boundary: what its policies allow is open"
+            )
+        };
+        self.find(
+            Rule::OtherTier,
+            spec.key("order"),
+            message,
+            "leave Calico's tiers and those of the operator as they are, and put others after them",
+        );
     }
 
     fn other_tier(&mut self, path: FieldPath, tier: &str) {

@@ -6,12 +6,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde_json::Value;
 
 use super::super::declaration::{self, Declarations, objects};
-use super::super::document::{self, Flaw, Node};
+use super::super::document::{self, Content, Document, Flaw, Node};
 use super::super::finding::Finding;
 use super::super::schema::SchemaError;
 use super::super::source::{Origin, SourceFile, Sources, mentions_landing_zones};
 use crate::api::names::GROUP;
-use crate::domain::{FieldPath, LandingZone, Platform};
+use crate::domain::{FieldPath, LandingZone, Platform, Segment};
 use crate::review::{Object, Unread};
 
 /// Everything that a review looks at.
@@ -103,12 +103,67 @@ impl std::fmt::Display for ObjectName {
 /// Words without which no object is of a kind that is read.
 const KINDS: [&[u8]; 4] = [b"NetworkPolicy", b"NetworkSet", b"Tier", b"Namespace"];
 
-/// Whether a text or a broken one may hold something that is reviewed.
+/// Whether a text or a broken one may hold something that is reviewed. UTF-16, which kubectl reads, has bytes of 0.
 pub(super) fn concerns(bytes: &[u8]) -> bool {
     mentions_landing_zones(bytes)
+        || bytes.contains(&0)
         || KINDS
             .iter()
             .any(|kind| bytes.windows(kind.len()).any(|window| window == *kind))
+}
+
+/// A character that ends a line to the reader of YAML in kubectl, and not here: what looks like a comment would be more.
+fn odd_line_break(file: &SourceFile) -> Option<Finding> {
+    const ODD: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+    let (line, odd) = file.text.lines().enumerate().find_map(|(line, text)| {
+        let odd = text.chars().find(|it| ODD.contains(it))?;
+        Some((line + 1, odd))
+    })?;
+    let message = format!(
+        "line {line} holds U+{:04X}, which some readers of YAML take for the end of a line: remove it",
+        u32::from(odd)
+    );
+    Some(Finding::of_file(&file.name, message))
+}
+
+/// What kubectl takes for another object than is read here, so that nobody may say what it is.
+fn misread(document: &Document) -> Vec<Flaw> {
+    const TELLING: [&str; 4] = ["apiVersion", "kind", "metadata", "items"];
+    let is_telling = |flaw: &&Flaw| match flaw.problem.path.0.as_slice() {
+        [Segment::Key(key)] => TELLING.contains(&key.as_str()),
+        _ => false,
+    };
+    let mut misread: Vec<Flaw> = document.flaws.iter().filter(is_telling).cloned().collect();
+    let root = &document.root;
+    let path = FieldPath::default().key("items");
+    let Some(Content::List(items)) = root.get("items").map(|it| &it.content) else {
+        return misread;
+    };
+    let kind = root
+        .get("kind")
+        .and_then(|it| it.text())
+        .unwrap_or_default();
+    let flaw = |path: &FieldPath, rule: &str| {
+        Flaw::new(root.locate(path), path.clone(), "", rule.to_owned())
+    };
+    if !kind.ends_with("List") {
+        misread.push(flaw(
+            &path,
+            "kubectl takes whatever has items for a list: remove it",
+        ));
+    }
+    for (index, item) in items.iter().enumerate() {
+        let is_whole = ["apiVersion", "kind"]
+            .iter()
+            .all(|key| item.get(key).is_some());
+        let is_list = item.get("items").is_some();
+        if !is_whole || is_list {
+            let rule = "kubectl reads more into it than stands there: write the object as a document of its own, with \
+                        apiVersion and kind";
+            misread.push(flaw(&path.index(index), rule));
+        }
+    }
+    misread
 }
 
 impl Input {
@@ -155,7 +210,13 @@ impl Input {
                     .extend(syntax.map(|flaw| Finding::of_flaw(&file.name, flaw)));
             }
         }
+        if let Some(finding) = odd_line_break(file) {
+            self.unreadable.push(finding);
+        }
         for document in &stream.documents {
+            let misread = misread(document).into_iter();
+            self.unreadable
+                .extend(misread.map(|flaw| Finding::of_flaw(&file.name, &flaw)));
             for (root, flaws) in objects(document) {
                 let place = Place {
                     file: file.name.clone(),

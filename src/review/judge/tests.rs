@@ -585,6 +585,35 @@ fn fields_of_calico_that_say_nothing_about_pods_are_known() {
 }
 
 #[test]
+fn tiers_decide_who_is_asked_first() {
+    let tier = |name: &str, order: Value, end: &str| {
+        let tier = json!({
+            "apiVersion": "projectcalico.org/v3", "kind": "Tier", "metadata": {"name": name},
+            "spec": {"order": order, "defaultAction": end},
+        });
+        rules(&tier)
+    };
+    for (name, order, end) in [
+        ("default", json!(1_000_000), "Deny"),
+        ("adminnetworkpolicy", json!(1000), "Pass"),
+        ("landingzones-platform", json!(900), "Pass"),
+        ("landingzones-baseline", json!(2_000_000), "Deny"),
+        ("audit", json!(5000), "Deny"),
+    ] {
+        assert_eq!(tier(name, order, end), Vec::<&str>::new(), "{name}");
+    }
+    for (name, order, end) in [
+        ("default", json!(1), "Deny"),
+        ("landingzones-platform", json!(3_000_000), "Pass"),
+        ("landingzones-platform", json!(900), "Deny"),
+        ("first", json!(1), "Pass"),
+        ("first", json!(900), "Deny"),
+    ] {
+        assert_eq!(tier(name, order, end), ["other-tier"], "{name}");
+    }
+}
+
+#[test]
 fn labels_that_calico_put_away_in_its_storage_count() {
     let set = json!({
         "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",
