@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Outcome;
-use super::client::ClientError;
+use super::client::{ClientError, runtime};
 use super::crossings;
 use super::declaration::{self, Declarations};
 use super::document::{self, Content, Node};
@@ -61,8 +61,6 @@ pub(super) enum LandscapeError {
     Schema(#[from] SchemaError),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("failed to start a runtime")]
-    Runtime(#[source] io::Error),
     #[error("failed to write the output")]
     Write(#[from] io::Error),
 }
@@ -131,10 +129,7 @@ impl SourceArgs {
     }
 
     fn read_live(&self, stderr: &mut dyn Write) -> Result<Vec<Landscape>, LandscapeError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(LandscapeError::Runtime)?;
+        let runtime = runtime()?;
         let contexts = self.contexts.iter().map(|it| Some(it.as_str()));
         let current = self.contexts.is_empty().then_some(None);
         let mut landscapes = Vec::new();
