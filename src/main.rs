@@ -1,11 +1,10 @@
 //! The operator: arguments, then run.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use kube::{Client, Config};
+use kube::Config;
 use landing_zone_operator::cli::PlatformArgs;
 use landing_zone_operator::controller::{Clients, Settings, WebhookSettings, run};
 use landing_zone_operator::telemetry::{LogFormat, start_logs};
@@ -80,10 +79,7 @@ async fn main() -> anyhow::Result<()> {
     )?;
     // The queue tries again; kube's own retries could hold one call up for minutes.
     config.default_retry = false;
-    let clients = Clients {
-        watching: client(&config, LONGEST_SILENCE_OF_A_WATCH)?,
-        asking: client(&config, LONGEST_ANSWER)?,
-    };
+    let clients = Clients::new(&config)?;
     let own_namespace = arguments.namespace.or_else(own_namespace);
     let settings = Settings {
         listen: arguments.listen,
@@ -107,10 +103,8 @@ async fn main() -> anyhow::Result<()> {
         tracing::info!("stopping; the writes in hand are finished");
         stopping.cancel();
     });
-    let listen = settings.listen;
-    Box::pin(run(clients, settings, stop))
-        .await
-        .with_context(|| format!("failed to serve metrics and health on {listen} (--listen)"))
+    Box::pin(run(clients, settings, stop)).await?;
+    Ok(())
 }
 
 /// A URL of which the API server asks nothing but scheme, host and port.
@@ -129,15 +123,4 @@ fn own_namespace() -> Option<String> {
     const FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     let text = std::fs::read_to_string(FILE).ok()?;
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
-}
-
-/// Watches end by themselves after 290 s: a connection that is silent for longer is dead.
-const LONGEST_SILENCE_OF_A_WATCH: Duration = Duration::from_mins(5);
-/// An API server that takes longer for an answer does not answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(30);
-
-fn client(config: &Config, longest_silence: Duration) -> kube::Result<Client> {
-    let mut config = config.clone();
-    config.read_timeout = Some(longest_silence);
-    Client::try_from(config)
 }

@@ -15,15 +15,16 @@ use tokio::sync::{Notify, watch};
 use super::apply::Writer;
 use super::cache::{Cache, PLATFORM_OWNER};
 use super::claims::Claims;
+use super::clients::Clients;
 use super::eviction::Evictions;
 use super::guard::Guard;
 use super::kind::ObjectKey;
+use super::lease::Leadership;
 use super::memory::Memory;
 use super::neighbourhood::Neighbourhood;
 use super::placement::Placements;
 use super::platform_status::PlatformStatus;
 use super::rendered::{Rendered, Target, Targets};
-use super::run::Clients;
 use super::team_policies::Policies;
 use crate::api::LandingZone;
 use crate::cluster::{ClusterFacts, Nodes, Signs, WantedNodes};
@@ -39,6 +40,8 @@ pub struct Context {
     pub client: Client,
     /// Client for watches.
     pub watching: Client,
+    /// Whether this operator writes.
+    pub leadership: Leadership,
     /// All landing zones.
     pub zones: Store<Stored>,
     /// All owned objects, and all namespaces.
@@ -133,6 +136,7 @@ impl Context {
         Self {
             client: clients.asking,
             watching: clients.watching,
+            leadership: clients.leadership,
             zones,
             cache,
             claims: RwLock::default(),

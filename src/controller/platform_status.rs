@@ -199,6 +199,15 @@ impl PlatformStatus {
         Ok(true)
     }
 
+    /// Says what there is to say, once this operator writes.
+    ///
+    /// # Errors
+    /// As the API server answers.
+    pub async fn say_again(&self, context: &Context) -> kube::Result<()> {
+        let mut state = self.0.lock().await;
+        publish(&mut state, context).await
+    }
+
     /// Says how the webhook stands; None: it is off.
     ///
     /// # Errors
@@ -251,7 +260,8 @@ async fn publish(state: &mut MutexGuard<'_, State>, context: &Context) -> kube::
     let said = current(state, context).cloned();
     let said = (said.as_ref(), &state.guard);
     let new = composed(&state.stored, &meta, &values, said, context);
-    if new == state.stored {
+    if new == state.stored || !context.leadership.may_write() {
+        // Whoever begins to write says it again.
         return Ok(());
     }
     let base = state.stored.clone();

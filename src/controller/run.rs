@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use kube::Client;
-use kube::runtime::controller::{Config, applier};
-use kube::runtime::reflector;
+use kube::runtime::controller::{Config, ReconcileRequest, applier};
 use kube::runtime::reflector::store::Writer as StoreWriter;
+use kube::runtime::reflector::{self, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
+use super::clients::Clients;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
 use super::eviction::evict_misplaced;
 use super::guard::judge_others;
+use super::lease::{DEFAULT_NAMESPACE, Deposed, Keeper};
 use super::others::follow_others;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
@@ -25,7 +28,7 @@ use super::reconcile::{reconcile, try_again};
 use super::report::flush;
 use super::watch::{follow_flavour, follow_zones};
 use super::webhook::{WebhookSettings, keep_webhook};
-use crate::cluster::{ClusterFacts, watch_nodes, watch_signs};
+use crate::cluster::{ClusterFacts, failure, watch_nodes, watch_signs};
 use crate::domain::Platform;
 use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
 
@@ -49,13 +52,15 @@ pub struct Settings {
     pub webhook: WebhookSettings,
 }
 
-/// Connections to the API server.
-#[derive(Clone)]
-pub struct Clients {
-    /// For watches: silence is nothing unusual.
-    pub watching: Client,
-    /// For everything else: an answer has to come soon.
-    pub asking: Client,
+/// Why an operator ended that nobody told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// Nothing can listen there.
+    #[error("failed to serve metrics and health on {0} (--listen)")]
+    Listening(SocketAddr, #[source] std::io::Error),
+    /// Another operator writes now.
+    #[error(transparent)]
+    Deposed(#[from] Deposed),
 }
 
 /// Follows all that reconciles depend on; ends only when something went wrong.
@@ -67,6 +72,19 @@ async fn follow_everything(
     settings: Settings,
     health: Health,
 ) {
+    let leading = async {
+        context.leadership.begun().await;
+        context.push_all();
+        if let Err(error) = context.platform_status.say_again(&context).await {
+            let error = failure(&error);
+            tracing::warn!(error, "failed to write the status of the platform");
+        }
+        tokio::join!(
+            follow_nodes(context.clone()),
+            evict_misplaced(context.clone()),
+            keep_default_deny(context.clone(), health.clone(), settings.own_namespace),
+        );
+    };
     tokio::join!(
         watch_signs(client.clone(), health.clone(), facts),
         follow_flavour(context.clone(), health.clone()),
@@ -85,25 +103,24 @@ async fn follow_everything(
             context.wanted_nodes.subscribe(),
             context.nodes.clone()
         ),
-        follow_nodes(context.clone()),
-        evict_misplaced(context.clone()),
         keep_webhook(context.clone(), settings.webhook),
-        keep_default_deny(context.clone(), health, settings.own_namespace),
+        leading,
     );
 }
 
 /// Runs the operator until `stop` is cancelled, then finishes the writes in hand.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or another operator took over.
 pub async fn run(
     clients: Clients,
     settings: Settings,
     stop: CancellationToken,
-) -> Result<(), std::io::Error> {
+) -> Result<(), Ended> {
     let health = Health::default();
     let metrics = Metrics::shared();
-    let listener = TcpListener::bind(settings.listen).await?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.map_err(|error| Ended::Listening(settings.listen, error))?;
     tracing::info!(address = %settings.listen, "serving /metrics, /healthz and /readyz");
     let serving = serve(
         listener,
@@ -124,8 +141,19 @@ pub async fn run(
         signs,
         queue,
         events,
-        metrics,
+        metrics.clone(),
     ));
+    let mut keeper = Keeper::new(
+        clients.electing,
+        clients.watching.clone(),
+        settings
+            .own_namespace
+            .as_deref()
+            .unwrap_or(DEFAULT_NAMESPACE),
+        clients.leadership,
+        health.clone(),
+        metrics,
+    );
 
     let watches = follow_everything(
         clients.watching,
@@ -135,18 +163,64 @@ pub async fn run(
         settings,
         health.clone(),
     );
-    let reconciling = applier(
+    let reconciling = async {
+        reconcile_all(&context, store, requests, stop.clone()).await;
+        flush(&context).await;
+    };
+    let out_of_time = async {
+        stop.cancelled().await;
+        // Before all landing zones are known nothing is written, and the applier has not begun.
+        if context.are_zones_listed() {
+            tokio::time::sleep(LAST_WRITES).await;
+            tracing::warn!("stopped without an answer to the writes in hand");
+        }
+    };
+    let ended = tokio::select! {
+        () = watches => {
+            tracing::error!("the watches ended");
+            Ok(())
+        }
+        () = reconciling => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        () = out_of_time => Ok(()),
+        Err(deposed) = keeper.keep() => Err(deposed),
+    };
+    drop(context);
+    // Events that were gathered are still told.
+    let patience = Duration::from_secs(2);
+    if tokio::time::timeout(patience, publishing).await.is_err() {
+        tracing::debug!("some events were not published in time");
+    }
+    // Only now: whoever comes next finds nothing under way.
+    keeper.release().await;
+    serving.abort();
+    Ok(ended?)
+}
+
+/// Reconciles what is asked for, until `stop` is cancelled and what runs is done.
+async fn reconcile_all(
+    context: &Arc<Context>,
+    zones: Store<Stored>,
+    requests: UnboundedReceiver<ReconcileRequest<Stored>>,
+    stop: CancellationToken,
+) {
+    let requests = requests
+        // Who does not write yet has nothing to reconcile; once it does, everything is asked for.
+        .filter(|_| std::future::ready(context.leadership.has_begun()))
+        .map(Ok::<_, std::convert::Infallible>)
+        // The end of the requests ends the applier, once what runs is done.
+        .take_until(stop.cancelled_owned());
+    let results = applier(
         |zone, context| Box::pin(reconcile(zone, context)),
         |zone, error, context| try_again(&zone, error, &context),
         context.clone(),
-        store,
-        // The end of the requests ends the applier, once what runs is done.
-        requests
-            .map(Ok::<_, std::convert::Infallible>)
-            .take_until(stop.clone().cancelled_owned()),
+        zones,
+        requests,
         Config::default().concurrency(CONCURRENCY),
-    )
-    .for_each(|result| {
+    );
+    let counting = results.for_each(|result| {
         use kube::runtime::controller::Error;
         let result = match result {
             Ok(_) => Some(ReconcileResult::Ok),
@@ -159,37 +233,10 @@ pub async fn run(
             }
         };
         if let Some(result) = result {
-            context
-                .metrics
-                .reconciles
-                .get_or_create(&ResultLabels { result })
-                .inc();
+            let labels = ResultLabels { result };
+            context.metrics.reconciles.get_or_create(&labels).inc();
         }
         std::future::ready(())
     });
-    let reconciling = async {
-        reconciling.await;
-        flush(&context).await;
-    };
-    let out_of_time = async {
-        stop.cancelled().await;
-        // Before all landing zones are known nothing is written, and the applier has not begun.
-        if context.are_zones_listed() {
-            tokio::time::sleep(LAST_WRITES).await;
-            tracing::warn!("stopped without an answer to the writes in hand");
-        }
-    };
-    tokio::select! {
-        () = watches => tracing::error!("the watches ended"),
-        () = reconciling => tracing::info!("stopped"),
-        () = out_of_time => {}
-    }
-    drop(context);
-    // Events that were gathered are still told.
-    let patience = Duration::from_secs(2);
-    if tokio::time::timeout(patience, publishing).await.is_err() {
-        tracing::debug!("some events were not published in time");
-    }
-    serving.abort();
-    Ok(())
+    counting.await;
 }

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub guard_reviews: Family<ReviewLabels, Counter>,
     /// Whether a kind is watched and was listed completely: 1 or 0.
     pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
+    /// Whether this operator holds the Lease: 1, or 0.
+    pub leader: Gauge,
 }
 
 /// Labels of [`Metrics::writes`].
@@ -159,6 +161,7 @@ impl Default for Metrics {
             guard_ready: Family::default(),
             guard_reviews: Family::default(),
             watch_synced: Family::default(),
+            leader: Gauge::default(),
             registry: Registry::default(),
         };
         // A counter that appears with its first count hides that count from `increase()`.
@@ -171,73 +174,7 @@ impl Default for Metrics {
                 .get_or_create(&ResultLabels { result })
                 .inc_by(0);
         }
-        registry.register(
-            "writes",
-            "Requests that change something, by verb and kind",
-            metrics.writes.clone(),
-        );
-        registry.register(
-            "drift_repairs",
-            "Objects put back to what is declared, by kind",
-            metrics.drift_repairs.clone(),
-        );
-        registry.register(
-            "pods_evicted",
-            "Pods evicted because they ran where their placement does not admit them",
-            metrics.pods_evicted.clone(),
-        );
-        registry.register(
-            "reconciles",
-            "Reconciles, by result",
-            metrics.reconciles.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile",
-            "Time of one reconcile",
-            Unit::Seconds,
-            metrics.reconcile_seconds.clone(),
-        );
-        registry.register(
-            "landing_zones",
-            "Landing zones in the cluster",
-            metrics.landing_zones.clone(),
-        );
-        registry.register(
-            "landing_zones_not_ready",
-            "Landing zones whose Ready condition is not True",
-            metrics.landing_zones_not_ready.clone(),
-        );
-        registry.register(
-            "contested",
-            "Landing zones with an object that somebody else keeps changing back",
-            metrics.contested.clone(),
-        );
-        registry.register_with_unit(
-            "crossing_expiry_timestamp",
-            "When the last day of a crossing is over, since 1970",
-            Unit::Seconds,
-            metrics.crossing_expiry.clone(),
-        );
-        registry.register(
-            "boundary_findings",
-            "What others' policies and network sets do that would leave a boundary undeclared, by rule",
-            metrics.boundary_findings.clone(),
-        );
-        registry.register(
-            "guard_ready",
-            "Whether the webhook that judges policies is asked and answers",
-            metrics.guard_ready.clone(),
-        );
-        registry.register(
-            "guard_reviews",
-            "Reviews that the API server asked for, by result",
-            metrics.guard_reviews.clone(),
-        );
-        registry.register(
-            "watch_synced",
-            "Whether a kind is watched and was listed completely",
-            metrics.watch_synced.clone(),
-        );
+        metrics.register(&mut registry);
         Self {
             registry,
             ..metrics
@@ -260,6 +197,81 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "writes",
+            "Requests that change something, by verb and kind",
+            self.writes.clone(),
+        );
+        registry.register(
+            "drift_repairs",
+            "Objects put back to what is declared, by kind",
+            self.drift_repairs.clone(),
+        );
+        registry.register(
+            "pods_evicted",
+            "Pods evicted because they ran where their placement does not admit them",
+            self.pods_evicted.clone(),
+        );
+        registry.register(
+            "reconciles",
+            "Reconciles, by result",
+            self.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile",
+            "Time of one reconcile",
+            Unit::Seconds,
+            self.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "landing_zones",
+            "Landing zones in the cluster",
+            self.landing_zones.clone(),
+        );
+        registry.register(
+            "landing_zones_not_ready",
+            "Landing zones whose Ready condition is not True",
+            self.landing_zones_not_ready.clone(),
+        );
+        registry.register(
+            "contested",
+            "Landing zones with an object that somebody else keeps changing back",
+            self.contested.clone(),
+        );
+        registry.register_with_unit(
+            "crossing_expiry_timestamp",
+            "When the last day of a crossing is over, since 1970",
+            Unit::Seconds,
+            self.crossing_expiry.clone(),
+        );
+        registry.register(
+            "boundary_findings",
+            "What others' policies and network sets do that would leave a boundary undeclared, by rule",
+            self.boundary_findings.clone(),
+        );
+        registry.register(
+            "guard_ready",
+            "Whether the webhook that judges policies is asked and answers",
+            self.guard_ready.clone(),
+        );
+        registry.register(
+            "guard_reviews",
+            "Reviews that the API server asked for, by result",
+            self.guard_reviews.clone(),
+        );
+        registry.register(
+            "watch_synced",
+            "Whether a kind is watched and was listed completely",
+            self.watch_synced.clone(),
+        );
+        registry.register(
+            "leader",
+            "Whether this operator holds the Lease, so that it writes",
+            self.leader.clone(),
+        );
     }
 }
 
