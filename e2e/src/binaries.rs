@@ -120,6 +120,14 @@ const CYCLONUS_CASES: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const HELM: GoPrograms = GoPrograms {
+    folder: "helm",
+    module: "helm.sh/helm/v4",
+    what: "Helm",
+    programs: &[("helm.sh/helm/v4/cmd/helm", "helm", "helm")],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -177,6 +185,14 @@ pub fn calico_selectors(progress: &Progress) -> Result<PathBuf> {
 pub fn cyclonus_cases(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = CYCLONUS_CASES.ensure(progress)?;
     Ok(folder.join("cyclonus-cases"))
+}
+
+/// `helm`; built first where it is not there.
+///
+/// Blocks for two minutes when it builds: call it from a thread that may.
+pub fn helm(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = HELM.ensure(progress)?;
+    Ok(folder.join("helm"))
 }
 
 /// Calico's Felix, which programs the kernel; built first where it is not there.

@@ -9,6 +9,9 @@ use kube::CustomResourceExt;
 use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::Value;
 
+#[path = "generate/chart.rs"]
+mod chart;
+
 /// Writes the generated files of the project.
 #[derive(Parser)]
 struct Arguments {
@@ -18,18 +21,18 @@ struct Arguments {
 }
 
 /// One generated file.
-struct Generated {
+pub(crate) struct Generated {
     /// Its place below the root of the workspace.
-    path: &'static str,
-    content: String,
+    pub(crate) path: String,
+    pub(crate) content: String,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let root = root();
     let mut stale = Vec::new();
-    for Generated { path, content } in generated()? {
-        let file = root.join(path);
+    for Generated { path, content } in generated(&root)? {
+        let file = root.join(&path);
         if fs::read_to_string(&file).is_ok_and(|current| current == content) {
             continue;
         }
@@ -53,17 +56,20 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn generated() -> anyhow::Result<Vec<Generated>> {
-    Ok(vec![
-        Generated {
-            path: "crds/landingzones.dev_landingzones.yaml",
-            content: crd::<LandingZone>()?,
-        },
-        Generated {
-            path: "crds/landingzones.dev_landingzoneplatforms.yaml",
-            content: crd::<LandingZonePlatform>()?,
-        },
-    ])
+fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
+    let definitions = [
+        ("landingzones.dev_landingzones.yaml", crd::<LandingZone>()?),
+        (
+            "landingzones.dev_landingzoneplatforms.yaml",
+            crd::<LandingZonePlatform>()?,
+        ),
+    ];
+    let mut files = chart::files(root, &definitions)?;
+    files.extend(definitions.map(|(name, content)| Generated {
+        path: format!("crds/{name}"),
+        content,
+    }));
+    Ok(files)
 }
 
 fn crd<K: CustomResourceExt>() -> anyhow::Result<String> {

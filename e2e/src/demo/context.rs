@@ -156,7 +156,7 @@ impl UserCluster {
         }
         page.say("The operator's kind and rights stay. To remove them too:");
         page.command(&format!(
-            "kubectl --context {} delete -f crds -f config/rbac -f config/admission",
+            "for it in config/admission config/rbac crds; do kubectl --context {} delete -k $it; done",
             self.context
         ));
         Ok(())

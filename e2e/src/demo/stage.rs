@@ -204,7 +204,7 @@ impl Local {
         install_calico(&cluster.client(), Calico::Storage).await?;
         page.say("Calico's kinds are installed as a default AKS cluster has them.");
         install::install_operator_manifests(&cluster.client()).await?;
-        page.command("kubectl apply --server-side -f crds -f config/rbac -f config/admission");
+        page.command("for it in crds config/rbac config/admission; do kubectl apply --server-side -k $it; done");
         let operator =
             OperatorProcess::start_binary(&cluster, binary, OperatorOptions::default()).await?;
         operator.wait_until_ready(CONVERGED).await?;

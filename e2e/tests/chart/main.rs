@@ -1,0 +1,435 @@
+//! The chart, by the real Helm: it renders what `config/` says, is installed, upgraded, rolled back and taken away, and nothing
+//! that it made possible goes with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{ExitCode, Output};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::binaries::{OperatorBinaries, Profile, helm};
+use e2e::governed::CONVERGED;
+use e2e::install::{install_calico_crds, parse_manifests};
+use e2e::process::command_that_dies_with_us;
+use e2e::progress::Progress;
+use e2e::scenario::{self, Shared};
+use e2e::{ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, eventually};
+use e2e::{scenarios, workspace};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use landing_zone_operator::api::LandingZone;
+use serde_json::{Value, json};
+
+const CHART: &str = "charts/landing-zone-operator";
+const RELEASE: &str = "landing-zone-operator";
+const NAMESPACE: &str = "landing-zone-system";
+const LONG: Duration = Duration::from_mins(3);
+
+/// Helm and the operator, built once before the tests.
+struct Built {
+    helm: PathBuf,
+    operator: PathBuf,
+    kubectl: PathBuf,
+}
+
+impl Shared for Built {
+    async fn start() -> Result<Self> {
+        let progress = Progress::new();
+        let building = tokio::task::spawn_blocking(move || {
+            anyhow::Ok(Self {
+                helm: helm(&progress)?,
+                operator: OperatorBinaries::ensure(Profile::Test)?.operator,
+                kubectl: e2e::binaries::ControlPlaneBinaries::ensure(&progress)?.kubectl,
+            })
+        });
+        building.await?
+    }
+
+    async fn stop(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Built {
+    /// Runs Helm, without a cluster unless it is told of one.
+    fn helm(&self, cluster: Option<&LocalCluster>, arguments: &[&str]) -> Result<Output> {
+        let folder = workspace::state().join("helm");
+        let mut command = command_that_dies_with_us(&self.helm);
+        command.current_dir(workspace::root()).args(arguments);
+        for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(name, &folder);
+        }
+        command.env("KUBECONFIG", "");
+        if let Some(cluster) = cluster {
+            command.env("KUBECONFIG", cluster.kubeconfig().path());
+        }
+        command.output().context("failed to run Helm")
+    }
+
+    /// What Helm writes, where it succeeds.
+    fn said(&self, cluster: Option<&LocalCluster>, arguments: &[&str]) -> Result<String> {
+        let output = self.helm(cluster, arguments)?;
+        ensure!(
+            output.status.success(),
+            "helm {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The objects that the chart renders to.
+    fn rendered(&self, arguments: &[&str]) -> Result<Vec<DynamicObject>> {
+        let mut all = vec!["template", RELEASE, CHART, "--namespace", NAMESPACE];
+        all.extend(arguments);
+        parse_manifests(&self.said(None, &all)?)
+    }
+
+    /// What the chart says of bad values.
+    fn refusal(&self, arguments: &[&str]) -> Result<String> {
+        let mut all = vec!["template", RELEASE, CHART];
+        all.extend(arguments);
+        let output = self.helm(None, &all)?;
+        ensure!(!output.status.success(), "{arguments:?} is accepted");
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// The objects of a folder of `config/`, as kustomize builds it.
+    fn kustomized(&self, folder: &str) -> Result<Vec<DynamicObject>> {
+        let mut command = command_that_dies_with_us(&self.kubectl);
+        command
+            .current_dir(workspace::root())
+            .args(["kustomize", folder]);
+        let output = command
+            .output()
+            .context("failed to run kubectl kustomize")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{folder}: {said}");
+        parse_manifests(&String::from_utf8(output.stdout)?)
+    }
+
+    async fn start(&self, cluster: &LocalCluster) -> Result<OperatorProcess> {
+        let options = OperatorOptions::default();
+        let operator =
+            OperatorProcess::start_binary(cluster, self.operator.clone(), options).await?;
+        operator.wait_until_ready(CONVERGED).await?;
+        Ok(operator)
+    }
+}
+
+/// Objects by kind, namespace and name, without what only Helm reads.
+fn by_name(objects: Vec<DynamicObject>) -> Result<BTreeMap<String, Value>> {
+    let mut named = BTreeMap::new();
+    for mut object in objects {
+        if let Some(annotations) = &mut object.metadata.annotations {
+            annotations.remove("helm.sh/resource-policy");
+            if annotations.is_empty() {
+                object.metadata.annotations = None;
+            }
+        }
+        let kind = &object
+            .types
+            .as_ref()
+            .context("an object without a kind")?
+            .kind;
+        let namespace = object.namespace().unwrap_or_default();
+        let name = format!("{kind} {namespace}/{}", object.name_any());
+        let value = with_plain_numbers(serde_json::to_value(&object)?);
+        ensure!(
+            named.insert(name.clone(), value).is_none(),
+            "{name} is there twice"
+        );
+    }
+    Ok(named)
+}
+
+/// The same, with 1 for 1.0: kustomize writes numbers anew.
+fn with_plain_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(number) => json!(number),
+            None => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(with_plain_numbers).collect(),
+        Value::Object(fields) => {
+            let plain = |(key, value)| (key, with_plain_numbers(value));
+            Value::Object(fields.into_iter().map(plain).collect())
+        }
+        other => other,
+    }
+}
+
+async fn the_chart_is_without_faults(built: &Built) -> Result<()> {
+    let said = built.said(None, &["lint", "--strict", CHART])?;
+    ensure!(said.contains("0 chart(s) failed"), "{said}");
+    Ok(())
+}
+
+async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
+    let chart = by_name(built.rendered(&[])?)?;
+    let mut kustomize = by_name(built.kustomized("config")?)?;
+    // Helm makes the namespace of a release itself.
+    kustomize
+        .remove(&format!("Namespace /{NAMESPACE}"))
+        .context("no namespace")?;
+    let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+    ensure!(
+        names(&chart) == names(&kustomize),
+        "{:?}\n{:?}",
+        names(&chart),
+        names(&kustomize)
+    );
+    for (name, object) in &chart {
+        let other = &kustomize[name];
+        ensure!(object == other, "{name}: {object:#}\n{other:#}");
+    }
+
+    // What is not for everybody is a value here and a component there.
+    for (value, folder) in [
+        ("eviction.allow=true", "config/eviction"),
+        ("namespaceDeletion.allow=true", "config/namespace-deletion"),
+        ("placement.install=Always", "config/placement"),
+    ] {
+        let with = by_name(built.rendered(&["--set", value])?)?;
+        let component = by_name(built.kustomized(folder)?)?;
+        let more: BTreeMap<_, _> = with
+            .into_iter()
+            .filter(|(name, _)| !chart.contains_key(name))
+            .collect();
+        ensure!(!more.is_empty() && more == component, "{value}: {more:#?}");
+    }
+    Ok(())
+}
+
+async fn values_change_what_they_say(built: &Built) -> Result<()> {
+    let namespaced = by_name(parse_manifests(&built.said(
+        None,
+        &["template", RELEASE, CHART, "--namespace", "platform"],
+    )?)?)?;
+    for (name, object) in &namespaced {
+        let is_definition = name.starts_with("CustomResourceDefinition");
+        // There it is one of the namespaces that belong to no landing zone.
+        ensure!(
+            is_definition || !object.to_string().contains(NAMESPACE),
+            "{name}: {object:#}"
+        );
+    }
+
+    let roles = by_name(built.rendered(&["--set", "allowedRoles={view,deployer}"])?)?;
+    let role = &roles[&format!("ClusterRole /{RELEASE}")];
+    let bound: Vec<&Value> = role["rules"]
+        .as_array()
+        .context("no rules")?
+        .iter()
+        .filter(|rule| rule["verbs"] == json!(["bind"]))
+        .collect();
+    ensure!(
+        bound.len() == 1 && bound[0]["resourceNames"] == json!(["view", "deployer"]),
+        "{bound:#?}"
+    );
+    let deployment = &roles[&format!("Deployment {NAMESPACE}/{RELEASE}")];
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    ensure!(
+        container["args"] == json!(["--log-format=json", "--allowed-role=deployer"]),
+        "{container:#}"
+    );
+
+    let digest = format!("image.digest=sha256:{}", "0".repeat(64));
+    let pinned = by_name(built.rendered(&["--set", &digest, "--set", "guard.install=false"])?)?;
+    let deployment = &pinned[&format!("Deployment {NAMESPACE}/{RELEASE}")];
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+    ensure!(
+        image.is_some_and(|image| image.contains("@sha256:00")),
+        "{image:?}"
+    );
+    let knows_secrets = |object: &Value| object["rules"].to_string().contains("secrets");
+    let secrets: Vec<_> = pinned
+        .iter()
+        .filter(|(_, object)| knows_secrets(object))
+        .collect();
+    ensure!(secrets.is_empty(), "{secrets:#?}");
+
+    for (bad, words) in [
+        ("replicas=0", "replicas"),
+        ("replica=2", "replica"),
+        ("placement.install=Sometimes", "placement"),
+        ("allowedRoles={view,a b}", "allowedRoles"),
+    ] {
+        let said = built.refusal(&["--set", bad])?;
+        ensure!(said.contains(words), "{bad}: {said}");
+    }
+    Ok(())
+}
+
+/// What everybody fears of an operator: that it takes everything with it.
+async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
+    let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    let client = cluster.client();
+    install_calico_crds(&client).await?;
+    let install = [
+        "install",
+        RELEASE,
+        CHART,
+        "-n",
+        NAMESPACE,
+        "--create-namespace",
+    ];
+    let notes = built.said(Some(&cluster), &install)?;
+    ensure!(
+        notes.contains("rollout status deployment/landing-zone-operator"),
+        "{notes}"
+    );
+    let restricted = Patch::Merge(json!({"metadata": {"labels": {
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }}}));
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces
+        .patch(NAMESPACE, &PatchParams::default(), &restricted)
+        .await?;
+    the_pod_is_admitted(&cluster).await?;
+
+    // With the rights that the chart gives it.
+    let operator = built.start(&cluster).await?;
+    let zones: Api<LandingZone> = Api::all(client.clone());
+    let spec = serde_json::from_value(json!({
+        "applicationCode": "shop", "namespaces": [{"name": "shop-web", "zone": "frontend"}],
+    }))?;
+    zones
+        .create(&PostParams::default(), &LandingZone::new("shop", spec))
+        .await?;
+    ready(&zones, "shop").await?;
+    let before = namespaces.get("shop-web").await?;
+
+    let upgrade = [
+        "upgrade",
+        RELEASE,
+        CHART,
+        "-n",
+        NAMESPACE,
+        "--set",
+        "replicas=3",
+    ];
+    built.said(Some(&cluster), &upgrade)?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let replicas = async || -> Result<Option<i32>> {
+        let found = deployments.get(RELEASE).await?;
+        Ok(found.spec.and_then(|spec| spec.replicas))
+    };
+    ensure!(replicas().await? == Some(3), "{:?}", replicas().await?);
+    built.said(Some(&cluster), &["rollback", RELEASE, "1", "-n", NAMESPACE])?;
+    ensure!(replicas().await? == Some(2), "{:?}", replicas().await?);
+    ready(&zones, "shop").await?;
+
+    built.said(Some(&cluster), &["uninstall", RELEASE, "-n", NAMESPACE])?;
+    ensure!(
+        deployments.get_opt(RELEASE).await?.is_none(),
+        "the operator is there"
+    );
+    operator.kill().await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for name in [
+        "landingzones.landingzones.dev",
+        "landingzoneplatforms.landingzones.dev",
+    ] {
+        let found = definitions.get(name).await?;
+        ensure!(
+            found.metadata.deletion_timestamp.is_none(),
+            "{name} is being deleted"
+        );
+    }
+    let after = namespaces.get("shop-web").await?;
+    ensure!(
+        before.metadata.uid == after.metadata.uid,
+        "the namespace is another one"
+    );
+    ensure!(after.metadata.deletion_timestamp.is_none(), "{after:?}");
+    zones.get("shop").await?;
+    let rules: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    rules.get("landing-zone-namespaces").await?;
+
+    // And it comes back to what it left.
+    built.said(Some(&cluster), &install)?;
+    let operator = built.start(&cluster).await?;
+    ready(&zones, "shop").await?;
+    operator.terminate().await?;
+    cluster.stop().await
+}
+
+/// The API server takes a pod of the Deployment in a namespace that is held to the Restricted standard.
+async fn the_pod_is_admitted(cluster: &LocalCluster) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
+    eventually(CONVERGED, "the pods of the Deployment", async || {
+        let found = pods
+            .list(&ListParams::default().labels("app.kubernetes.io/name=landing-zone-operator"))
+            .await?;
+        ensure!(found.items.len() == 2, "{} pods", found.items.len());
+        for pod in &found.items {
+            let spec = pod.spec.as_ref().context("no spec")?;
+            ensure!(spec.priority == Some(2_000_000_000), "{:?}", spec.priority);
+        }
+        Ok(Some(()))
+    })
+    .await
+}
+
+async fn ready(zones: &Api<LandingZone>, name: &str) -> Result<()> {
+    eventually(CONVERGED, "the landing zone to be ready", async || {
+        let zone = zones.get(name).await?;
+        let status = zone.status.context("no status")?;
+        let ready = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready");
+        let ready = ready.context("no condition")?;
+        ensure!(ready.status == "True", "{}", ready.message);
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// The API server's own schemas know every field, and its rules compile.
+async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
+    let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    let all = [
+        "placement.install=Always",
+        "eviction.allow=true",
+        "namespaceDeletion.allow=true",
+    ];
+    let arguments: Vec<&str> = all.iter().flat_map(|value| ["--set", value]).collect();
+    let mut template = vec!["template", RELEASE, CHART, "--namespace", NAMESPACE];
+    template.extend(arguments);
+    let text = built.said(None, &template)?;
+    let count = parse_manifests(&text)?.len();
+    let file = cluster.directory().join("chart.yaml");
+    std::fs::write(&file, &text)?;
+    let file = file.to_str().context("a path that is no text")?;
+    cluster.kubectl(["create", "namespace", NAMESPACE]).await?;
+    let said = cluster
+        .kubectl([
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            file,
+        ])
+        .await?;
+    ensure!(
+        said.lines().count() == count,
+        "{count} objects, but: {said}"
+    );
+    cluster.stop().await
+}
+
+fn main() -> ExitCode {
+    scenario::run::<Built>(scenarios![
+        the_chart_is_without_faults,
+        chart_and_kustomize_render_the_same,
+        values_change_what_they_say,
+        the_api_server_takes_every_object within LONG,
+        nothing_goes_with_the_release within LONG,
+    ])
+}
