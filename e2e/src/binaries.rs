@@ -128,6 +128,14 @@ const HELM: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const ARGOCD_HEALTH: GoPrograms = GoPrograms {
+    folder: "argocd",
+    module: "github.com/argoproj/argo-cd/v3",
+    what: "a program around Argo CD's health checks",
+    programs: &[("./health", "health", "argocd-health")],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -193,6 +201,14 @@ pub fn cyclonus_cases(progress: &Progress) -> Result<PathBuf> {
 pub fn helm(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = HELM.ensure(progress)?;
     Ok(folder.join("helm"))
+}
+
+/// A program that tells what Argo CD makes of objects; built first where it is not there.
+///
+/// Blocks for two minutes when it builds: call it from a thread that may.
+pub fn argocd_health(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = ARGOCD_HEALTH.ensure(progress)?;
+    Ok(folder.join("argocd-health"))
 }
 
 /// Calico's Felix, which programs the kernel; built first where it is not there.
