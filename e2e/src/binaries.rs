@@ -136,6 +136,18 @@ const ARGOCD_HEALTH: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const KUSTOMIZE_CONTROLLER: GoPrograms = GoPrograms {
+    folder: "flux",
+    module: "github.com/fluxcd/kustomize-controller",
+    what: "Flux's kustomize-controller",
+    programs: &[(
+        "github.com/fluxcd/kustomize-controller",
+        "kustomize-controller",
+        "kustomize-controller",
+    )],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -209,6 +221,14 @@ pub fn helm(progress: &Progress) -> Result<PathBuf> {
 pub fn argocd_health(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = ARGOCD_HEALTH.ensure(progress)?;
     Ok(folder.join("argocd-health"))
+}
+
+/// Flux's kustomize-controller; built first where it is not there.
+///
+/// Blocks for minutes when it builds: call it from a thread that may.
+pub fn kustomize_controller(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = KUSTOMIZE_CONTROLLER.ensure(progress)?;
+    Ok(folder.join("kustomize-controller"))
 }
 
 /// Calico's Felix, which programs the kernel; built first where it is not there.

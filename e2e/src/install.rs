@@ -117,6 +117,28 @@ pub fn calico_sources() -> Result<PathBuf> {
     )
 }
 
+/// Installs Flux's kinds that `kustomize-controller` works with: its own, and the sources it reads.
+pub async fn install_flux_crds(client: &Client) -> Result<()> {
+    const MODULES: [&str; 2] = [
+        "github.com/fluxcd/kustomize-controller",
+        // Of the same release; nothing of it is built, so no go.mod requires it.
+        "github.com/fluxcd/source-controller@v1.9.5",
+    ];
+    for module in MODULES {
+        let folder = tokio::task::spawn_blocking(move || {
+            let prerequisites = Prerequisites::ensure()?;
+            let directory = workspace::go_modules().join("flux");
+            download_module(&prerequisites.go, module, &directory)
+        })
+        .await
+        .context("the download of Flux was cut off")??;
+        apply_manifests(client, &folder.join("config").join("crd").join("bases"))
+            .await
+            .context("failed to install the kinds of Flux")?;
+    }
+    Ok(())
+}
+
 /// Installs what the operator needs in a cluster: its kinds, its namespace, its
 /// `ServiceAccount` and its rights, and the rules that keep its boundaries in force.
 pub async fn install_operator_manifests(client: &Client) -> Result<()> {

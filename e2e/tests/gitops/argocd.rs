@@ -77,7 +77,9 @@ fn condition<'a>(object: &'a mut Value, type_: &str) -> Result<&'a mut Value> {
 
 /// The states that the operator tells, as it tells them, and those in between.
 pub async fn argo_cd_tells_every_state(fixture: &Fixture) -> Result<()> {
-    let Fixture { governed, argo_cd } = fixture;
+    let Fixture {
+        governed, argo_cd, ..
+    } = fixture;
     let zone = governed
         .converge("healthy", spec("healthy", "healthy-web"))
         .await?;

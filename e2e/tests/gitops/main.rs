@@ -1,25 +1,35 @@
 //! What tools that apply from Git make of landing zones.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use e2e::binaries::kustomize_controller;
+use e2e::progress::Progress;
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, scenarios};
 
 mod argocd;
+mod flux;
 
 use argocd::{ArgoCd, argo_cd_tells_every_state, what_argo_cd_marks_stays_its_own};
+use flux::flux_waits_fails_fast_prunes_and_leaves_alone;
 
 struct Fixture {
     governed: Governed,
     argo_cd: ArgoCd,
+    kustomize_controller: PathBuf,
 }
 
 impl Shared for Fixture {
     async fn start() -> Result<Self> {
-        let argo_cd = tokio::task::spawn_blocking(ArgoCd::ensure).await??;
+        let building = tokio::task::spawn_blocking(|| {
+            anyhow::Ok((ArgoCd::ensure()?, kustomize_controller(&Progress::new())?))
+        });
+        let (argo_cd, kustomize_controller) = building.await??;
         Ok(Self {
+            kustomize_controller,
             governed: Governed::start(Calico::Storage, OperatorOptions::default()).await?,
             argo_cd,
         })
@@ -35,5 +45,6 @@ fn main() -> ExitCode {
     scenario::run::<Fixture>(scenarios![
         argo_cd_tells_every_state within long,
         what_argo_cd_marks_stays_its_own,
+        flux_waits_fails_fast_prunes_and_leaves_alone within long,
     ])
 }

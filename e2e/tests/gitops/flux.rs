@@ -1,0 +1,283 @@
+//! Flux: its real kustomize-controller applies a folder of landing zones from a source that the test serves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::governed::CONVERGED;
+use e2e::install::{apply, install_flux_crds};
+use e2e::ports::free_port;
+use e2e::process::{Process, Program};
+use e2e::{Governed, eventually, holds_for};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use landing_zone_operator::api::LandingZone;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::Fixture;
+
+const NAMESPACE: &str = "flux-system";
+const SOURCE: &str = "platform";
+/// How long a Kustomization may wait for what it applied: longer than any test.
+const PATIENCE: &str = "5m";
+/// How soon a failure has to show, which is long before that.
+const SOON: Duration = Duration::from_mins(1);
+/// How often it applies everything anew.
+const INTERVAL: &str = "5s";
+const THREE_INTERVALS: Duration = Duration::from_secs(15);
+
+/// The controller, and the folder that it reads as if it were in Git.
+struct Flux<'a> {
+    governed: &'a Governed,
+    folder: PathBuf,
+    archive: Arc<Mutex<Vec<u8>>>,
+    address: String,
+    _controller: Process,
+}
+
+impl<'a> Flux<'a> {
+    async fn start(governed: &'a Governed, controller: &Path) -> Result<Self> {
+        let client = governed.client();
+        install_flux_crds(&client).await?;
+        let namespaces: Api<Namespace> = Api::all(client);
+        let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await?;
+
+        let folder = governed.cluster.directory().join("git");
+        fs::create_dir_all(&folder)?;
+        let archive = Arc::new(Mutex::new(Vec::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(serve(listener, archive.clone()));
+
+        let log = governed
+            .cluster
+            .directory()
+            .join("kustomize-controller.log");
+        let program = Program::new(controller, log)
+            .arguments(["--watch-all-namespaces", "--events-addr="])
+            .argument("--enable-leader-election=false")
+            .argument(format!("--metrics-addr=127.0.0.1:{}", free_port()?))
+            .argument(format!("--health-addr=127.0.0.1:{}", free_port()?))
+            .variable("KUBECONFIG", governed.cluster.kubeconfig().path())
+            .variable("RUNTIME_NAMESPACE", NAMESPACE);
+        Ok(Self {
+            governed,
+            folder,
+            archive,
+            address,
+            _controller: program.start()?,
+        })
+    }
+
+    fn objects(&self, group: &str, kind: &str) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk(group, "v1", kind);
+        let resource = ApiResource::from_gvk(&kind);
+        Api::namespaced_with(self.governed.client(), NAMESPACE, &resource)
+    }
+
+    /// Puts a landing zone into the folder, or takes it out.
+    fn write(&self, name: &str, spec: Option<Value>) -> Result<()> {
+        let file = self.folder.join(name).join("landing-zone.yaml");
+        fs::create_dir_all(self.folder.join(name))?;
+        let Some(spec) = spec else {
+            return fs::remove_file(file).context("failed to remove a file");
+        };
+        let object = json!({
+            "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZone",
+            "metadata": {"name": name}, "spec": spec,
+        });
+        fs::write(file, object.to_string()).context("failed to write a file")
+    }
+
+    /// What the source controller does when there is a new commit.
+    async fn commit(&self) -> Result<()> {
+        let packed = Command::new("tar")
+            .args(["-cz", "-C"])
+            .arg(&self.folder)
+            .arg(".")
+            .output()
+            .context("failed to run tar")?;
+        ensure!(packed.status.success(), "tar: {}", packed.status);
+        let digest = format!("{:x}", Sha256::digest(&packed.stdout));
+        let size = packed.stdout.len();
+        *self.archive.lock().unwrap_or_else(PoisonError::into_inner) = packed.stdout;
+
+        let source = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": SOURCE, "namespace": NAMESPACE},
+            "spec": {"interval": "1m", "url": "https://git.example.com/platform"},
+        });
+        apply(&self.governed.client(), serde_json::from_value(source)?).await?;
+        let sources = self.objects("source.toolkit.fluxcd.io", "GitRepository");
+        let now = format!("{:.0}", Timestamp::now());
+        let revision = format!("main@sha1:{}", &digest[..40]);
+        let status = json!({"status": {
+            "observedGeneration": 1,
+            "artifact": {
+                "revision": revision, "digest": format!("sha256:{digest}"), "path": "platform.tar.gz",
+                "url": format!("{}/platform.tar.gz", self.address), "lastUpdateTime": now, "size": size,
+            },
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Succeeded", "message": revision,
+                "lastTransitionTime": now, "observedGeneration": 1,
+            }],
+        }});
+        let params = PatchParams::default();
+        sources
+            .patch_status(SOURCE, &params, &Patch::Merge(status))
+            .await?;
+        Ok(())
+    }
+
+    /// Has a folder of the source applied.
+    async fn kustomize(&self, name: &str) -> Result<()> {
+        let kustomization = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "interval": INTERVAL, "retryInterval": INTERVAL, "path": format!("./{name}"), "prune": true,
+                "wait": true, "timeout": PATIENCE, "sourceRef": {"kind": "GitRepository", "name": SOURCE},
+            },
+        });
+        apply(
+            &self.governed.client(),
+            serde_json::from_value(kustomization)?,
+        )
+        .await
+    }
+
+    /// Waits until a Kustomization says so of itself.
+    async fn says(&self, name: &str, ready: &str, words: &str) -> Result<()> {
+        let kustomizations = self.objects("kustomize.toolkit.fluxcd.io", "Kustomization");
+        let what = format!("the Kustomization {name} to say {ready}: {words}");
+        eventually(SOON, &what, async || {
+            let found = kustomizations.get(name).await?;
+            let conditions = found.data["status"]["conditions"].as_array().cloned();
+            let condition = conditions
+                .into_iter()
+                .flatten()
+                .find(|it| it["type"] == "Ready");
+            let condition = condition.context("nothing said yet")?;
+            let message = condition["message"].as_str().unwrap_or_default();
+            ensure!(
+                condition["status"] == ready && message.to_lowercase().contains(words),
+                "{}: {message}",
+                condition["status"]
+            );
+            Ok(Some(()))
+        })
+        .await
+    }
+}
+
+/// Answers every request with the archive, until the test ends.
+async fn serve(listener: TcpListener, archive: Arc<Mutex<Vec<u8>>>) {
+    while let Ok((mut connection, _)) = listener.accept().await {
+        let archive = archive
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        tokio::spawn(async move {
+            let mut request = [0_u8; 4096];
+            let _ = connection.read(&mut request).await;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                archive.len()
+            );
+            // Whoever hung up asks again.
+            let _ = connection.write_all(head.as_bytes()).await;
+            let _ = connection.write_all(&archive).await;
+            let _ = connection.shutdown().await;
+        });
+    }
+}
+
+fn spec(code: &str, namespace: &str) -> Value {
+    json!({
+        "applicationCode": code,
+        "namespaces": [{"name": namespace, "zone": "frontend"}],
+    })
+}
+
+pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) -> Result<()> {
+    let governed = &fixture.governed;
+    let flux = Flux::start(governed, &fixture.kustomize_controller).await?;
+    let namespaces: Api<Namespace> = Api::all(governed.client());
+    let taken = serde_json::from_value(json!({"metadata": {"name": "taken"}}))?;
+    namespaces.create(&PostParams::default(), &taken).await?;
+    flux.write("good", Some(spec("good", "good-web")))?;
+    flux.write("bad", Some(spec("bad", "taken")))?;
+    flux.commit().await?;
+
+    // Ready when ours is.
+    flux.kustomize("good").await?;
+    flux.says("good", "True", "applied revision").await?;
+    let zones: Api<LandingZone> = governed.zones();
+    let zone = zones.get("good").await?;
+    let status = zone.status.context("no status")?;
+    let is_ready = |it: &Condition| it.type_ == "Ready" && it.status == "True";
+    ensure!(
+        status.conditions.iter().any(is_ready),
+        "{:?}",
+        status.conditions
+    );
+
+    // What only an edit helps fails at once.
+    let asked = Instant::now();
+    flux.kustomize("bad").await?;
+    flux.says("bad", "False", "landingzone/bad").await?;
+    println!("failed {:?} after it was declared", asked.elapsed());
+    flux.write("bad", Some(spec("bad", "bad-web")))?;
+    flux.commit().await?;
+    flux.says("bad", "True", "applied revision").await?;
+
+    // Neither of the two undoes what the other does.
+    let before = zones.get("good").await?.metadata.resource_version;
+    let log = governed.cluster.audit_log();
+    let mark = log.mark()?;
+    holds_for(THREE_INTERVALS, "nobody writes", async || {
+        let now = zones.get("good").await?.metadata.resource_version;
+        ensure!(now == before, "the landing zone was written");
+        let writes = log.writes_by(governed.operator_user(), mark)?;
+        let about_it: Vec<_> = writes
+            .iter()
+            .filter(|it| it.request_uri.contains("good"))
+            .collect();
+        ensure!(about_it.is_empty(), "{about_it:#?}");
+        Ok(())
+    })
+    .await?;
+
+    // Out of Git, out of the cluster, but nothing that it stood for.
+    let namespace = namespaces.get("good-web").await?;
+    flux.write("good", None)?;
+    flux.commit().await?;
+    eventually(CONVERGED, "the landing zone to be pruned", async || {
+        Ok(zones.get_opt("good").await?.is_none().then_some(()))
+    })
+    .await?;
+    ensure!(status.inventory.len() > 2, "{:?}", status.inventory);
+    let after = namespaces.get("good-web").await?;
+    ensure!(
+        after.metadata.uid == namespace.metadata.uid,
+        "another namespace"
+    );
+    ensure!(
+        after.metadata.deletion_timestamp.is_none(),
+        "it is being deleted"
+    );
+    Ok(())
+}
