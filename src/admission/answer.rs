@@ -7,7 +7,7 @@ use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse};
 
 use crate::api::GuardStage;
-use crate::review::{Finding, Landscape, Object, Rule, Severity, judge};
+use crate::review::{Finding, Landscape, Object, Rule, Severity, judge, judged_part};
 
 /// The API server shows so much of a warning.
 const LONGEST_WARNING: usize = 250;
@@ -86,7 +86,7 @@ fn found(
     kind: &str,
     landscape: &Landscape,
 ) -> Option<Vec<Finding>> {
-    let part = crate::controller::judged_part(&format!("{group}/{version}"), kind, object);
+    let part = judged_part(&format!("{group}/{version}"), kind, object);
     let object = Object::read(&part)?.ok()?;
     let mut findings = judge(&object, landscape);
     findings.retain(|it| it.severity() > Severity::Note);

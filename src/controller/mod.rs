@@ -42,7 +42,6 @@ mod webhook;
 mod withheld;
 
 pub use clients::Clients;
-pub(crate) use guard::judged_part;
 pub use kind::{Kind, ObjectKey, UnknownObject};
 pub use lease::{Deposed, Leadership, NotLeading};
 pub use run::{Ended, Settings, run};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 use crate::api::names::{APPLICATION_CODE, OWNER, ZONE};
 use crate::build;
@@ -238,6 +239,8 @@ impl Landscape {
 pub(super) fn labels_in_storage(metadata: &ObjectMeta) -> LabelMap {
     let annotations = metadata.annotations.as_ref();
     let stored = annotations.and_then(|it| it.get("projectcalico.org/metadata"));
-    let stored = stored.and_then(|text| serde_json::from_str::<ObjectMeta>(text).ok());
-    stored.and_then(|it| it.labels).unwrap_or_default()
+    let stored = stored.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let labels = stored.as_ref().and_then(|it| it.get("labels")?.as_object());
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+    labels.into_iter().flatten().filter_map(text).collect()
 }

@@ -3,7 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `rule`, `finding` | the catalogue, and what is found |
-//! | `object` | policies of all kinds, as they are written |
+//! | `object`, `part` | policies of all kinds, as they are written; what of a cluster's objects is judged |
 //! | `landscape` | whose namespaces there are, and what is declared |
 //! | `judge` | a policy, end by end |
 //! | `known` | what is known of every pod, and who gets through, in words |
@@ -19,6 +19,7 @@ mod judge;
 mod known;
 mod landscape;
 mod object;
+mod part;
 mod rule;
 mod waiver;
 
@@ -29,5 +30,6 @@ pub use finding::Finding;
 pub use judge::{FIRST_ORDER_OF_TEAMS, judge};
 pub use landscape::{Boundary, KnownNamespace, Landscape};
 pub use object::{Body, Object, Unread};
+pub use part::judged_part;
 pub use rule::{Rule, Severity};
 pub use waiver::waive;

@@ -16,17 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::DynamicObject;
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::calico_metadata::with_labels;
-use super::kind::Kind;
 use super::others::{Key, Source, key};
 use super::team_policies::is_ours;
 use crate::api::names::OWNER;
 use crate::cluster::ClusterFacts;
 use crate::domain::{Flavour, LandingZone, Resolved};
-use crate::review::Landscape;
+use crate::review::{Landscape, judged_part};
 use crate::telemetry::Metrics;
 
 pub(super) use found::{Found, in_status, news};
@@ -242,37 +239,6 @@ impl State {
         let mut sources = Source::ALL.into_iter();
         sources.all(|source| !source.is_in(facts) || self.listed.contains(&source))
     }
-}
-
-/// What is judged of an object. Waivers do not count in the cluster: whoever may write the policy may write the
-/// waiver.
-pub(crate) fn judged_part(api_version: &str, kind: &str, object: &DynamicObject) -> Value {
-    let metadata = &object.metadata;
-    let mut whole = json!({"metadata": {
-        "name": metadata.name,
-        "namespace": metadata.namespace,
-        "labels": metadata.labels,
-        "annotations": metadata.annotations,
-    }});
-    if let Some(metadata) = whole.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|_, value| !value.is_null());
-    }
-    let mut part = if api_version.starts_with("networking.k8s.io/") {
-        whole
-    } else {
-        with_labels(Kind::GlobalNetworkPolicy, whole)
-    };
-    if let Some(metadata) = part.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("annotations");
-    }
-    if let Some(fields) = part.as_object_mut() {
-        fields.insert("apiVersion".to_owned(), json!(api_version));
-        fields.insert("kind".to_owned(), json!(kind));
-        if let Some(spec) = object.data.get("spec") {
-            fields.insert("spec".to_owned(), spec.clone());
-        }
-    }
-    part
 }
 
 #[cfg(test)]

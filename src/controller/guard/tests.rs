@@ -119,36 +119,6 @@ fn one_namespace_cannot_fill_the_memory() {
 }
 
 #[test]
-fn labels_that_calico_hides_count_and_waivers_do_not() {
-    let hidden = json!({"labels": {"pcns.landingzones.dev/landing-zone": "shop"}});
-    let set = object(
-        "shop-web",
-        "set",
-        json!({
-            "metadata": {"annotations": {
-                "projectcalico.org/metadata": hidden.to_string(),
-                "landingzones.dev/waive": "network-set-inside: needed",
-            }},
-            "spec": {"nets": ["203.0.113.7/32"]},
-        }),
-    );
-    let expected = json!({
-        "apiVersion": "crd.projectcalico.org/v1",
-        "kind": "NetworkSet",
-        "metadata": {
-            "name": "set",
-            "namespace": "shop-web",
-            "labels": {"pcns.landingzones.dev/landing-zone": "shop"},
-        },
-        "spec": {"nets": ["203.0.113.7/32"]},
-    });
-    assert_eq!(
-        judged_part("crd.projectcalico.org/v1", "NetworkSet", &set),
-        expected
-    );
-}
-
-#[test]
 fn global_policies_with_the_operators_label_are_its_own() {
     let guard = Guard::default();
     let policy = |labels: Value| object("", "dns", json!({"metadata": {"labels": labels}}));
