@@ -1,11 +1,11 @@
 //! From a request of the API server to an answer. Pure.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse};
 
+use super::added::{Found, added};
 use crate::api::GuardStage;
 use crate::review::{Finding, Landscape, Object, Rule, Severity, judge, judged_part};
 
@@ -43,11 +43,11 @@ pub fn answer(
     let landscape = &knowledge.landscape;
     let before = request.old_object.as_ref();
     let before = before.and_then(|it| found(it, &kind.group, &kind.version, &kind.kind, landscape));
-    // What is not judged here, or cannot be read, is for those who validate it.
+    // What is of a kind that is not judged is for those who validate it.
     let Some(now) = found(object, &kind.group, &kind.version, &kind.kind, landscape) else {
         return response;
     };
-    let new = added(now, &before.unwrap_or_default());
+    let new = added(&now, &before.unwrap_or_default());
     let zone = request
         .namespace
         .as_deref()
@@ -78,38 +78,22 @@ pub(super) fn in_vain(
     told(AdmissionResponse::from(request), &[finding], zone, stage)
 }
 
-/// What is found in an object that would not be there in a review; None where it is not judged.
+/// What is found in an object that would not be there in a review; None where it is not judged. What cannot be read is
+/// found, too: nobody can say what becomes of it.
 fn found(
     object: &DynamicObject,
     group: &str,
     version: &str,
     kind: &str,
     landscape: &Landscape,
-) -> Option<Vec<Finding>> {
-    let part = judged_part(&format!("{group}/{version}"), kind, object);
-    let object = Object::read(&part)?.ok()?;
-    let mut findings = judge(&object, landscape);
+) -> Option<Found> {
+    let object = judged_part(&format!("{group}/{version}"), kind, object);
+    let mut findings = match Object::read(&object)? {
+        Ok(read) => judge(&read, landscape),
+        Err(unread) => vec![Finding::from(&unread)],
+    };
     findings.retain(|it| it.severity() > Severity::Note);
-    Some(findings)
-}
-
-/// What is found now and was not before, as often as it was. Places move when a rule is put in between.
-fn added(now: Vec<Finding>, before: &[Finding]) -> Vec<Finding> {
-    let mut known: HashMap<(Rule, String), usize> = HashMap::new();
-    for finding in before {
-        *known
-            .entry((finding.rule, finding.message.clone()))
-            .or_default() += 1;
-    }
-    let mut is_new =
-        |finding: &Finding| match known.get_mut(&(finding.rule, finding.message.clone())) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                false
-            }
-            _ => true,
-        };
-    now.into_iter().filter(|it| is_new(it)).collect()
+    Some(Found { object, findings })
 }
 
 fn told(
@@ -156,8 +140,12 @@ fn told(
 /// Whether it is about the boundary, and nothing declares it. Waivers do not count: whoever may write the policy may
 /// write the waiver.
 fn is_refused(finding: &Finding) -> bool {
-    let is_about = finding.leaves_boundary() || finding.rule == Rule::BreaksFelix;
-    is_about && finding.declared.is_none()
+    is_about_boundary(finding) && finding.declared.is_none()
+}
+
+/// Whether it is about the boundary, declared or not.
+pub(super) fn is_about_boundary(finding: &Finding) -> bool {
+    finding.leaves_boundary() || finding.rule == Rule::BreaksFelix
 }
 
 /// A finding with its place, as a review tells it.

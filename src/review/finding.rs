@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Rule, Severity};
+use super::{Rule, Severity, Unread};
 use crate::domain::FieldPath;
 
 /// One thing that is found.
@@ -45,6 +45,24 @@ impl Finding {
     #[must_use]
     pub fn needs_approval(&self) -> bool {
         self.leaves_boundary() && self.declared.is_none() && self.waived.is_none()
+    }
+}
+
+/// Of what cannot be read nobody can say what becomes of it.
+impl From<&Unread> for Finding {
+    fn from(unread: &Unread) -> Self {
+        Self {
+            rule: Rule::Invalid,
+            path: unread.path.clone(),
+            message: format!(
+                "it cannot be read ({}), so nobody can say what becomes of it, and it has to be taken for open",
+                unread.why
+            ),
+            witness: None,
+            declared: None,
+            suggestion: "correct it".to_owned(),
+            waived: None,
+        }
     }
 }
 

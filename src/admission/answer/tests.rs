@@ -105,6 +105,216 @@ fn of_a_change_only_what_it_adds_is_told() {
     assert!(!message.contains("kube-system"), "{message}");
 }
 
+/// A policy with rules for what goes out, and more in its spec.
+fn with_rules(rules: Value, more: &Value) -> Value {
+    let mut policy = policy(&[]);
+    policy["spec"]["egress"] = rules;
+    for (field, value) in more.as_object().into_iter().flatten() {
+        policy["spec"][field] = value.clone();
+    }
+    policy
+}
+
+fn passes(now: &Value, before: &Value) -> bool {
+    let knowledge = knowledge(GuardStage::Enforce);
+    answer(&request(now, Some(before)), &knowledge).allowed
+}
+
+#[test]
+fn an_old_finding_cannot_be_widened_unseen() {
+    let tcp = |destination: &Value| json!({"action": "Allow", "protocol": "TCP", "destination": destination});
+    let allow = |destination: &Value| json!({"action": "Allow", "destination": destination});
+    let deny = |destination: &Value| json!({"action": "Deny", "destination": destination});
+    let partner = json!({"nets": ["203.0.113.0/24"]});
+    let everything = json!({"namespaceSelector": "all()"});
+    let nothing = json!({});
+    for (before, now, what) in [
+        (
+            with_rules(json!([allow(&partner)]), &nothing),
+            with_rules(
+                json!([allow(&json!({"nets": ["198.51.100.0/24"]}))]),
+                &nothing,
+            ),
+            "another range",
+        ),
+        (
+            with_rules(
+                json!([tcp(&json!({"nets": ["203.0.113.0/24"], "ports": [443]}))]),
+                &nothing,
+            ),
+            with_rules(
+                json!([tcp(
+                    &json!({"nets": ["203.0.113.0/24"], "ports": [443, 22]})
+                )]),
+                &nothing,
+            ),
+            "another port",
+        ),
+        (
+            with_rules(json!([tcp(&json!({"ports": [443]}))]), &nothing),
+            with_rules(json!([{"action": "Allow"}]), &nothing),
+            "every port",
+        ),
+        (
+            with_rules(
+                json!([allow(
+                    &json!({"services": {"name": "a", "namespace": "other"}})
+                )]),
+                &nothing,
+            ),
+            with_rules(
+                json!([allow(
+                    &json!({"services": {"name": "b", "namespace": "other"}})
+                )]),
+                &nothing,
+            ),
+            "another service",
+        ),
+        (
+            with_rules(json!([allow(&partner)]), &nothing),
+            with_rules(json!([allow(&partner)]), &json!({"selector": "all()"})),
+            "other pods",
+        ),
+        (
+            with_rules(
+                json!([allow(&partner)]),
+                &json!({"serviceAccountSelector": "a == 'b'"}),
+            ),
+            with_rules(json!([allow(&partner)]), &nothing),
+            "other accounts",
+        ),
+        (
+            with_rules(
+                json!([
+                    deny(&json!({"namespaceSelector": OUTSIDE})),
+                    allow(&everything)
+                ]),
+                &nothing,
+            ),
+            with_rules(json!([allow(&everything)]), &nothing),
+            "what was denied before it",
+        ),
+        (
+            with_rules(
+                json!([
+                    deny(&json!({"namespaceSelector": OUTSIDE})),
+                    allow(&everything)
+                ]),
+                &nothing,
+            ),
+            with_rules(
+                json!([
+                    allow(&everything),
+                    deny(&json!({"namespaceSelector": OUTSIDE}))
+                ]),
+                &nothing,
+            ),
+            "what is denied too late",
+        ),
+        (
+            with_rules(
+                json!([allow(&json!({"namespaceSelector": INSIDE}))]),
+                &json!({"order": 5}),
+            ),
+            with_rules(json!([{"action": "Allow"}]), &json!({"order": 5})),
+            "what comes before the boundary",
+        ),
+    ] {
+        assert!(passes(&before, &before), "{what}: nothing changed");
+        assert!(!passes(&now, &before), "{what} was not seen");
+    }
+    // What is denied in addition, and what says nothing about a rule, widens nothing.
+    let before = with_rules(json!([allow(&everything)]), &nothing);
+    let rules = json!([
+        deny(&json!({"namespaceSelector": OUTSIDE})),
+        allow(&everything)
+    ]);
+    assert!(passes(&with_rules(rules, &json!({"order": 700})), &before));
+}
+
+#[test]
+fn a_peer_of_kubernetes_is_compared_by_itself() {
+    let policy = |peers: Value, ports: Value| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "a", "namespace": "shop-web"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": peers, "ports": ports}]},
+        })
+    };
+    let request = |now: &Value, before: &Value| {
+        let mut request = request(now, Some(before));
+        request.kind.group = "networking.k8s.io".to_owned();
+        request
+    };
+    let enforce = knowledge(GuardStage::Enforce);
+    let passes = |now: &Value, before: &Value| answer(&request(now, before), &enforce).allowed;
+    let https = json!([{"protocol": "TCP", "port": 443}]);
+    let (one, other) = (
+        json!({"ipBlock": {"cidr": "203.0.113.0/24"}}),
+        json!({"ipBlock": {"cidr": "198.51.100.0/24"}}),
+    );
+    let inside = json!({"namespaceSelector": {"matchLabels": {"applicationcode": "shop"}}});
+    let before = policy(json!([one]), https.clone());
+    assert!(passes(
+        &policy(json!([inside, one]), https.clone()),
+        &before
+    ));
+    assert!(!passes(
+        &policy(json!([one, other]), https.clone()),
+        &before
+    ));
+    assert!(!passes(&policy(json!([other]), https), &before));
+    assert!(!passes(&policy(json!([one]), json!([])), &before));
+}
+
+#[test]
+fn labels_and_addresses_of_an_old_network_set_are_compared() {
+    let set = |label: &str, net: &str| {
+        json!({
+            "apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkSet",
+            "metadata": {"name": "a", "namespace": "shop-web", "labels": {"pcns.projectcalico.org/name": label}},
+            "spec": {"nets": [net]},
+        })
+    };
+    let passes = |now: &Value, before: &Value| {
+        let mut request = request(now, Some(before));
+        "NetworkSet".clone_into(&mut request.kind.kind);
+        answer(&request, &knowledge(GuardStage::Enforce)).allowed
+    };
+    let before = set("orders", "203.0.113.0/24");
+    assert!(passes(&before, &before));
+    assert!(!passes(&set("kube-system", "203.0.113.0/24"), &before));
+    assert!(!passes(&set("orders", "198.51.100.0/24"), &before));
+}
+
+#[test]
+fn what_cannot_be_read_is_found() {
+    let unread = with_rules(
+        json!([{"action": "Allow", "ipVersion": "four"}]),
+        &json!({}),
+    );
+    let warned = answer(&request(&unread, None), &knowledge(GuardStage::Observe));
+    let warnings = warned.warnings.unwrap();
+    assert!(
+        warnings[0].contains("spec.egress[0].ipVersion: invalid"),
+        "{warnings:?}"
+    );
+    let refused = answer(&request(&unread, None), &knowledge(GuardStage::Enforce));
+    assert!(
+        refused.result.message.contains("cannot be read"),
+        "{:?}",
+        refused.result
+    );
+    // It can be mended, and labelled, and not changed otherwise.
+    assert!(passes(&unread, &unread));
+    assert!(passes(&policy(&[INSIDE]), &unread));
+    let other = with_rules(
+        json!([{"action": "Allow"}, {"action": "Allow", "ipVersion": "four"}]),
+        &json!({}),
+    );
+    assert!(!passes(&other, &unread));
+}
+
 #[test]
 fn what_is_being_deleted_goes_and_changes_no_more_than_anything_else() {
     let mut going = policy(&[OUTSIDE]);
