@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Rule, Severity, Unread};
+use super::{Fatal, Rule, Severity, Unread};
 use crate::domain::FieldPath;
 
 /// One thing that is found.
@@ -61,6 +61,24 @@ impl From<&Unread> for Finding {
             witness: None,
             declared: None,
             suggestion: "correct it".to_owned(),
+            waived: None,
+        }
+    }
+}
+
+/// What Felix ends on.
+impl From<&Fatal> for Finding {
+    fn from(fatal: &Fatal) -> Self {
+        Self {
+            rule: Rule::BreaksFelix,
+            path: fatal.path.clone(),
+            message: format!(
+                "{}: Felix 3.28 ends on every node that has a pod concerned, and again whenever it starts",
+                fatal.why
+            ),
+            witness: None,
+            declared: None,
+            suggestion: fatal.instead.to_owned(),
             waived: None,
         }
     }

@@ -26,6 +26,8 @@ use super::object::{Body, Object};
 use super::{Finding, Rule};
 use walk::Direction;
 
+pub use set::CALICOS_PREFIXES;
+
 /// Orders below are the platform's (`docs/network.md`).
 pub const FIRST_ORDER_OF_TEAMS: f64 = 100.0;
 /// More rules of one direction are not looked at one by one. Calico takes 1,024 from 3.33 on.
@@ -37,9 +39,20 @@ const MOST_COMPLEX: usize = 3;
 /// rule. What the operator wrote itself is not judged.
 #[must_use]
 pub fn judge(object: &Object, landscape: &Landscape) -> Vec<Finding> {
+    judged(object, landscape, None)
+}
+
+/// The same for one landing zone: of a policy of the whole cluster, what crosses the boundary of this one.
+#[must_use]
+pub fn judge_for(object: &Object, landscape: &Landscape, landing_zone: &str) -> Vec<Finding> {
+    judged(object, landscape, Some(landing_zone))
+}
+
+fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Finding> {
     let mut judge = Judge {
         object,
         landscape,
+        only,
         findings: Vec::new(),
         complex: 0,
         comparisons: 0,
@@ -55,6 +68,9 @@ pub fn judge(object: &Object, landscape: &Landscape) -> Vec<Finding> {
             "correct its name, or remove it",
         );
     }
+    judge
+        .findings
+        .extend(object.fatal.iter().map(Finding::from));
     match &object.body {
         Body::Kubernetes(policy) => judge.kubernetes(policy),
         Body::Calico(policy) => judge.calico(policy),
@@ -80,6 +96,8 @@ struct Selected<'a> {
 struct Judge<'a> {
     object: &'a Object,
     landscape: &'a Landscape,
+    /// The landing zone of which alone a policy of the whole cluster is judged.
+    only: Option<&'a str>,
     findings: Vec<Finding>,
     /// How many times it was too complex.
     complex: usize,
@@ -175,7 +193,6 @@ impl<'a> Judge<'a> {
             Err(unreadable) => return self.invalid(&unreadable),
         };
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        self.breaks_felix(&spec.ingress, &spec.egress);
         let selected: Vec<_> = self.of_namespace(&read).into_iter().collect();
         if self.selects_nothing(&read, "selector") {
             return;
@@ -192,7 +209,6 @@ impl<'a> Judge<'a> {
             Err(unreadable) => return self.invalid(&unreadable),
         };
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        self.breaks_felix(&spec.ingress, &spec.egress);
         if self.selects_nothing(&read, "selector") {
             return;
         }
@@ -244,7 +260,11 @@ impl<'a> Judge<'a> {
     /// The boundaries whose pods a policy of the whole cluster selects.
     fn of_cluster(&self, read: &Policy) -> Vec<Selected<'a>> {
         let selector = canonical(read.selector.clone());
-        let boundaries = self.landscape.boundaries().iter();
+        let is_meant = |it: &&Boundary| {
+            self.only
+                .is_none_or(|only| it.landing_zone.as_deref() == Some(only))
+        };
+        let boundaries = self.landscape.boundaries().iter().filter(is_meant);
         let selected = boundaries.filter_map(|boundary| {
             let inside = boundary.namespaces.iter().filter_map(|name| {
                 let namespace = self.landscape.namespace(name)?;

@@ -6,6 +6,7 @@
 //! | `object`, `part` | policies of all kinds, as they are written; what of a cluster's objects is judged |
 //! | `landscape` | whose namespaces there are, and what is declared |
 //! | `judge` | a policy, end by end |
+//! | `fatal` | on what Felix ends |
 //! | `known` | what is known of every pod, and who gets through, in words |
 //! | `address` | whose addresses ranges hold |
 //! | `covered` | what is declared to be open |
@@ -14,6 +15,7 @@
 mod address;
 mod changes;
 mod covered;
+mod fatal;
 mod finding;
 mod judge;
 mod known;
@@ -26,8 +28,9 @@ mod waiver;
 pub use changes::{
     Change, ChangeKind, Declared, Part, ReachChange, Side, approval_required, changes,
 };
+pub use fatal::Fatal;
 pub use finding::Finding;
-pub use judge::{FIRST_ORDER_OF_TEAMS, judge};
+pub use judge::{CALICOS_PREFIXES, FIRST_ORDER_OF_TEAMS, judge, judge_for};
 pub use landscape::{Boundary, KnownNamespace, Landscape};
 pub use object::{Body, Object, Unread};
 pub use part::judged_part;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::fatal::{Fatal, fatal, readable};
 use crate::api::names::MANAGER;
 use crate::domain::{FieldPath, Segment};
 use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
@@ -20,6 +21,8 @@ pub struct Object {
     pub staged: bool,
     /// Fields that its kind does not have.
     pub unknown: Vec<FieldPath>,
+    /// What in it ends Calico's Felix. An action that is none is read as one that denies.
+    pub fatal: Vec<Fatal>,
     /// What its author wrote about findings: the annotation `landingzones.dev/waive`.
     pub waivers: Option<String>,
     /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so.
@@ -70,6 +73,8 @@ impl Object {
     }
 
     fn of(object: &Value, shape: Shape, written: Written, staged: bool) -> Result<Self, Unread> {
+        let fatal = fatal(object, shape);
+        let object = &*readable(object, shape);
         let (body, known) = match shape {
             Shape::Kubernetes => read(object).map(|(it, known)| (Body::Kubernetes(it), known)),
             Shape::Calico => read(object).map(|(it, known)| (Body::Calico(it), known)),
@@ -93,6 +98,7 @@ impl Object {
             written,
             staged,
             unknown,
+            fatal,
             waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
             is_operators: metadata("/metadata/namespace").is_none()
                 && metadata("/metadata/labels/app.kubernetes.io~1managed-by") == Some(MANAGER),
@@ -122,8 +128,9 @@ impl Object {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Shape {
+/// What is written in an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
     Kubernetes,
     Calico,
     Global,

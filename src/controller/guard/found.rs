@@ -12,13 +12,9 @@ use crate::telemetry::{FindingLabels, Metrics};
 /// The status lists at most this many findings.
 const LISTED: usize = 50;
 
-/// What was found in one object.
+/// What was found in one object, each time with the landing zones that it is about.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Judged {
-    /// The landing zones that it is about.
-    pub concerned: Vec<String>,
-    pub findings: Vec<BoundaryFinding>,
-}
+pub(super) struct Judged(pub Vec<(Vec<String>, Vec<BoundaryFinding>)>);
 
 /// What is found about one landing zone, what gets through first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,12 +139,16 @@ pub(super) fn gets_through(rule: Rule, flavour: Flavour) -> bool {
     if flavour.api == PolicyApi::Kubernetes {
         return rule.leaves_boundary();
     }
+    if rule == Rule::OrderBeforePlatform {
+        // With tiers the platform's own one comes before tier default, whatever the order there.
+        return !flavour.tiers;
+    }
     matches!(
         rule,
         // The boundary tells inside from outside by labels, which these give to whatever addresses they list.
         Rule::NetworkSetInside | Rule::ForgedLabels
-        // These are asked before the boundary.
-        | Rule::OrderBeforePlatform | Rule::OtherTier
+        // It is asked before the boundary, or could be.
+        | Rule::OtherTier
         // Nothing at all is programmed any more.
         | Rule::BreaksFelix
         // Nobody knows.

@@ -58,7 +58,24 @@ impl Inputs {
             zones: state.in_force.clone(),
             namespaces: namespaces.collect(),
             tiers,
-            sets: sets.filter_map(|(_, set)| set.text.clone()).collect(),
+            sets: sets.map(|(_, set)| set.text.clone()).collect(),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn of_zones(flavour: Flavour, zones: Vec<InForce>, state: &State) -> Self {
+        let sets = state.written.iter();
+        let sets = sets.filter(|((source, ..), _)| source.is_set());
+        Self {
+            flavour,
+            platform: Arc::default(),
+            zones: zones
+                .into_iter()
+                .map(|it| (it.zone.name.to_string(), Arc::new(it)))
+                .collect(),
+            namespaces: BTreeMap::new(),
+            tiers: None,
+            sets: sets.map(|(_, set)| set.text.clone()).collect(),
         }
     }
 

@@ -9,28 +9,40 @@ use tokio::time::Instant;
 
 use super::found::{Found, Judged, gets_through, is_asked_first, short};
 use super::inputs::Inputs;
+use super::room::read_again;
 use crate::api::BoundaryFinding;
 use crate::api::names::OWNER;
 use crate::controller::context::Context;
 use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::others::{Key, Source};
 use crate::domain::{Flavour, NamespaceName};
-use crate::policy::{GlobalNetworkPolicySpec, Selector, example};
-use crate::review::{Body, Finding, Landscape, Object, Rule, judge};
+use crate::policy::{Selector, example};
+use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
 
 /// Changes come in bursts.
 const GATHER: Duration = Duration::from_millis(100);
 /// A look may take its time once in so many times: with many landing zones, judging must not keep a core busy.
 const REST: u32 = 4;
 
+/// How long what could not be read waits for another try.
+const RETRIED_AFTER: Duration = Duration::from_secs(10);
+
 /// Judges what others write, whenever something changes.
 pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
     let mut known: Option<(Inputs, Arc<Landscape>)> = None;
+    let mut has_failed = false;
     loop {
-        context.guard.woken.notified().await;
+        tokio::select! {
+            () = context.guard.woken.notified() => {}
+            () = tokio::time::sleep(RETRIED_AFTER), if has_failed => {}
+        }
         tokio::time::sleep(GATHER).await;
         let started = Instant::now();
         known = look(&context, known).await;
+        has_failed = match context.facts() {
+            Some(facts) => read_again(&context, facts.flavour()).await,
+            None => false,
+        };
         tokio::time::sleep(started.elapsed() * REST).await;
     }
 }
@@ -39,7 +51,8 @@ pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
 struct Work {
     key: Key,
     taken_in: u64,
-    text: Option<Arc<[u8]>>,
+    text: Arc<[u8]>,
+    is_whole: bool,
 }
 
 /// Looks once. Whoever completes what is missing asks for another look.
@@ -70,6 +83,7 @@ async fn look(
                 key: key.clone(),
                 taken_in: written.taken_in,
                 text: written.text.clone(),
+                is_whole: written.is_whole,
             })
             .collect();
         (inputs, work)
@@ -119,14 +133,16 @@ fn publish(context: &Context, inputs: &Inputs, judged: Vec<(Key, u64, Judged)>) 
         let Some(judged) = &written.judged else {
             continue;
         };
-        if judged.findings.is_empty()
+        if judged.0.is_empty()
             || is_declared(context, key, written.owner.as_deref(), inputs.flavour)
         {
             continue;
         }
-        for zone in &judged.concerned {
-            if let Some(findings) = by_zone.get_mut(zone) {
-                findings.extend(judged.findings.iter().cloned());
+        for (concerned, found) in &judged.0 {
+            for zone in concerned {
+                if let Some(findings) = by_zone.get_mut(zone) {
+                    findings.extend(found.iter().cloned());
+                }
             }
         }
     }
@@ -162,72 +178,104 @@ fn is_declared(context: &Context, key: &Key, owner: Option<&str>, flavour: Flavo
 }
 
 fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
+    let (source, namespace, _) = &work.key;
     let name = told(&work.key, inputs.flavour);
-    let inside = work
-        .key
-        .1
+    let inside = namespace
         .as_deref()
         .and_then(|it| landscape.of_namespace(it));
     let inside = inside.and_then(|(boundary, _)| boundary.landing_zone.clone());
-    let is_outside = inside.is_none();
-    if is_outside && work.key.1.is_some() && !work.key.0.is_set() {
-        // A policy of somebody else's namespace is about nobody's boundary.
-        return Judged::default();
-    }
-    let Some(object) = work.text.as_deref().map(read) else {
-        let findings = vec![not_judged(&name, too_large(), inputs.flavour)];
-        let concerned = inside.map_or_else(|| everybody(inputs), |zone| vec![zone]);
-        return Judged {
-            concerned,
-            findings,
-        };
+    let json = serde_json::from_slice(&work.text).unwrap_or(Value::Null);
+    let concerned = || match &inside {
+        Some(zone) => vec![zone.clone()],
+        None => concerned(*source, &json, inputs),
     };
-    // What cannot be read Calico takes for missing.
-    let Some(object) = object else {
-        return Judged::default();
-    };
-    let findings: Vec<_> = match findings(&object, landscape) {
-        Some(found) => {
-            let is_first = is_asked_first(&object, inputs.flavour);
-            let short = found.iter().filter_map(|finding| {
-                let mut short = short(&name, finding, inputs.flavour)?;
-                short.open |= is_first && finding.leaves_boundary();
-                Some(short)
-            });
-            short.collect()
+    let read = match Object::read(&json) {
+        Some(Ok(read)) => read,
+        Some(Err(unread)) => {
+            let is_of_cluster = *source == Source::GlobalNetworkSet;
+            let concerned = if is_of_cluster {
+                everybody(inputs)
+            } else {
+                concerned()
+            };
+            return not_read(&name, &unread, concerned, inputs.flavour);
         }
-        None => vec![not_judged(&name, FAILED.to_owned(), inputs.flavour)],
+        // The watch brings no other kinds.
+        None => return Judged::default(),
     };
-    if findings.is_empty() {
+    let is_policy = !source.is_set();
+    if is_policy && namespace.is_some() && inside.is_none() {
+        // A policy in a namespace of somebody else is about nobody's boundary.
+        return fatal(&name, &read, inputs);
+    }
+    if is_policy && !work.is_whole {
+        let found = vec![not_judged(&name, too_large(), inputs.flavour)];
+        return Judged(vec![(concerned(), found)]);
+    }
+    let mut judged = fatal(&name, &read, inputs);
+    let is_first = is_asked_first(&read, inputs.flavour);
+    let in_short = |found: Option<Vec<Finding>>| -> Vec<_> {
+        let Some(found) = found else {
+            return vec![not_judged(&name, FAILED.to_owned(), inputs.flavour)];
+        };
+        let others = found.iter().filter(|it| it.rule != Rule::BreaksFelix);
+        let short = others.filter_map(|finding| {
+            let mut short = short(&name, finding, inputs.flavour)?;
+            short.open |= is_first && finding.leaves_boundary();
+            Some(short)
+        });
+        short.collect()
+    };
+    let all = in_short(findings(&name, || judge(&read, landscape)));
+    if all.is_empty() {
+        return judged;
+    }
+    if *source != Source::CalicoGlobal {
+        judged.0.push((concerned(), all));
+        return judged;
+    }
+    // What crosses one boundary is no matter of those behind another one.
+    for zone in concerned() {
+        let found = in_short(findings(&name, || judge_for(&read, landscape, &zone)));
+        if !found.is_empty() {
+            judged.0.push((vec![zone], found));
+        }
+    }
+    judged
+}
+
+/// Where Felix ends, it does so for all pods of a node, whoever wrote what it ends on.
+fn fatal(name: &str, object: &Object, inputs: &Inputs) -> Judged {
+    let found = object.fatal.iter().map(Finding::from);
+    let found: Vec<_> = found
+        .filter_map(|finding| short(name, &finding, inputs.flavour))
+        .collect();
+    if found.is_empty() {
         return Judged::default();
     }
-    let concerned = inside.map_or_else(|| concerned(&object, inputs), |zone| vec![zone]);
-    Judged {
-        concerned,
-        findings,
-    }
+    Judged(vec![(everybody(inputs), found)])
+}
+
+/// What cannot be read has to be taken for open: nobody knows what Calico makes of it.
+fn not_read(name: &str, unread: &Unread, concerned: Vec<String>, flavour: Flavour) -> Judged {
+    let found = short(name, &Finding::from(unread), flavour).map(|mut found| {
+        found.open = true;
+        found
+    });
+    Judged(vec![(concerned, found.into_iter().collect())])
 }
 
 /// What is found in an object; None: the evaluator failed, which must not end the watch over all others.
-fn findings(object: &Object, landscape: &Landscape) -> Option<Vec<Finding>> {
-    let judging = std::panic::AssertUnwindSafe(|| judge(object, landscape));
-    let found = std::panic::catch_unwind(judging);
+fn findings(name: &str, judging: impl FnOnce() -> Vec<Finding>) -> Option<Vec<Finding>> {
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judging));
     if found.is_err() {
-        tracing::error!(
-            name = object.name(),
-            "the evaluator failed, which is a defect"
-        );
+        tracing::error!(name, "the evaluator failed, which is a defect");
     }
     found.ok()
 }
 
 const FAILED: &str = "the evaluator failed, which is a defect, so it is not judged and has to be taken for open; \
     please report it with the object";
-
-fn read(text: &[u8]) -> Option<Object> {
-    let object: Value = serde_json::from_slice(text).ok()?;
-    Object::read(&object)?.ok()
-}
 
 /// What an object is called, as kubectl finds it.
 fn told((source, namespace, name): &Key, flavour: Flavour) -> String {
@@ -266,42 +314,50 @@ fn everybody(inputs: &Inputs) -> Vec<String> {
 }
 
 /// Whom an object concerns that lies in no landing zone.
-fn concerned(object: &Object, inputs: &Inputs) -> Vec<String> {
-    match &object.body {
-        Body::NetworkSet(set) => {
-            let labels = set.metadata.labels.iter().flatten();
-            let passes_for: BTreeSet<_> = labels
-                .filter(|(key, _)| key.strip_prefix("pcns.") == Some(OWNER))
-                .map(|(_, value)| value.clone())
-                .collect();
-            if passes_for.is_empty() {
+fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
+    match source {
+        Source::NetworkSet | Source::GlobalNetworkSet => {
+            let labels = object.pointer("/metadata/labels");
+            let labels = labels.and_then(Value::as_object).into_iter().flatten();
+            let forged = |key: &&String| CALICOS_PREFIXES.iter().any(|it| key.starts_with(it));
+            let mut is_forged = false;
+            let mut passes_for = BTreeSet::new();
+            for (key, value) in labels.filter(|(key, _)| forged(key)) {
+                is_forged = true;
+                if key.strip_prefix("pcns.") == Some(OWNER) {
+                    passes_for.extend(value.as_str().map(str::to_owned));
+                }
+            }
+            if is_forged && passes_for.is_empty() {
                 everybody(inputs)
             } else {
+                // Without such labels its addresses pass for nobody.
                 passes_for.into_iter().collect()
             }
         }
-        Body::Global(policy) => {
-            let selects = |namespace: &NamespaceName| may_select(&policy.spec, namespace, inputs);
+        Source::CalicoGlobal => {
+            let selects = |namespace: &NamespaceName| may_select(object, namespace, inputs);
             let zones = inputs.zones();
             zones
                 .filter(|(_, it)| it.zone.namespaces.iter().any(|it| selects(&it.name)))
                 .map(|(name, _)| name.clone())
                 .collect()
         }
-        _ => everybody(inputs),
+        Source::Kubernetes | Source::Calico => Vec::new(),
     }
 }
 
 /// Whether a policy of the whole cluster may select a pod of a namespace.
-fn may_select(spec: &GlobalNetworkPolicySpec, namespace: &NamespaceName, inputs: &Inputs) -> bool {
-    let read = |text: &Option<String>| match text.as_deref().unwrap_or_default() {
-        "" => Some(Selector::All),
-        text => text.parse().ok(),
+fn may_select(policy: &Value, namespace: &NamespaceName, inputs: &Inputs) -> bool {
+    let read = |field: &str| match policy.pointer(&format!("/spec/{field}")) {
+        None | Some(Value::Null) => Some(Selector::All),
+        Some(Value::String(text)) if text.is_empty() => Some(Selector::All),
+        // One that cannot be read selects nothing, since Calico takes the policy for missing.
+        Some(Value::String(text)) => text.parse().ok(),
+        // What is no text at all could be anything.
+        Some(_) => Some(Selector::All),
     };
-    // One that cannot be read selects nothing, since Calico takes the policy for missing.
-    let (Some(of_namespaces), Some(of_pods)) =
-        (read(&spec.namespace_selector), read(&spec.selector))
-    else {
+    let (Some(of_namespaces), Some(of_pods)) = (read("namespaceSelector"), read("selector")) else {
         return false;
     };
     let mut labels = inputs
@@ -312,3 +368,6 @@ fn may_select(spec: &GlobalNetworkPolicySpec, namespace: &NamespaceName, inputs:
     let inside = Selector::equal("projectcalico.org/namespace", namespace.as_str());
     of_namespaces.matches(&labels) && !matches!(example(&[of_pods, inside]), Ok(None))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,16 +6,19 @@
 //! | `mod` | what is known: what others wrote, and what is in force |
 //! | `inputs` | what a judgement depends on besides the object |
 //! | `judge` | the loop: judges what has to be judged, and says whom it concerns |
+//! | `room` | what is kept of what is too large, and what is read again once there is room |
 //! | `found` | what is found, by landing zone; whether it gets through |
 
 mod found;
 mod inputs;
 mod judge;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::core::DynamicObject;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::others::{Key, Source, key};
@@ -28,6 +31,7 @@ use crate::telemetry::Metrics;
 
 pub(super) use found::{Found, in_status, news};
 pub(super) use judge::judge_others;
+use room::reduced;
 
 /// The largest object that is kept and judged, in bytes of JSON: many times what anybody needs.
 const LARGEST: usize = 256 * 1024;
@@ -59,8 +63,12 @@ struct State {
 /// An object of others.
 #[derive(Debug)]
 struct Written {
-    /// The object as JSON, without what nobody judges; None: it is too large.
-    text: Option<Arc<[u8]>>,
+    /// The object as JSON, without what nobody judges.
+    text: Arc<[u8]>,
+    /// Whether that is all of it; otherwise what decides whom it concerns, and nothing harmless.
+    is_whole: bool,
+    /// How large it is as a whole, in bytes.
+    size: usize,
     /// The landing zone that its ownership label names.
     owner: Option<String>,
     /// When it was taken in.
@@ -166,19 +174,18 @@ impl Guard {
         if let Some(listed) = state.listing.get_mut(&source) {
             listed.insert(key.clone());
         }
-        if source == Source::CalicoGlobal && is_ours(object) {
-            // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
-            state.remove(&key);
-            return;
-        }
-        let resource = source.resource(flavour);
-        let object = judged_part(&resource.api_version, &resource.kind, object);
-        let owner = object
-            .pointer("/metadata/labels")
-            .and_then(|labels| labels.get(OWNER)?.as_str())
-            .map(str::to_owned);
-        state.put(key, object.to_string(), owner);
+        state.take_in(key, flavour, object);
         self.wake();
+    }
+
+    /// Takes in what was read once more, unless something else was seen since.
+    fn saw_again(&self, key: &Key, taken_in: u64, flavour: Flavour, object: &DynamicObject) {
+        let mut state = self.lock();
+        let known = state.written.get(key);
+        if known.is_some_and(|known| known.taken_in == taken_in) {
+            state.take_in(key.clone(), flavour, object);
+            self.wake();
+        }
     }
 
     pub(super) fn gone(&self, key: &Key) {
@@ -194,23 +201,47 @@ impl Guard {
 }
 
 impl State {
-    fn put(&mut self, key: Key, text: String, owner: Option<String>) {
+    fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) {
+        let source = key.0;
+        if source == Source::CalicoGlobal && is_ours(object) {
+            // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
+            self.remove(&key);
+            return;
+        }
+        let resource = source.resource(flavour);
+        let object = judged_part(&resource.api_version, &resource.kind, object);
+        self.put(key, &object);
+    }
+
+    fn put(&mut self, key: Key, object: &Value) {
+        let text = object.to_string();
+        let size = text.len();
         if let Some(known) = self.written.get(&key)
-            && known.text.as_deref() == Some(text.as_bytes())
+            && known.is_whole
+            && *known.text == *text.as_bytes()
         {
             return;
         }
         self.remove(&key);
-        let kept = key.1.as_ref().map_or(0, |namespace| {
-            self.kept.get(namespace).copied().unwrap_or_default()
-        });
-        let fits = text.len() <= LARGEST && kept + text.len() <= LARGEST_NAMESPACE;
-        if let (true, Some(namespace)) = (fits, &key.1) {
-            *self.kept.entry(namespace.clone()).or_default() += text.len();
-        }
+        let kept = self.kept_in(key.1.as_deref());
+        let is_whole = size <= LARGEST && kept + size <= LARGEST_NAMESPACE;
+        let text = if is_whole {
+            if let Some(namespace) = &key.1 {
+                *self.kept.entry(namespace.clone()).or_default() += size;
+            }
+            text
+        } else {
+            reduced(key.0, object).to_string()
+        };
+        let owner = object
+            .pointer("/metadata/labels")
+            .and_then(|labels| labels.get(OWNER)?.as_str())
+            .map(str::to_owned);
         self.clock += 1;
         let written = Written {
-            text: fits.then(|| text.into_bytes().into()),
+            text: text.into_bytes().into(),
+            is_whole,
+            size,
             owner,
             taken_in: self.clock,
             judged: None,
@@ -218,15 +249,20 @@ impl State {
         self.written.insert(key, written);
     }
 
+    /// How much is kept of what lies in a namespace; of what lies in none, every object has its own room.
+    fn kept_in(&self, namespace: Option<&str>) -> usize {
+        let kept = namespace.and_then(|namespace| self.kept.get(namespace));
+        kept.copied().unwrap_or_default()
+    }
+
     fn remove(&mut self, key: &Key) -> bool {
         let Some(gone) = self.written.remove(key) else {
             return false;
         };
-        let size = gone.text.map_or(0, |text| text.len());
-        if let Some(namespace) = &key.1
+        if let (true, Some(namespace)) = (gone.is_whole, &key.1)
             && let Some(kept) = self.kept.get_mut(namespace)
         {
-            *kept -= size;
+            *kept -= gone.size;
             if *kept == 0 {
                 self.kept.remove(namespace);
             }

@@ -8,14 +8,14 @@ use crate::api::{BoundaryFinding, LandingZoneStatus};
 use crate::domain::{CalicoNaming, FieldPath, PolicyApi};
 use crate::review::{Finding, Object, Rule};
 
-const CALICO: Flavour = Flavour {
+pub(super) const CALICO: Flavour = Flavour {
     api: PolicyApi::CalicoCrdV1,
     tiers: false,
     staged: false,
     naming: CalicoNaming::TierPrefixed,
 };
 
-fn object(namespace: &str, name: &str, rest: Value) -> DynamicObject {
+pub(super) fn object(namespace: &str, name: &str, rest: Value) -> DynamicObject {
     let mut whole = json!({"metadata": {"name": name, "namespace": namespace}});
     json_merge(&mut whole, rest);
     serde_json::from_value(whole).unwrap()
@@ -83,7 +83,7 @@ fn one_namespace_cannot_fill_the_memory() {
     let is_kept = |name: &str| {
         let state = guard.lock();
         let key = (Source::Calico, Some("shop-web".to_owned()), name.to_owned());
-        state.written[&key].text.is_some()
+        state.written[&key].is_whole
     };
     guard.saw(
         Source::Calico,
@@ -100,6 +100,16 @@ fn one_namespace_cannot_fill_the_memory() {
         );
     }
     assert!(is_kept(&names[0]) && !is_kept(&names[19]));
+    // What is not kept is known by little.
+    let longest = |state: &State| {
+        let reduced = state.written.values().filter(|it| !it.is_whole);
+        reduced.map(|it| it.text.len()).max().unwrap()
+    };
+    assert!(longest(&guard.lock()) < 10_000);
+    assert!(
+        guard.lock().fits_now().is_empty(),
+        "there was room for more"
+    );
     // Others have their own room, and what goes gives its room back.
     guard.saw(
         Source::Calico,
@@ -116,6 +126,59 @@ fn one_namespace_cannot_fill_the_memory() {
         &object("shop-web", "last", large(1000)),
     );
     assert!(is_kept("last"));
+}
+
+#[test]
+fn what_found_no_room_is_taken_in_once_there_is_some() {
+    let guard = Guard::default();
+    let policy = |name: &str| {
+        let rest = json!({"spec": {"selector": "a".repeat(LARGEST - 1000)}});
+        object("shop-web", name, rest)
+    };
+    let key = |name: &str| (Source::Calico, Some("shop-web".to_owned()), name.to_owned());
+    let names: Vec<_> = (10..27).map(|number| format!("large-{number}")).collect();
+    for name in &names {
+        guard.saw(Source::Calico, CALICO, &policy(name));
+    }
+    let last = key(&names[16]);
+    assert!(!guard.lock().written[&last].is_whole);
+    assert_eq!(guard.lock().fits_now(), []);
+    guard.gone(&key(&names[0]));
+    let fits = guard.lock().fits_now();
+    assert_eq!(fits.len(), 1);
+    assert_eq!(fits[0].0, last);
+    // Something else was seen since it was asked for.
+    guard.saw(Source::Calico, CALICO, &policy(&names[16]));
+    guard.gone(&key(&names[1]));
+    guard.saw(
+        Source::Calico,
+        CALICO,
+        &object("shop-web", &names[16], json!({"spec": {"order": 5}})),
+    );
+    guard.saw_again(&last, fits[0].1, CALICO, &policy(&names[16]));
+    assert!(guard.lock().written[&last].size < 1000, "what is older won");
+    assert_eq!(guard.lock().fits_now(), []);
+}
+
+#[test]
+fn what_was_read_again_is_judged_as_a_whole() {
+    let guard = Guard::default();
+    let policy = object(
+        "shop-web",
+        "large",
+        json!({"spec": {"selector": "a".repeat(LARGEST - 1000)}}),
+    );
+    guard
+        .lock()
+        .kept
+        .insert("shop-web".to_owned(), LARGEST_NAMESPACE);
+    guard.saw(Source::Calico, CALICO, &policy);
+    guard.lock().kept.clear();
+    let fits = guard.lock().fits_now();
+    guard.saw_again(&fits[0].0, fits[0].1, CALICO, &policy);
+    let state = guard.lock();
+    let written = &state.written[&fits[0].0];
+    assert!(written.is_whole && written.judged.is_none());
 }
 
 #[test]
@@ -138,6 +201,8 @@ fn global_policies_with_the_operators_label_are_its_own() {
 #[case(Rule::OtherTier, CALICO, true)]
 #[case(Rule::BreaksFelix, CALICO, true)]
 #[case(Rule::TooComplex, CALICO, true)]
+#[case(Rule::OrderBeforePlatform, Flavour { tiers: true, ..CALICO }, false)]
+#[case(Rule::OtherTier, Flavour { tiers: true, ..CALICO }, true)]
 #[case(Rule::NamespaceName, Flavour::KUBERNETES, true)]
 #[case(Rule::Invalid, Flavour::KUBERNETES, true)]
 fn what_is_merely_asked_for_stays_closed_where_calico_is(

@@ -294,35 +294,6 @@ impl<'a> Judge<'a> {
             }
         }
     }
-
-    /// What iptables refuses, so that Felix ends.
-    pub(super) fn breaks_felix(
-        &mut self,
-        ingress: &[crate::policy::Rule],
-        egress: &[crate::policy::Rule],
-    ) {
-        let spec = FieldPath::default().key("spec");
-        for (rules, field) in [(ingress, "ingress"), (egress, "egress")] {
-            for (index, rule) in rules.iter().enumerate() {
-                for (end, name) in [(&rule.source, "source"), (&rule.destination, "destination")] {
-                    let is_all = |net: &&String| net.ends_with("/0");
-                    let Some(net) = end.not_nets.iter().find(is_all) else {
-                        continue;
-                    };
-                    let path = spec.key(field).index(index).key(name).key("notNets");
-                    self.find(
-                        Rule::BreaksFelix,
-                        path,
-                        format!(
-                            "{net} in notNets is refused by iptables: Felix 3.28 ends on every node that has \
-                             a pod of the policy, and again whenever it starts"
-                        ),
-                        "remove the rule: nothing is left when every address is left out",
-                    );
-                }
-            }
-        }
-    }
 }
 
 /// What a rule decides for all ports, where that is what its other end's labels are.

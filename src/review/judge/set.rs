@@ -7,7 +7,7 @@ use crate::review::landscape::labels_in_storage;
 use crate::review::{Finding, Rule};
 
 /// What only Calico writes before or in labels.
-const CALICOS: [&str; 3] = ["pcns.", "pcsa.", "projectcalico.org/"];
+pub const CALICOS_PREFIXES: [&str; 3] = ["pcns.", "pcsa.", "projectcalico.org/"];
 
 impl Judge<'_> {
     pub(super) fn set(&mut self, set: &NetworkSet) {
@@ -24,7 +24,7 @@ impl Judge<'_> {
         let all = all.chain(stored.keys().map(|key| (key, at_annotation(key))));
         for (key, path) in all {
             // Calico's API server leaves this one on policies; on a set it says nothing to policies either.
-            if CALICOS.iter().any(|it| key.starts_with(it)) {
+            if CALICOS_PREFIXES.iter().any(|it| key.starts_with(it)) {
                 self.find(
                     Rule::ForgedLabels,
                     path,
