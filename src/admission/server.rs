@@ -6,18 +6,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_server::tls_rustls::RustlsConfig;
+use futures::StreamExt;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -39,6 +40,8 @@ const DEADLINE: Duration = Duration::from_secs(4);
 const LEAST_TIME: Duration = Duration::from_secs(1);
 /// So many are judged at once. What takes too long counts until it ends.
 const AT_ONCE: usize = 4;
+/// So many bytes of requests are in memory that wait for their turn, or for their end.
+const ROOM: usize = 8 * LARGEST_REQUEST;
 /// How long a probe waits for an answer.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -94,16 +97,25 @@ pub fn serve(
     knowledge: watch::Receiver<Option<Knowledge>>,
     metrics: Arc<Metrics>,
 ) -> Result<Listening, ServeError> {
+    let reviewer = Reviewer {
+        knowledge,
+        metrics,
+        turns: Arc::new(Semaphore::new(AT_ONCE)),
+        room: Arc::new(Semaphore::new(ROOM)),
+    };
+    serve_by(address, certificate, reviewer)
+}
+
+fn serve_by(
+    address: SocketAddr,
+    certificate: &Certificate,
+    reviewer: Reviewer,
+) -> Result<Listening, ServeError> {
     let listen = |error| ServeError::Listen(address, error);
     let listener = TcpListener::bind(address).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
     let config = RustlsConfig::from_config(certificate.for_server()?);
-    let reviewer = Reviewer {
-        knowledge,
-        metrics,
-        turns: Arc::new(Semaphore::new(AT_ONCE)),
-    };
     let app = Router::new()
         .route(REVIEW_PATH, post(review))
         .route(HEALTH_PATH, get(healthy))
@@ -126,6 +138,8 @@ struct Reviewer {
     knowledge: watch::Receiver<Option<Knowledge>>,
     metrics: Arc<Metrics>,
     turns: Arc<Semaphore>,
+    /// For what is read of requests, in bytes.
+    room: Arc<Semaphore>,
 }
 
 async fn review(State(reviewer): State<Reviewer>, body: Body) -> Response {
@@ -152,26 +166,23 @@ async fn review(State(reviewer): State<Reviewer>, body: Body) -> Response {
     response
 }
 
-/// While all turns are taken, whoever asks gets no answer.
-async fn healthy(State(reviewer): State<Reviewer>) -> StatusCode {
-    if reviewer.turns.available_permits() == 0 {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    }
+/// That it answers says enough: a server that is busy is not out, and what it does not get done is counted.
+async fn healthy() -> StatusCode {
+    StatusCode::OK
 }
 
 type Failed = (StatusCode, String);
 
 async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, Failed> {
     let started = tokio::time::Instant::now();
-    let body = to_bytes(body, LARGEST_REQUEST).await.map_err(|_| {
-        let why = format!("the request is larger than {LARGEST_REQUEST} bytes, or broke off");
-        (StatusCode::PAYLOAD_TOO_LARGE, why)
-    })?;
+    let (body, room) = taken_in(reviewer, body).await?;
     let turn = reviewer.turns.clone().acquire_owned().await;
     let turn = turn.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let read = tokio::task::spawn_blocking(move || (read(&body), turn));
+    let read = tokio::task::spawn_blocking(move || {
+        let request = read(&body);
+        drop((body, room));
+        (request, turn)
+    });
     let (request, turn) = read.await.map_err(|error| broken(&error))?;
     let request = Arc::new(request?);
     let knowledge = reviewer.knowledge.borrow().clone();
@@ -208,6 +219,34 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     }
 }
 
+/// Reads a request as far as there is room: whoever sends slowly holds as much as he sent. All of it is given back at the
+/// end, or after the deadline.
+async fn taken_in(
+    reviewer: &Reviewer,
+    body: Body,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Failed> {
+    let bad = |status, why: &str| (status, why.to_owned());
+    let mut chunks = body.into_data_stream();
+    let mut read = Vec::new();
+    let mut room: Option<OwnedSemaphorePermit> = None;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| bad(StatusCode::BAD_REQUEST, "the request broke off"))?;
+        if read.len() + chunk.len() > LARGEST_REQUEST {
+            let why = format!("the request is larger than {LARGEST_REQUEST} bytes");
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
+        }
+        let size = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let more = reviewer.room.clone().acquire_many_owned(size).await;
+        let more = more.map_err(|_| bad(StatusCode::SERVICE_UNAVAILABLE, "the server ends"))?;
+        match &mut room {
+            Some(room) => room.merge(more),
+            None => room = Some(more),
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok((read, room))
+}
+
 fn broken(error: &tokio::task::JoinError) -> Failed {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
@@ -233,7 +272,7 @@ pub enum ProbeError {
     /// It takes too long.
     #[error("no answer within {} s", PROBE.as_secs())]
     Slow,
-    /// It has no turn left, or it is not ours.
+    /// It is not ours.
     #[error("it answers {0}")]
     Other(String),
 }

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_rustls::client::TlsStream;
 
 use super::*;
 
@@ -9,6 +10,8 @@ struct Served {
     listening: Listening,
     certificate: Certificate,
     metrics: Arc<Metrics>,
+    turns: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     /// Nothing is known as long as nothing is sent.
     _knowledge: watch::Sender<Option<Knowledge>>,
 }
@@ -19,16 +22,36 @@ impl Served {
         let (knowledge, known) = watch::channel(None);
         let metrics = Metrics::shared();
         let address = "127.0.0.1:0".parse().unwrap();
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let room = Arc::new(Semaphore::new(ROOM));
+        let reviewer = Reviewer {
+            knowledge: known,
+            metrics: metrics.clone(),
+            turns: turns.clone(),
+            room: room.clone(),
+        };
         Self {
-            listening: serve(address, &certificate, known, metrics.clone()).unwrap(),
+            listening: serve_by(address, &certificate, reviewer).unwrap(),
             certificate,
             metrics,
+            turns,
+            room,
             _knowledge: knowledge,
         }
     }
 
     /// Posts a body, and returns status and body of the answer.
     async fn post(&self, body: &[u8]) -> (u16, String) {
+        let mut connection = self.send(body, body.len()).await;
+        let mut answer = Vec::new();
+        let _ = connection.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    /// Sends the beginning of a body of so many bytes.
+    async fn send(&self, body: &[u8], length: usize) -> TlsStream<tokio::net::TcpStream> {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -44,17 +67,13 @@ impl Served {
             .unwrap();
         let head = format!(
             "POST {REVIEW_PATH} HTTP/1.1\r\nhost: guard\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).await.unwrap();
         // A server that refuses need not read all of it.
         let _ = connection.write_all(body).await;
-        let mut answer = Vec::new();
-        let _ = connection.read_to_end(&mut answer).await;
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), body.to_owned())
+        let _ = connection.flush().await;
+        connection
     }
 
     fn counts(&self, result: ReviewResult) -> u64 {
@@ -110,6 +129,57 @@ async fn what_is_too_large_is_not_read() {
     let served = Served::start();
     let (status, _) = served.post(&vec![b' '; LARGEST_REQUEST + 1]).await;
     assert_eq!(status, 413);
+}
+
+/// Waits until a semaphore has so many permits left.
+async fn left(semaphore: &Semaphore, wanted: impl Fn(usize) -> bool) -> usize {
+    let looking = async {
+        loop {
+            let left = semaphore.available_permits();
+            if wanted(left) {
+                return left;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), looking)
+        .await
+        .expect("it never came to that")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_is_not_out() {
+    let served = Served::start();
+    let all = served.turns.clone().acquire_many_owned(4).await.unwrap();
+    let port = served.listening.address.port();
+    probe(port, SERVER, &served.certificate).await.unwrap();
+    drop(all);
+    let (status, _) = served.post(review().to_string().as_bytes()).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_do_not_fill_the_memory() {
+    let served = Served::start();
+    // Nobody gets a turn, so that all of them wait.
+    let all = served.turns.clone().acquire_many_owned(4).await.unwrap();
+    let large = vec![b' '; LARGEST_REQUEST];
+    let mut waiting = Vec::new();
+    for _ in 0..7 {
+        waiting.push(served.send(&large, large.len()).await);
+    }
+    left(&served.room, |it| it == ROOM - 7 * LARGEST_REQUEST).await;
+    // One more, which is slow, holds what it sent.
+    let slow = served.send(&large[..1000], large.len()).await;
+    left(&served.room, |it| it == LARGEST_REQUEST - 1000).await;
+    let more = served.send(&large, large.len()).await;
+    let short = left(&served.room, |it| it < LARGEST_REQUEST / 2).await;
+    assert!(short < LARGEST_REQUEST / 2);
+    drop((waiting, slow, more, all));
+    // What broke off, and what came too late, gives its room back.
+    assert_eq!(left(&served.room, |it| it == ROOM).await, ROOM);
+    let (status, _) = served.post(review().to_string().as_bytes()).await;
+    assert_eq!(status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
