@@ -86,6 +86,22 @@ impl Certificate {
         })
     }
 
+    /// Whom the API server has to trust while it may still be shown another certificate: the authority of that one, too.
+    #[must_use]
+    pub fn authorities_beside(&self, shown: &Self) -> String {
+        let mut authorities = self.authorities.clone();
+        // Another one of the same name may be among them: so the whole of it is compared.
+        if let Some(other) = first(&shown.authorities)
+            && !authorities.contains(other.trim_end())
+        {
+            if !authorities.ends_with('\n') {
+                authorities.push('\n');
+            }
+            authorities.push_str(other);
+        }
+        authorities
+    }
+
     /// Whether the API server will take a server of that name for what it is, at that time.
     ///
     /// # Errors

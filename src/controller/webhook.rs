@@ -3,10 +3,11 @@
 //! failurePolicy is Ignore, and the background judges them in any case.
 
 mod cluster;
+mod handover;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ use crate::api::condition::reason;
 use crate::cluster::failure;
 use crate::telemetry::GuardLabels;
 use cluster::{Found, InCluster};
+use handover::Handover;
 
 /// What the objects in `config/guard` are called.
 pub(super) const NAME: &str = "landing-zone-operator-guard";
@@ -66,6 +68,7 @@ pub(super) async fn keep_webhook(context: Arc<Context>, settings: WebhookSetting
         knowledge: watch::Sender::new(None),
         cluster: None,
         serving: None,
+        handover: Handover::default(),
     };
     loop {
         let said = keeper.look(&context).await;
@@ -91,6 +94,8 @@ struct Keeper {
     /// Present while the webhook is to be there.
     cluster: Option<InCluster>,
     serving: Option<(Listening, Certificate)>,
+    /// How far the API server knows the next certificate.
+    handover: Handover,
 }
 
 /// What is wrong, in one of the reasons of the condition.
@@ -132,6 +137,7 @@ impl Keeper {
                 "the operator does not know which namespace it runs in; start it with --namespace";
             return Some(Err(Wrong(reason::NO_CERTIFICATE, message.to_owned())));
         };
+        let shown = self.shown(&server);
         let cluster = self
             .cluster
             .get_or_insert_with(|| InCluster::follow(context, &namespace));
@@ -142,14 +148,20 @@ impl Keeper {
                     format!("the Secret {NAME} cannot be read: {why}; apply config/guard");
                 return Some(Err(Wrong(reason::NO_CERTIFICATE, message)));
             }
-            found => match certificate(cluster, &found, &server).await {
+            found => match certificate(cluster, &found, &server, shown.as_ref()).await {
                 Ok(certificate) => certificate,
                 Err(wrong) => return Some(Err(wrong)),
             },
         };
-        if let Err(wrong) = self.serve(context, &certificate) {
-            return Some(Err(wrong));
-        }
+        // What is good goes on being shown until the API server knows the next one.
+        let shown = match shown {
+            Some(shown) => shown,
+            None => match self.serve(context, &certificate) {
+                Ok(()) => certificate.clone(),
+                Err(wrong) => return Some(Err(wrong)),
+            },
+        };
+        let authorities = certificate.authorities_beside(&shown);
         let cluster = self.cluster.as_ref()?;
         let url = self.settings.url();
         let told = match cluster.webhooks() {
@@ -165,7 +177,7 @@ impl Keeper {
                 format!("there is no ValidatingWebhookConfiguration {NAME}: apply config/guard"),
             )),
             Found::Present(found) => {
-                let telling = cluster.tell(&found, &certificate.authorities, url.as_deref());
+                let telling = cluster.tell(&found, &authorities, url.as_deref());
                 telling.await.map_err(|why| {
                     let message = format!(
                         "the ValidatingWebhookConfiguration {NAME} could not be told whom to trust: {why}"
@@ -174,12 +186,33 @@ impl Keeper {
                 })
             }
         };
-        if let Err(wrong) = told {
+        let is_known = match told {
+            Ok(is_known) => is_known,
+            Err(wrong) => return Some(Err(wrong)),
+        };
+        let has_spread = self
+            .handover
+            .has_spread(&authorities, is_known, Instant::now());
+        if has_spread
+            && shown != certificate
+            && let Err(wrong) = self.serve(context, &certificate)
+        {
             return Some(Err(wrong));
         }
-        let (listening, _) = self.serving.as_ref()?;
-        let asked = probe(listening.address.port(), &server, &certificate).await;
+        let (listening, shown) = self.serving.as_ref()?;
+        let trusting = Certificate {
+            authorities,
+            ..shown.clone()
+        };
+        let asked = probe(listening.address.port(), &server, &trusting).await;
         Some(asked.map_err(|error| Wrong(reason::NOT_ANSWERING, error.to_string())))
+    }
+
+    /// The certificate that is shown, if it is good.
+    fn shown(&self, server: &str) -> Option<Certificate> {
+        let (listening, shown) = self.serving.as_ref()?;
+        let is_good = listening.is_running() && shown.examine(server, Timestamp::now()).is_ok();
+        is_good.then(|| shown.clone())
     }
 
     /// Listens, with this certificate.
@@ -217,6 +250,7 @@ async fn certificate(
     cluster: &InCluster,
     secret: &Found<k8s_openapi::api::core::v1::Secret>,
     server: &str,
+    shown: Option<&Certificate>,
 ) -> Result<Certificate, Wrong> {
     let known = match secret {
         Found::Present(secret) => cluster::read(secret),
@@ -231,7 +265,7 @@ async fn certificate(
     }
     // Only what is good now is trusted further on.
     let before = known.filter(|known| known.examine(server, now).is_ok());
-    let made = Certificate::make(server, now, before.as_ref());
+    let made = Certificate::make(server, now, before.as_ref().or(shown));
     let made = made.map_err(|error| Wrong(reason::NO_CERTIFICATE, error.to_string()))?;
     let written = cluster.keep(secret, &made).await;
     written.map_err(|why| {

@@ -121,16 +121,16 @@ impl InCluster {
     }
 
     /// Tells the API server whom to trust, and by which address to ask if not by the Service. Nothing is written that
-    /// is so already.
+    /// is so already; returns whether it is.
     pub async fn tell(
         &self,
         known: &ValidatingWebhookConfiguration,
         authorities: &str,
         url: Option<&str>,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let operations = operations(known, authorities, url);
         if operations.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let patch = serde_json::from_value(Value::Array(operations));
         let patch = Patch::Json::<()>(patch.map_err(|error| error.to_string())?);
@@ -138,7 +138,8 @@ impl InCluster {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        answered(self.configurations.patch(NAME, &params, &patch)).await
+        answered(self.configurations.patch(NAME, &params, &patch)).await?;
+        Ok(false)
     }
 }
 
