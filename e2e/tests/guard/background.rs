@@ -174,11 +174,11 @@ pub async fn a_network_set_that_was_there_first_is_found(clusters: &Clusters) ->
         .await
 }
 
-fn is(status: &LandingZoneStatus, state: &str, reason: &str) -> bool {
+pub(super) fn is(status: &LandingZoneStatus, state: &str, reason: &str) -> bool {
     condition(status, "BoundaryHeld").is_some_and(|(is, why, _)| is == state && why == reason)
 }
 
-async fn when(
+pub(super) async fn when(
     governed: &Governed,
     what: &str,
     wanted: impl Fn(&LandingZoneStatus) -> bool,
@@ -190,7 +190,7 @@ async fn when(
 }
 
 /// Waits until the metric shows so many findings; None: no series at all.
-async fn shown(governed: &Governed, rule: &str, count: Option<i64>) -> Result<()> {
+pub(super) async fn shown(governed: &Governed, rule: &str, count: Option<i64>) -> Result<()> {
     eventually(CONVERGED, "the metric to follow", async || {
         let metrics = governed.operator.metrics().await?;
         let start =
@@ -220,7 +220,7 @@ async fn events(governed: &Governed) -> Result<Vec<String>> {
 }
 
 /// Waits until each of these is told, and looks whether nothing is told twice.
-async fn told(governed: &Governed, objects: &[&str]) -> Result<()> {
+pub(super) async fn told(governed: &Governed, objects: &[&str]) -> Result<()> {
     let is_told = |notes: &[String], object: &str| notes.iter().any(|note| note.contains(object));
     eventually(CONVERGED, "each finding to be told", async || {
         let notes = events(governed).await?;

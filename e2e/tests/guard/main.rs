@@ -9,9 +9,11 @@ use e2e::{Calico, Governed, OperatorOptions, scenarios};
 use kube::core::DynamicObject;
 use tokio::sync::Semaphore;
 
+mod aggregated;
 mod background;
 mod live;
 mod policy;
+mod renewal;
 mod webhook;
 
 /// How many clusters run at once.
@@ -39,8 +41,20 @@ impl Clusters {
         older: Vec<DynamicObject>,
         test: impl AsyncFnOnce(&Governed) -> Result<()>,
     ) -> Result<()> {
+        self.with_calico(Calico::Storage, options, older, test)
+            .await
+    }
+
+    /// The same, with Calico in another form.
+    async fn with_calico(
+        &self,
+        calico: Calico,
+        options: OperatorOptions,
+        older: Vec<DynamicObject>,
+        test: impl AsyncFnOnce(&Governed) -> Result<()>,
+    ) -> Result<()> {
         let _turn = self.0.acquire().await?;
-        let governed = Governed::start_among(Calico::Storage, options, older).await?;
+        let governed = Governed::start_among(calico, options, older).await?;
         if let Err(error) = test(&governed).await {
             let log = governed.operator.logs().unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
@@ -56,8 +70,10 @@ impl Clusters {
     reason = "every function of these modules is a test, listed below by its name"
 )]
 fn main() -> ExitCode {
+    use aggregated::*;
     use background::*;
     use live::*;
+    use renewal::*;
     use webhook::*;
 
     const LONG: Duration = Duration::from_mins(4);
@@ -66,6 +82,8 @@ fn main() -> ExitCode {
         a_network_set_that_was_there_first_is_found within LONG,
         policies_are_judged_when_they_are_written within LONG,
         nothing_depends_on_the_webhook within LONG,
+        a_certificate_is_renewed_unnoticed within LONG,
+        what_comes_through_calicos_api_server_is_judged within LONG,
         the_command_line_reads_a_cluster within LONG,
     ])
 }

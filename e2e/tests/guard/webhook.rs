@@ -22,12 +22,12 @@ use serde_json::{Value, json};
 use super::Clusters;
 use super::policy::{CALICO, KUBERNETES, api, object, towards};
 
-const NAME: &str = "landing-zone-operator-guard";
+pub(super) const NAME: &str = "landing-zone-operator-guard";
 const SYSTEM: &str = "landing-zone-system";
 /// The API server waits for 5 s, and everybody is busy.
 const LONGEST_WRITE: Duration = Duration::from_secs(12);
 
-fn options(name: Option<&str>, port: u16) -> OperatorOptions {
+pub(super) fn options(name: Option<&str>, port: u16) -> OperatorOptions {
     let arguments = [
         "--namespace",
         SYSTEM,
@@ -351,7 +351,7 @@ async fn a_server_that_is_down_holds_nothing_up(governed: &Governed, port: u16) 
     Ok(())
 }
 
-fn secrets(governed: &Governed) -> Api<Secret> {
+pub(super) fn secrets(governed: &Governed) -> Api<Secret> {
     Api::namespaced(governed.client(), SYSTEM)
 }
 
@@ -360,13 +360,13 @@ fn policies(governed: &Governed) -> Api<DynamicObject> {
 }
 
 /// A policy that lets pods reach the namespaces of the system.
-fn leaving(name: &str) -> Result<DynamicObject> {
+pub(super) fn leaving(name: &str) -> Result<DynamicObject> {
     let spec = towards("projectcalico.org/name == 'kube-system'");
     object(CALICO, "NetworkPolicy", &format!("default.{name}"), &spec)
 }
 
 /// Writes a policy into the landing zone; the inner error is a refusal.
-async fn write(
+pub(super) async fn write(
     governed: &Governed,
     policy: &DynamicObject,
 ) -> Result<std::result::Result<(), String>> {
@@ -383,7 +383,7 @@ async fn write(
 }
 
 /// Waits until the guard refuses a policy, and returns its words. Whatever passes meanwhile is taken back.
-async fn refused(governed: &Governed, name: &str) -> Result<String> {
+pub(super) async fn refused(governed: &Governed, name: &str) -> Result<String> {
     eventually(CONVERGED, "the policy to be refused", async || {
         if let Err(message) = write(governed, &leaving(name)?).await? {
             return Ok(Some(message));
@@ -413,7 +413,7 @@ async fn passes_or_is_refused(governed: &Governed, name: &str) -> Result<()> {
     write(governed, &leaving(name)?).await.map(drop)
 }
 
-async fn declare(governed: &Governed, spec: Value) -> Result<()> {
+pub(super) async fn declare(governed: &Governed, spec: Value) -> Result<()> {
     let platforms: Api<LandingZonePlatform> = Api::all(governed.client());
     let platform = json!({
         "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZonePlatform",
@@ -426,7 +426,7 @@ async fn declare(governed: &Governed, spec: Value) -> Result<()> {
     Ok(())
 }
 
-async fn install_guard(governed: &Governed) -> Result<()> {
+pub(super) async fn install_guard(governed: &Governed) -> Result<()> {
     let folder = workspace::root().join("config/guard");
     install::apply_manifests(&governed.client(), &folder).await
 }
@@ -442,7 +442,7 @@ async fn guard_ready(governed: &Governed) -> Result<Option<(String, String, Stri
     Ok(found.map(|it| (it.status, it.reason, it.message)))
 }
 
-async fn is_ready(governed: &Governed) -> Result<()> {
+pub(super) async fn is_ready(governed: &Governed) -> Result<()> {
     eventually(CONVERGED, "the guard to be ready", async || {
         let (state, reason, message) = guard_ready(governed).await?.context("not said yet")?;
         ensure!(state == "True", "{reason}: {message}");

@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::admission::certificate::Certificate;
-
 /// How long an API server may go on trusting what it was told before: each of several follows the configuration by
 /// itself.
 pub(super) const SPREADS_WITHIN: Duration = Duration::from_secs(10);
@@ -40,6 +38,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::admission::certificate::Certificate;
 
     const SERVER: &str = "landing-zone-operator-guard.landing-zone-system.svc";
 
