@@ -39,7 +39,9 @@ const DEADLINE: Duration = Duration::from_secs(4);
 /// Whoever gets a turn with less than this left is told nothing: the API server goes on without us.
 const LEAST_TIME: Duration = Duration::from_secs(1);
 /// So many are judged at once. What takes too long counts until it ends.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
+/// A larger request, in bytes, is judged alone: judging takes a hundred times its size in memory.
+const LARGE_REQUEST: usize = 256 * 1024;
 /// So many bytes of requests are in memory that wait for their turn, or for their end.
 const ROOM: usize = 8 * LARGEST_REQUEST;
 /// How long a probe waits for an answer.
@@ -100,7 +102,7 @@ pub fn serve(
     let reviewer = Reviewer {
         knowledge,
         metrics,
-        turns: Arc::new(Semaphore::new(AT_ONCE)),
+        turns: Arc::new(Semaphore::new(AT_ONCE as usize)),
         room: Arc::new(Semaphore::new(ROOM)),
     };
     serve_by(address, certificate, reviewer)
@@ -176,7 +178,12 @@ type Failed = (StatusCode, String);
 async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, Failed> {
     let started = tokio::time::Instant::now();
     let (body, room) = taken_in(reviewer, body).await?;
-    let turn = reviewer.turns.clone().acquire_owned().await;
+    let turns = if body.len() > LARGE_REQUEST {
+        AT_ONCE
+    } else {
+        1
+    };
+    let turn = reviewer.turns.clone().acquire_many_owned(turns).await;
     let turn = turn.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let read = tokio::task::spawn_blocking(move || {
         let request = read(&body);

@@ -1,4 +1,5 @@
 use kube::core::admission::AdmissionReview;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
@@ -120,116 +121,65 @@ fn passes(now: &Value, before: &Value) -> bool {
     answer(&request(now, Some(before)), &knowledge).allowed
 }
 
+fn allow(destination: &Value) -> Value {
+    json!({"action": "Allow", "protocol": "TCP", "destination": destination})
+}
+
+fn deny(destination: &Value) -> Value {
+    json!({"action": "Deny", "protocol": "TCP", "destination": destination})
+}
+
+#[rstest]
+#[case::another_range(json!([{"nets": ["203.0.113.0/24"]}]), json!([{"nets": ["198.51.100.0/24"]}]))]
+#[case::another_port(
+    json!([{"nets": ["203.0.113.0/24"], "ports": [443]}]),
+    json!([{"nets": ["203.0.113.0/24"], "ports": [443, 22]}]),
+)]
+#[case::every_port(json!([{"ports": [443]}]), json!([{}]))]
+#[case::another_service(
+    json!([{"services": {"name": "a", "namespace": "other"}}]),
+    json!([{"services": {"name": "b", "namespace": "other"}}]),
+)]
+fn an_old_rule_cannot_be_widened_unseen(#[case] before: Value, #[case] now: Value) {
+    let rules = |ends: &Value| ends.as_array().unwrap().iter().map(allow).collect();
+    let [before, now] = [before, now].map(|it| with_rules(rules(&it), &json!({})));
+    assert!(passes(&before, &before));
+    assert!(!passes(&now, &before));
+}
+
+#[rstest]
+#[case::other_pods(json!({}), json!({"selector": "all()"}))]
+#[case::other_accounts(json!({"serviceAccountSelector": "a == 'b'"}), json!({}))]
+#[case::another_tier(json!({}), json!({"tier": "other"}))]
+fn an_old_rule_cannot_be_given_to_others_unseen(#[case] before: Value, #[case] now: Value) {
+    let rules = json!([allow(&json!({"nets": ["203.0.113.0/24"]}))]);
+    let [before, now] = [before, now].map(|it| with_rules(rules.clone(), &it));
+    assert!(passes(&before, &before));
+    assert!(!passes(&now, &before));
+}
+
 #[test]
-fn an_old_finding_cannot_be_widened_unseen() {
-    let tcp = |destination: &Value| json!({"action": "Allow", "protocol": "TCP", "destination": destination});
-    let allow = |destination: &Value| json!({"action": "Allow", "destination": destination});
-    let deny = |destination: &Value| json!({"action": "Deny", "destination": destination});
-    let partner = json!({"nets": ["203.0.113.0/24"]});
-    let everything = json!({"namespaceSelector": "all()"});
-    let nothing = json!({});
-    for (before, now, what) in [
-        (
-            with_rules(json!([allow(&partner)]), &nothing),
-            with_rules(
-                json!([allow(&json!({"nets": ["198.51.100.0/24"]}))]),
-                &nothing,
-            ),
-            "another range",
-        ),
-        (
-            with_rules(
-                json!([tcp(&json!({"nets": ["203.0.113.0/24"], "ports": [443]}))]),
-                &nothing,
-            ),
-            with_rules(
-                json!([tcp(
-                    &json!({"nets": ["203.0.113.0/24"], "ports": [443, 22]})
-                )]),
-                &nothing,
-            ),
-            "another port",
-        ),
-        (
-            with_rules(json!([tcp(&json!({"ports": [443]}))]), &nothing),
-            with_rules(json!([{"action": "Allow"}]), &nothing),
-            "every port",
-        ),
-        (
-            with_rules(
-                json!([allow(
-                    &json!({"services": {"name": "a", "namespace": "other"}})
-                )]),
-                &nothing,
-            ),
-            with_rules(
-                json!([allow(
-                    &json!({"services": {"name": "b", "namespace": "other"}})
-                )]),
-                &nothing,
-            ),
-            "another service",
-        ),
-        (
-            with_rules(json!([allow(&partner)]), &nothing),
-            with_rules(json!([allow(&partner)]), &json!({"selector": "all()"})),
-            "other pods",
-        ),
-        (
-            with_rules(
-                json!([allow(&partner)]),
-                &json!({"serviceAccountSelector": "a == 'b'"}),
-            ),
-            with_rules(json!([allow(&partner)]), &nothing),
-            "other accounts",
-        ),
-        (
-            with_rules(
-                json!([
-                    deny(&json!({"namespaceSelector": OUTSIDE})),
-                    allow(&everything)
-                ]),
-                &nothing,
-            ),
-            with_rules(json!([allow(&everything)]), &nothing),
-            "what was denied before it",
-        ),
-        (
-            with_rules(
-                json!([
-                    deny(&json!({"namespaceSelector": OUTSIDE})),
-                    allow(&everything)
-                ]),
-                &nothing,
-            ),
-            with_rules(
-                json!([
-                    allow(&everything),
-                    deny(&json!({"namespaceSelector": OUTSIDE}))
-                ]),
-                &nothing,
-            ),
-            "what is denied too late",
-        ),
-        (
-            with_rules(
-                json!([allow(&json!({"namespaceSelector": INSIDE}))]),
-                &json!({"order": 5}),
-            ),
-            with_rules(json!([{"action": "Allow"}]), &json!({"order": 5})),
-            "what comes before the boundary",
-        ),
-    ] {
-        assert!(passes(&before, &before), "{what}: nothing changed");
-        assert!(!passes(&now, &before), "{what} was not seen");
-    }
+fn what_was_kept_from_an_old_rule_cannot_be_given_to_it_unseen() {
+    let all = allow(&json!({"namespaceSelector": "all()"}));
+    let denied = deny(&json!({"namespaceSelector": OUTSIDE}));
+    let policy = |rules: Value| with_rules(rules, &json!({}));
+    let before = policy(json!([denied, all]));
+    assert!(passes(&before, &before));
+    assert!(!passes(&policy(json!([all])), &before));
+    assert!(!passes(&policy(json!([all, denied])), &before));
     // What is denied in addition, and what says nothing about a rule, widens nothing.
-    let before = with_rules(json!([allow(&everything)]), &nothing);
-    let rules = json!([
-        deny(&json!({"namespaceSelector": OUTSIDE})),
-        allow(&everything)
-    ]);
-    assert!(passes(&with_rules(rules, &json!({"order": 700})), &before));
+    let more = deny(&json!({"namespaceSelector": ELSEWHERE}));
+    let narrower = with_rules(json!([more, denied, all]), &json!({"order": 700}));
+    assert!(passes(&narrower, &before));
+}
+
+#[test]
+fn what_comes_before_the_boundary_stays_as_it_is() {
+    let policy = |rules: Value| with_rules(rules, &json!({"order": 5}));
+    let before = policy(json!([allow(&json!({"namespaceSelector": INSIDE}))]));
+    assert!(passes(&before, &before));
+    assert!(!passes(&policy(json!([allow(&json!({}))])), &before));
+    assert!(!passes(&policy(json!([])), &before));
 }
 
 #[test]

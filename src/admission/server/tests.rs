@@ -22,7 +22,7 @@ impl Served {
         let (knowledge, known) = watch::channel(None);
         let metrics = Metrics::shared();
         let address = "127.0.0.1:0".parse().unwrap();
-        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let turns = Arc::new(Semaphore::new(AT_ONCE as usize));
         let room = Arc::new(Semaphore::new(ROOM));
         let reviewer = Reviewer {
             knowledge: known,
@@ -156,6 +156,26 @@ async fn a_busy_server_is_not_out() {
     drop(all);
     let (status, _) = served.post(review().to_string().as_bytes()).await;
     assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_is_judged_alone() {
+    let served = Served::start();
+    let one = served.turns.clone().acquire_owned().await.unwrap();
+    let (status, _) = served.post(review().to_string().as_bytes()).await;
+    assert_eq!(status, 200, "a small one has a turn beside another one");
+    let mut large = review().to_string().into_bytes();
+    large.resize(LARGE_REQUEST + 1, b' ');
+    let posting = served.post(&large);
+    let releasing = async {
+        // It takes what turns there are, and waits for the last one.
+        left(&served.turns, |it| it == 0).await;
+        assert_eq!(served.counts(ReviewResult::Warned), 1);
+        drop(one);
+    };
+    let ((status, _), ()) = tokio::join!(posting, releasing);
+    assert_eq!(status, 200);
+    assert_eq!(served.counts(ReviewResult::Warned), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -350,12 +350,10 @@ fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
 /// Whether a policy of the whole cluster may select a pod of a namespace.
 fn may_select(policy: &Value, namespace: &NamespaceName, inputs: &Inputs) -> bool {
     let read = |field: &str| match policy.pointer(&format!("/spec/{field}")) {
-        None | Some(Value::Null) => Some(Selector::All),
-        Some(Value::String(text)) if text.is_empty() => Some(Selector::All),
         // One that cannot be read selects nothing, since Calico takes the policy for missing.
-        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::String(text)) if !text.is_empty() => text.parse().ok(),
         // What is no text at all could be anything.
-        Some(_) => Some(Selector::All),
+        _ => Some(Selector::All),
     };
     let (Some(of_namespaces), Some(of_pods)) = (read("namespaceSelector"), read("selector")) else {
         return false;

@@ -80,7 +80,6 @@ mod tests {
         for second in 0..200 {
             let now = start + Duration::from_secs(second);
             let wanted = match second {
-                0..20 => &first,
                 20..60 => &renewed,
                 60..65 => &foreign,
                 65..130 => &last,
