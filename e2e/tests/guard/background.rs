@@ -174,6 +174,40 @@ pub async fn a_network_set_that_was_there_first_is_found(clusters: &Clusters) ->
         .await
 }
 
+/// What is kept of a namespace is bounded: what does not fit counts as open, and is judged when something else goes.
+pub async fn what_found_no_room_is_judged_once_there_is_some(clusters: &Clusters) -> Result<()> {
+    const LARGE: usize = 250 * 1024;
+    const FIT: usize = 4 * 1024 * 1024 / LARGE;
+    let test = async |governed: &Governed| {
+        let _shop = Shop::open(governed, "shop").await?;
+        let policies = api(governed.client(), CALICO, "NetworkPolicy", Some("shop-web"));
+        for number in 0..=FIT {
+            let mut spec = towards("applicationcode == 'shop'");
+            spec["selector"] = json!(format!("a == '{}'", "a".repeat(LARGE)));
+            let name = format!("default.large-{number}");
+            let large = object(CALICO, "NetworkPolicy", &name, &spec)?;
+            policies.create(&PostParams::default(), &large).await?;
+        }
+        let status = when(governed, "the last one to find no room", |status| {
+            is(status, "False", "BoundaryOpen")
+        })
+        .await?;
+        let rules: Vec<_> = status.findings.iter().map(|it| &it.rule).collect();
+        ensure!(rules == ["too-complex"], "{rules:?}");
+        let unfit = &status.findings[0].object;
+        let first = format!("default.large-{}", usize::from(unfit.ends_with("large-0")));
+        policies.delete(&first, &DeleteParams::default()).await?;
+        when(governed, "it to be judged", |status| {
+            is(status, "True", "NothingCrosses") && status.findings.is_empty()
+        })
+        .await?;
+        Ok(())
+    };
+    clusters
+        .with(OperatorOptions::default(), Vec::new(), test)
+        .await
+}
+
 pub(super) fn is(status: &LandingZoneStatus, state: &str, reason: &str) -> bool {
     condition(status, "BoundaryHeld").is_some_and(|(is, why, _)| is == state && why == reason)
 }

@@ -80,6 +80,7 @@ fn main() -> ExitCode {
     scenario::run::<Clusters>(scenarios![
         what_others_write_is_judged_in_the_background within LONG,
         a_network_set_that_was_there_first_is_found within LONG,
+        what_found_no_room_is_judged_once_there_is_some within LONG,
         policies_are_judged_when_they_are_written within LONG,
         nothing_depends_on_the_webhook within LONG,
         a_certificate_is_renewed_unnoticed within LONG,
