@@ -238,6 +238,17 @@ fn labels_and_addresses_of_an_old_network_set_are_compared() {
 }
 
 #[test]
+fn what_is_declared_passes_in_silence() {
+    let dns = json!({"services": {"name": "kube-dns", "namespace": "kube-system"}});
+    let policy = with_rules(json!([{"action": "Allow", "destination": dns}]), &json!({}));
+    for stage in [GuardStage::Observe, GuardStage::Enforce] {
+        let response = answer(&request(&policy, None), &knowledge(stage));
+        assert!(response.allowed, "{:?}", response.result);
+        assert_eq!(response.warnings, None);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_found() {
     let unread = with_rules(
         json!([{"action": "Allow", "ipVersion": "four"}]),
