@@ -29,7 +29,7 @@ use clap::{Args, ValueEnum};
 use thiserror::Error;
 
 use self::input::Input;
-use self::report::{Report, Reported};
+use self::report::{NotJudged, Report, Reported};
 use super::Outcome;
 use super::client::{ClientError, client, runtime};
 use super::crossings;
@@ -159,6 +159,8 @@ enum ReviewError {
 /// What is to be reviewed.
 struct Given {
     input: Input,
+    /// What of it nothing is said of.
+    not_judged: Vec<NotJudged>,
     /// The files that it stands in.
     files: Vec<SourceFile>,
     /// Whether that is all that there is.
@@ -248,6 +250,8 @@ impl ReviewArgs {
             }
             None => Report::of(&reviewed.input, reviewed.found),
         };
+        report.not_judged = given.not_judged;
+        report.is_whole = given.is_whole;
         let approval = report.approval_required();
         if self.only == Some(Only::Crossings) {
             report
@@ -296,6 +300,7 @@ impl ReviewArgs {
         super::finding::report(stderr, &input.unreadable, &sources.files)?;
         let is_whole = sources.failures.is_empty() && input.unreadable.is_empty();
         Ok(Given {
+            not_judged: NotJudged::of(&input),
             input,
             files: sources.files,
             is_whole,
@@ -318,12 +323,13 @@ impl ReviewArgs {
         };
         let live = runtime()?.block_on(read)?;
         for unread in &live.unread {
-            writeln!(stderr, "could not be read: {unread}")?;
+            writeln!(stderr, "could not be read: {}: {}", unread.what, unread.why)?;
         }
         Ok(Given {
+            is_whole: live.unread.is_empty() || self.partial,
+            not_judged: live.unread,
             input: live.input,
             files: Vec::new(),
-            is_whole: live.unread.is_empty() || self.partial,
             is_told: true,
         })
     }

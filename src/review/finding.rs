@@ -41,10 +41,10 @@ impl Finding {
         self.rule.leaves_boundary()
     }
 
-    /// Whether it leaves the boundary and nothing declares that, and nobody waived it.
+    /// Whether it leaves the boundary, or ends what enforces it, and nothing declares that, and nobody waived it.
     #[must_use]
     pub fn needs_approval(&self) -> bool {
-        self.leaves_boundary() && self.declared.is_none() && self.waived.is_none()
+        self.rule.needs_approval() && self.declared.is_none() && self.waived.is_none()
     }
 }
 

@@ -136,6 +136,13 @@ rules! {
 }
 
 impl Rule {
+    /// Whether somebody has to approve what it finds, unless it is declared: what leaves a boundary, and what takes
+    /// the boundary down for everybody.
+    #[must_use]
+    pub const fn needs_approval(self) -> bool {
+        self.leaves_boundary() || matches!(self, Self::BreaksFelix)
+    }
+
     /// By its id; None where there is none.
     #[must_use]
     pub fn of_id(id: &str) -> Option<Self> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::declared::{Located, is_about};
 use super::input::{Input, ObjectName};
-use super::report::{Counted, Report, Reported, crossing};
+use super::report::{Counted, Report, Reported, breaking, crossing};
 
 /// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
 pub(super) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
@@ -66,17 +66,20 @@ pub(super) fn compared(
     }
     let mut report = Report::new(findings, Counted::default());
     let crossing = crossing(&report.findings);
+    let breaking = breaking(&report.findings);
     let told = |name: &ObjectName| declared.iter().any(|it| is_about(name, &it.change));
     let mut changed = changed(before, after);
     // What is told of a declaration is counted one by one.
     changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.
-    changed.extend(crossing.iter().map(|name| (*name).clone()));
+    let needing = crossing.iter().chain(&breaking);
+    changed.extend(needing.map(|name| (*name).clone()));
     changed.sort();
     changed.dedup();
     let opening = declared.iter().filter(|it| it.change.crosses_boundary);
     report.counted = Counted::Changes {
         crossing: crossing.len() + opening.count(),
+        breaking: breaking.len(),
         all: changed.len() + declared.len(),
     };
     report.changes = declared;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::declared::Located;
-use super::report::{Report, Reported};
+use super::report::{NotJudged, Report, Reported};
 
 /// All that is told.
 #[derive(Serialize)]
@@ -12,6 +12,7 @@ struct Told<'a> {
     approval_required: bool,
     findings: Vec<ToldFinding<'a>>,
     changes: &'a [Located],
+    not_judged: &'a [NotJudged],
 }
 
 /// A finding.
@@ -39,6 +40,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
         approval_required: report.approval_required(),
         findings: report.findings.iter().map(told).collect(),
         changes: &report.changes,
+        not_judged: &report.not_judged,
     };
     Ok(serde_json::to_string_pretty(&told)? + "\n")
 }

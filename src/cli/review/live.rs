@@ -6,6 +6,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
 use super::input::{Input, ObjectName};
+use super::report::NotJudged;
 use crate::api::{self, names};
 use crate::cluster::failure;
 use crate::domain::{LandingZone, Platform};
@@ -58,8 +59,8 @@ const CALICO_GROUPS: [(&str, &str); 2] =
 /// What of the cluster could be read, and what could not.
 pub(super) struct Live {
     pub input: Input,
-    /// One sentence for each kind that could not be read.
-    pub unread: Vec<String>,
+    /// What could not be read.
+    pub unread: Vec<NotJudged>,
 }
 
 /// Reads everything that a review looks at; of one namespace only, where one is named.
@@ -201,6 +202,11 @@ impl Reader<'_> {
     }
 
     fn unread(&mut self, what: &str, why: &str) {
-        self.live.unread.push(format!("{what}: {why}"));
+        self.live.unread.push(NotJudged {
+            what: what.to_owned(),
+            count: None,
+            why: why.to_owned(),
+            decides: true,
+        });
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use super::declared::Located;
-use super::report::{Report, Reported};
+use super::report::{NotJudged, Report, Reported};
 
 /// A pipeline finds its comment by this and writes it anew; people do not see it.
 pub(super) const MARKER: &str = "<!-- kubectl-landingzone-review -->";
 /// GitHub takes 65,536 characters, Azure DevOps more.
 const MAX_CHARACTERS: usize = 60_000;
+/// So much of what is not judged is named.
+const NAMED: usize = 10;
 
 /// Writes a report; its first line says whether somebody has to approve.
 pub(super) fn print(report: &Report) -> String {
@@ -34,9 +36,34 @@ pub(super) fn print(report: &Report) -> String {
     if report.findings.is_empty() && report.changes.is_empty() {
         out.push_str("Nothing found.\n\n");
     }
+    out.push_str(&not_judged(&report.not_judged));
     out.push_str(MARKER);
     out.push('\n');
     out
+}
+
+/// What nothing is said of, in one line.
+fn not_judged(all: &[NotJudged]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let named = all.iter().take(NAMED).map(|it| {
+        let count = it.count.map_or_else(String::new, |it| format!("{it} × "));
+        let why = if it.decides {
+            format!(" ({})", text(&it.why))
+        } else {
+            String::new()
+        };
+        format!("{count}{}{why}", code(&it.what))
+    });
+    let named: Vec<String> = named.collect();
+    let more = all.len().saturating_sub(NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("Not judged: {}{more}.\n\n", named.join(", "))
 }
 
 /// Writes what declarations open and close, those that need approval in the open.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::super::document::Position;
 use super::super::source::SourceFile;
 use super::declared::Located;
@@ -11,7 +13,7 @@ use crate::domain::FieldPath;
 use crate::review::{Finding, Landscape, Rule, judge, waive};
 
 /// Everything that a review says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
     /// What is found, by file and line.
     pub findings: Vec<Reported>,
@@ -21,6 +23,62 @@ pub(super) struct Report {
     pub counted: Counted,
     /// How many cross a boundary, declared or waived.
     pub settled: usize,
+    /// What nothing is said of, so that silence is not taken for consent.
+    pub not_judged: Vec<NotJudged>,
+    /// Whether all could be read that should be.
+    pub is_whole: bool,
+}
+
+/// Something that was given, and that nothing is said of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct NotJudged {
+    /// A kind, files, or what is in a cluster.
+    pub what: String,
+    /// How many of it; None where nobody knows.
+    pub count: Option<usize>,
+    /// Why.
+    pub why: String,
+    /// Whether it can decide who reaches whom, so that somebody has to look at it.
+    #[serde(skip)]
+    pub decides: bool,
+}
+
+impl NotJudged {
+    /// What of the files was passed over.
+    pub fn of(input: &Input) -> Vec<Self> {
+        let kinds = input.skipped.iter().map(|(kind, count)| {
+            let decides = kind.contains("NetworkPolicy");
+            let why = if decides {
+                "this command does not judge policies of that kind: somebody has to read them"
+            } else {
+                "it is neither a policy nor a declaration"
+            };
+            Self {
+                what: kind.chars().take(KIND).collect(),
+                count: Some(*count),
+                why: why.to_owned(),
+                decides,
+            }
+        });
+        let files = (input.skipped_files > 0).then(|| Self {
+            what: "files without YAML".to_owned(),
+            count: Some(input.skipped_files),
+            why: "they cannot be read, and hold nothing that looks like a policy or a declaration"
+                .to_owned(),
+            decides: false,
+        });
+        kinds.chain(files).collect()
+    }
+}
+
+/// `3 × ConfigMap: why`, in one line.
+impl std::fmt::Display for NotJudged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(count) = self.count {
+            write!(f, "{count} × ")?;
+        }
+        write!(f, "{}: {}", self.what, self.why)
+    }
 }
 
 /// How much of what was reviewed crosses a boundary.
@@ -30,6 +88,8 @@ pub(super) enum Counted {
     Policies {
         /// Those that cross.
         crossing: usize,
+        /// Those that end Felix.
+        breaking: usize,
         /// All.
         all: usize,
     },
@@ -37,6 +97,8 @@ pub(super) enum Counted {
     Changes {
         /// Those that cross.
         crossing: usize,
+        /// Those that end Felix.
+        breaking: usize,
         /// All.
         all: usize,
     },
@@ -46,6 +108,7 @@ impl Default for Counted {
     fn default() -> Self {
         Self::Policies {
             crossing: 0,
+            breaking: 0,
             all: 0,
         }
     }
@@ -77,6 +140,7 @@ impl Report {
     pub fn of(input: &Input, findings: Vec<Reported>) -> Self {
         let counted = Counted::Policies {
             crossing: crossing(&findings).len(),
+            breaking: breaking(&findings).len(),
             all: input.written.len(),
         };
         Self::new(findings, counted)
@@ -93,6 +157,8 @@ impl Report {
             changes: Vec::new(),
             counted,
             findings,
+            not_judged: Vec::new(),
+            is_whole: true,
         }
     }
 
@@ -117,14 +183,28 @@ impl Report {
 
     /// In one line, for people and for the first line of a comment.
     pub fn headline(&self) -> String {
-        let (crossing, all, one, many) = match self.counted {
-            Counted::Policies { crossing, all } => (crossing, all, "policy", "policies"),
-            Counted::Changes { crossing, all } => (crossing, all, "change", "changes"),
+        let (crossing, breaking, all, one, many) = match self.counted {
+            Counted::Policies {
+                crossing,
+                breaking,
+                all,
+            } => (crossing, breaking, all, "policy", "policies"),
+            Counted::Changes {
+                crossing,
+                breaking,
+                all,
+            } => (crossing, breaking, all, "change", "changes"),
         };
         let noun = if all == 1 { one } else { many };
         if self.approval_required() {
-            let verb = if crossing == 1 { "crosses" } else { "cross" };
-            format!("approval needed: {crossing} of {all} {noun} {verb} a boundary")
+            let crosses = if crossing == 1 { "crosses" } else { "cross" };
+            let ends = if breaking == 1 { "ends" } else { "end" };
+            let crosses = format!("{crossing} of {all} {noun} {crosses} a boundary");
+            match (crossing, breaking) {
+                (_, 0) => format!("approval needed: {crosses}"),
+                (0, _) => format!("approval needed: {breaking} of {all} {noun} {ends} Felix"),
+                _ => format!("approval needed: {crosses}, {breaking} {ends} Felix"),
+            }
         } else if self.settled == 0 {
             format!("no approval needed: none of {all} {noun} crosses a boundary")
         } else {
@@ -141,13 +221,23 @@ impl Report {
     }
 }
 
+/// No kind has a name as long.
+const KIND: usize = 60;
 /// Characters of a line that are quoted.
 const QUOTED: usize = 400;
 
 /// The objects that cross a boundary, and somebody has to approve that.
 pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
-    let crossing = findings.iter().filter(|it| it.needs_approval());
+    let is_crossing = |it: &&Reported| it.needs_approval() && it.finding.leaves_boundary();
+    let crossing = findings.iter().filter(is_crossing);
     crossing.map(|it| &it.object).collect()
+}
+
+/// The objects that end Felix, and somebody has to approve that.
+pub(super) fn breaking(findings: &[Reported]) -> BTreeSet<&ObjectName> {
+    let is_breaking = |it: &&Reported| it.needs_approval() && !it.finding.leaves_boundary();
+    let breaking = findings.iter().filter(is_breaking);
+    breaking.map(|it| &it.object).collect()
 }
 
 /// Judges everything that was read.
@@ -233,13 +323,13 @@ impl Reported {
         }
     }
 
-    /// Whether it leaves a boundary, and somebody has to approve that. A waiver that nobody has approved settles
+    /// Whether it leaves a boundary, or ends Felix, and somebody has to approve that. A waiver that nobody has approved settles
     /// nothing: a team would approve its own crossing with it.
     pub fn needs_approval(&self) -> bool {
         let finding = &self.finding;
         let is_unseen = self.waiver_is_new && finding.waived.is_some();
         finding.needs_approval()
-            || (is_unseen && finding.leaves_boundary() && finding.declared.is_none())
+            || (is_unseen && finding.rule.needs_approval() && finding.declared.is_none())
     }
 
     /// `file:line:column`, or the field where it stands in no file.

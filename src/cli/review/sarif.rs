@@ -1,12 +1,14 @@
 //! What is found, as SARIF 2.1.0 for code scanning. Source: OASIS, Static Analysis Results Interchange Format
 //! version 2.1.0; and what GitHub reads of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 use super::declared::Located;
-use super::report::{Report, Reported};
+use super::meaning::digest;
+use super::report::{NotJudged, Report, Reported};
 use crate::review::{Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -16,18 +18,41 @@ const TOOL: &str = "kubectl-landingzone";
 const OPENS: &str = "declaration-opens";
 /// GitHub orders alerts by this number, a CVSS score; rules that leave a boundary are high.
 const SECURITY_SEVERITY: &str = "8.0";
+/// GitHub refuses a run with more results.
+const MAX_RESULTS: usize = 25_000;
+/// What to do about a declaration that opens something.
+const MEANT: &str = "It is meant, and somebody has to approve it.";
+/// The catalogue of the rules, an entry for each.
+const CATALOGUE: &str = include_str!("../../../docs/review-rules.md");
 
 /// Writes a report as one log with one run.
 pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let version = env!("CARGO_PKG_VERSION");
     let rules = Rule::ALL.iter().copied().map(rule);
     let rules: Vec<Value> = rules.chain([opens()]).collect();
-    let findings = report.findings.iter().map(result);
     let crossing = report
         .changes
         .iter()
         .filter(|it| it.change.crosses_boundary);
-    let results: Vec<Value> = findings.chain(crossing.map(opened)).collect();
+    let mut repeated = BTreeMap::new();
+    let opened = crossing.map(|it| opened(it, &mut repeated));
+    let opened: Vec<Value> = opened.collect();
+    // Where there are too many, what has to be approved goes first.
+    let room = MAX_RESULTS.saturating_sub(opened.len());
+    let mut findings: Vec<&Reported> = report.findings.iter().collect();
+    if findings.len() > room {
+        findings.sort_by_key(|it| (!it.needs_approval(), !it.counts()));
+    }
+    let left_out = findings.len().saturating_sub(room);
+    findings.truncate(room);
+    let results = findings.into_iter().map(result).chain(opened);
+    let results: Vec<Value> = results.take(MAX_RESULTS).collect();
+    let mut notifications: Vec<Value> = report.not_judged.iter().map(not_judged).collect();
+    if left_out > 0 {
+        let text =
+            format!("{left_out} more results are left out: code scanning takes {MAX_RESULTS}");
+        notifications.push(json!({"level": "warning", "message": {"text": text}}));
+    }
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -40,6 +65,10 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
             }},
             "automationDetails": {"id": format!("{TOOL}/review/")},
             "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": report.is_whole,
+                "toolExecutionNotifications": notifications,
+            }],
             "properties": {
                 "approvalRequired": report.approval_required(),
                 "headline": report.headline(),
@@ -62,10 +91,24 @@ fn rule(rule: Rule) -> Value {
         "id": rule.id(),
         "shortDescription": {"text": rule.title()},
         "fullDescription": {"text": rule.title()},
-        "help": {"text": format!("docs/review-rules.md has an example of {rule}, and how to write it instead.")},
+        "help": help(rule),
         "defaultConfiguration": {"level": level(rule.severity())},
         "properties": properties,
     })
+}
+
+/// The entry of the catalogue, which has examples and how to write it instead.
+fn help(rule: Rule) -> Value {
+    let mut entries = CATALOGUE.split("\n## ").skip(1);
+    let entry = entries.find_map(|it| it.strip_prefix(rule.id())?.strip_prefix('\n'));
+    let entry = entry.unwrap_or_default().trim();
+    json!({"text": entry, "markdown": entry})
+}
+
+/// What nothing is said of.
+fn not_judged(it: &NotJudged) -> Value {
+    let level = if it.decides { "warning" } else { "note" };
+    json!({"level": level, "message": {"text": format!("not judged: {it}")}})
 }
 
 fn result(reported: &Reported) -> Value {
@@ -112,17 +155,22 @@ fn opens() -> Value {
         "id": OPENS,
         "shortDescription": {"text": "a declaration opens a boundary"},
         "fullDescription": {"text": "a landing zone or the platform declares what opens something across a boundary"},
-        "help": {"text": "It is meant, and somebody has to approve it."},
+        "help": {"text": MEANT, "markdown": MEANT},
         "defaultConfiguration": {"level": "warning"},
         "properties": {"tags": ["network-policy", "security"], "security-severity": SECURITY_SEVERITY},
     })
 }
 
-fn opened(located: &Located) -> Value {
+fn opened(located: &Located, repeated: &mut BTreeMap<String, usize>) -> Value {
     let change = &located.change;
     let whose = change.landing_zone.as_deref().unwrap_or("the platform");
     let name = format!("{whose}: {}", change.path);
     let at = located.line.zip(located.column);
+    let (part, kind) = (format!("{:?}", change.part), format!("{:?}", change.kind));
+    let fingerprint = digest(&[OPENS, whose, &part, &kind, &change.name]);
+    let before = repeated.entry(fingerprint.clone()).or_default();
+    *before += 1;
+    let fingerprint = format!("{fingerprint}:{before}");
     json!({
         "ruleId": OPENS,
         "ruleIndex": Rule::ALL.len(),
@@ -130,7 +178,8 @@ fn opened(located: &Located) -> Value {
         "message": {"text": change.message},
         "locations": [location(&name, located.file.as_deref().zip(at), None)],
         "partialFingerprints": {
-            "change/v1": format!("{whose}: {:?} {:?} {}", change.part, change.kind, change.name),
+            // What GitHub follows alerts by.
+            "primaryLocationLineHash": fingerprint,
         },
         "suppressions": [],
     })
@@ -142,9 +191,11 @@ fn location(name: &str, at: Option<(&str, (usize, usize))>, written: Option<&str
     if let Some((file, (line, column))) = at {
         let mut physical = json!({
             "artifactLocation": artifact(file),
-            "region": {"startLine": line, "startColumn": column},
+            "region": {"startLine": line, "startColumn": column, "endLine": line},
         });
         if let Some(written) = written {
+            let end = written.chars().count() + 1;
+            physical["region"]["endColumn"] = Value::from(end.max(column + 1));
             physical["contextRegion"] = json!({"startLine": line, "snippet": {"text": written}});
         }
         location.insert("physicalLocation".to_owned(), physical);

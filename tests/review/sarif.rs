@@ -1,0 +1,302 @@
+//! SARIF, as its schema has it and code scanning reads it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::base::{TO_PARTNER, zones};
+use super::command::*;
+
+fn sarif(files: &[(&str, &str)]) -> Value {
+    review(files, &["-f", ".", "-o", "sarif"]).json()
+}
+
+/// The official schema, which a package of ours for tests has in its folder.
+fn schema() -> Value {
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = std::process::Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(["--filter-platform", &host])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|it| it["name"] == "serde-sarif");
+    let manifest = package.unwrap()["manifest_path"].as_str().unwrap();
+    let schema = Path::new(manifest).with_file_name("src/schema.json");
+    let mut schema: Value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
+    assert!(
+        schema["$id"]
+            .as_str()
+            .unwrap()
+            .contains("sarif-schema-2.1.0")
+    );
+    // A bracket is left over in a pattern of the official schema, about a property that our logs do not have.
+    for of in ["run", "toolComponent"] {
+        let pattern = format!("/definitions/{of}/properties/language/pattern");
+        let pattern = schema.pointer_mut(&pattern).unwrap();
+        *pattern = pattern.as_str().unwrap().replace("]?$", "$").into();
+    }
+    schema
+}
+
+/// Says what of a log the schema does not take.
+pub fn is_of_the_schema(log: &Value) {
+    let options = jsonschema::options().should_validate_formats(true);
+    let validator = options.build(&schema()).unwrap();
+    let errors = validator.iter_errors(log);
+    let errors: Vec<String> = errors
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+/// What GitHub's code scanning asks for beyond the schema (GitHub Docs, "SARIF support for code scanning").
+fn code_scanning_takes(log: &Value) {
+    let [run] = log["runs"].as_array().unwrap().as_slice() else {
+        panic!("one run");
+    };
+    // The category is all before the last slash.
+    let id = run["automationDetails"]["id"].as_str().unwrap();
+    assert!(id.ends_with('/'), "{id}");
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert!(rules.len() <= 25_000);
+    for rule in rules {
+        for text in ["shortDescription", "fullDescription"] {
+            let text = rule[text]["text"].as_str().unwrap();
+            assert!((1..=1024).contains(&text.chars().count()), "{text}");
+        }
+        for text in ["text", "markdown"] {
+            assert!(!rule["help"][text].as_str().unwrap().is_empty(), "{rule}");
+        }
+        assert!(rule["properties"]["tags"].as_array().unwrap().len() <= 20);
+        let level = rule["defaultConfiguration"]["level"].as_str().unwrap();
+        assert!(["none", "note", "warning", "error"].contains(&level));
+        let severity = &rule["properties"]["security-severity"];
+        let score = severity.as_str().map(|it| it.parse::<f64>().unwrap());
+        assert!(score.is_none_or(|it| (0.0..=10.0).contains(&it)), "{rule}");
+    }
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() <= 25_000);
+    let mut fingerprints = BTreeSet::new();
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let fingerprint = &result["partialFingerprints"]["primaryLocationLineHash"];
+        // A hash, and which of those with the same one it is.
+        let (_, nth) = fingerprint.as_str().unwrap().rsplit_once(':').unwrap();
+        assert!(nth.parse::<u32>().unwrap() >= 1, "{result}");
+        assert!(fingerprints.insert(fingerprint.to_string()), "{result}");
+        let [location] = result["locations"].as_array().unwrap().as_slice() else {
+            panic!("one location: {result}");
+        };
+        let physical = &location["physicalLocation"];
+        // Below the root of the repository, whatever folder it lies in on the machine.
+        let artifact = &physical["artifactLocation"];
+        let uri = artifact["uri"].as_str().unwrap();
+        assert!(
+            !uri.starts_with('/') && !uri.contains(':') && !uri.contains(".."),
+            "{uri}"
+        );
+        assert_eq!(artifact["uriBaseId"], "%SRCROOT%");
+        let region = &physical["region"];
+        let number = |field: &str| region[field].as_u64().unwrap();
+        assert!(number("startLine") >= 1 && number("endLine") >= number("startLine"));
+        assert!(number("startColumn") >= 1);
+        if region["endColumn"].is_u64() {
+            assert!(number("endColumn") > number("startColumn"), "{region}");
+        }
+    }
+}
+
+/// The bad examples of the catalogue, each in a file of its own, with what is known around them.
+fn catalogue() -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/review-rules.md");
+    let text = fs::read_to_string(path).unwrap();
+    let mut files = Vec::new();
+    for (at, block) in text.split("```yaml\n").skip(1).enumerate() {
+        let (yaml, _) = block.split_once("```\n").unwrap();
+        let is_bad = |before: &str| before.trim_end().ends_with("Bad:");
+        if at == 0 || is_bad(text.split("```yaml\n").nth(at).unwrap()) {
+            files.push((format!("examples/{at}.yaml"), yaml.to_owned()));
+        }
+    }
+    files
+}
+
+#[test]
+fn every_rule_in_one_log_is_valid() {
+    let mut files = catalogue();
+    let waived = waived(&policy("team == 'red'"), "namespace-labels: CHG-1");
+    files.push(("waived.yaml".to_owned(), waived));
+    let other = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: a}\n";
+    files.push(("other.yaml".to_owned(), other.to_owned()));
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    let log = sarif(&files);
+    is_of_the_schema(&log);
+    code_scanning_takes(&log);
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    let found: BTreeSet<&str> = results
+        .iter()
+        .map(|it| it["ruleId"].as_str().unwrap())
+        .collect();
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let known: BTreeSet<&str> = rules.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    let missing: Vec<_> = known.difference(&found).collect();
+    // Only a change of a declaration is told by it.
+    assert_eq!(missing, [&"declaration-opens"]);
+    let suppressed = |it: &&Value| it["suppressions"] != serde_json::json!([]);
+    assert_eq!(results.iter().filter(suppressed).count(), 1);
+
+    // What nothing is said of is told, since an empty log looks like consent.
+    let notes = &run["invocations"][0]["toolExecutionNotifications"];
+    let notes = notes.as_array().unwrap();
+    let of_kind = |it: &&Value| {
+        it["message"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("AdminNetworkPolicy")
+    };
+    assert_eq!(notes.iter().find(of_kind).unwrap()["level"], "warning");
+    assert_eq!(run["invocations"][0]["executionSuccessful"], true);
+}
+
+#[test]
+fn what_opens_against_a_base_is_valid() {
+    let before = zones(10, "");
+    let after = zones(10, TO_PARTNER);
+    let policy = policy(OUTSIDE);
+    let files = [
+        ("main/network/z.yaml", before.as_str()),
+        ("network/z.yaml", after.as_str()),
+        ("network/p.yaml", policy.as_str()),
+    ];
+    let ran = review(&files, &["-f", "network", "--base", "main", "-o", "sarif"]);
+    let log = ran.json();
+    is_of_the_schema(&log);
+    code_scanning_takes(&log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let rules: Vec<_> = results
+        .iter()
+        .map(|it| it["ruleId"].as_str().unwrap())
+        .collect();
+    assert_eq!(rules, ["code-missing", "declaration-opens"]);
+}
+
+/// GitHub refuses a log with more results, and nothing of it would be shown.
+#[test]
+fn no_log_has_more_results_than_code_scanning_takes() {
+    let harmless = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, namespace: nobodys}\nspec: {podSelector: {}}\n---\n";
+    let many = harmless.repeat(25_010);
+    let crossing = policy(OUTSIDE);
+    let files = [
+        ("zones.yaml", ZONES),
+        ("a.yaml", many.as_str()),
+        ("z.yaml", crossing.as_str()),
+    ];
+    let log = sarif(&files);
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 25_000);
+    assert!(results.iter().any(|it| it["ruleId"] == "code-missing"));
+    let note = run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].clone();
+    assert!(
+        note.as_str().unwrap().contains("more results are left out"),
+        "{note}"
+    );
+}
+
+#[test]
+fn sarif_is_what_code_scanning_reads() {
+    let waived = waived(&policy("team == 'red'"), "namespace-labels: CHG-1")
+        .replace("from-frontend", "waived");
+    let crossing = policy(OUTSIDE).replace("  types: [Ingress]\n", "");
+    let files = [
+        ("zones.yaml", ZONES),
+        ("with space/a#1.yaml", crossing.as_str()),
+        ("b.yaml", waived.as_str()),
+    ];
+    let log = sarif(&files);
+    is_of_the_schema(&log);
+    assert_eq!(log["version"], "2.1.0");
+    assert!(
+        log["$schema"]
+            .as_str()
+            .unwrap()
+            .ends_with("sarif-2.1.0.json")
+    );
+    let [run] = log["runs"].as_array().unwrap().as_slice() else {
+        panic!("one run");
+    };
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let driver = &run["tool"]["driver"];
+    assert_eq!(driver["name"], "kubectl-landingzone");
+    let rules = driver["rules"].as_array().unwrap();
+    let levels = ["none", "note", "warning", "error"];
+    for rule in rules {
+        assert!(
+            !rule["shortDescription"]["text"]
+                .as_str()
+                .unwrap()
+                .is_empty()
+        );
+        let level = rule["defaultConfiguration"]["level"].as_str().unwrap();
+        assert!(levels.contains(&level));
+    }
+    let results = run["results"].as_array().unwrap();
+    let told: Vec<(&str, &str, &str)> = results
+        .iter()
+        .map(|result| {
+            let location = &result["locations"][0]["physicalLocation"];
+            let uri = location["artifactLocation"]["uri"].as_str().unwrap();
+            let rule = result["ruleId"].as_str().unwrap();
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], rule);
+            assert!(location["region"]["startLine"].as_u64().unwrap() > 0);
+            assert!(location["region"]["startColumn"].as_u64().unwrap() > 0);
+            assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+            let fingerprint = &result["partialFingerprints"]["primaryLocationLineHash"];
+            assert!(fingerprint.as_str().unwrap().ends_with(":1"));
+            (uri, rule, result["level"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("b.yaml", "namespace-labels", "note"),
+            ("with%20space/a%231.yaml", "types-missing", "warning"),
+            ("with%20space/a%231.yaml", "code-missing", "error"),
+        ]
+    );
+    let suppressions = serde_json::json!([{"kind": "inSource", "justification": "CHG-1"}]);
+    assert_eq!(results[0]["suppressions"], suppressions);
+    assert_eq!(results[1]["suppressions"], serde_json::json!([]));
+}
+
+#[test]
+fn fingerprints_stay_when_lines_move() {
+    let fingerprints = |policy: &str| -> Vec<Value> {
+        let log = sarif(&[("zones.yaml", ZONES), ("a.yaml", policy)]);
+        let results = log["runs"][0]["results"].as_array().unwrap().clone();
+        let of = |it: &Value| it["partialFingerprints"].clone();
+        results.iter().map(of).collect()
+    };
+    let policy = policy(OUTSIDE);
+    let moved = format!(
+        "# a comment\n\n{}",
+        policy.replace("  selector: all()\n", "\n  selector: all()\n")
+    );
+    assert_eq!(fingerprints(&policy), fingerprints(&moved));
+    let other = policy.replace(OUTSIDE, "zone == 'backend'");
+    assert_ne!(fingerprints(&policy), fingerprints(&other));
+}
