@@ -5,6 +5,7 @@
 mod base;
 mod command;
 mod forms;
+mod pipelines;
 mod sarif;
 
 use std::fs;

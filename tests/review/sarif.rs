@@ -58,9 +58,9 @@ pub fn is_of_the_schema(log: &Value) {
 
 /// What GitHub's code scanning asks for beyond the schema (GitHub Docs, "SARIF support for code scanning").
 fn code_scanning_takes(log: &Value) {
-    let [run] = log["runs"].as_array().unwrap().as_slice() else {
-        panic!("one run");
-    };
+    let runs = log["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 1);
+    let run = &runs[0];
     // The category is all before the last slash.
     let id = run["automationDetails"]["id"].as_str().unwrap();
     assert!(id.ends_with('/'), "{id}");
@@ -93,10 +93,8 @@ fn code_scanning_takes(log: &Value) {
         let (_, nth) = fingerprint.as_str().unwrap().rsplit_once(':').unwrap();
         assert!(nth.parse::<u32>().unwrap() >= 1, "{result}");
         assert!(fingerprints.insert(fingerprint.to_string()), "{result}");
-        let [location] = result["locations"].as_array().unwrap().as_slice() else {
-            panic!("one location: {result}");
-        };
-        let physical = &location["physicalLocation"];
+        assert_eq!(result["locations"].as_array().unwrap().len(), 1);
+        let physical = &result["locations"][0]["physicalLocation"];
         // Below the root of the repository, whatever folder it lies in on the machine.
         let artifact = &physical["artifactLocation"];
         let uri = artifact["uri"].as_str().unwrap();
