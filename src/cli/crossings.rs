@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 
 use crate::api::{CrossingState, Stage};
 use crate::domain::{
-    Flavour, LandingZone, LandingZoneName, Neighbour, Peer, Platform, Resolved, Surroundings,
-    resolve,
+    Flavour, LandingZone, LandingZoneName, Neighbour, Opening, Peer, Platform, Resolved,
+    Surroundings, resolve,
 };
 
 /// What is open across the boundary of each landing zone, as if no others existed than these.
@@ -19,6 +19,19 @@ pub(super) fn resolved(
     zones: &[LandingZone],
     platform: &Platform,
     flavour: Flavour,
+) -> Vec<Resolved> {
+    resolved_among(zones, platform, flavour, None)
+}
+
+/// What was open across the boundary of each landing zone, by its name, as its status tells it.
+pub(super) type Before = BTreeMap<LandingZoneName, Vec<Opening>>;
+
+/// The same where there are others that cannot be read: to those is open what was open `before`.
+pub(super) fn resolved_among(
+    zones: &[LandingZone],
+    platform: &Platform,
+    flavour: Flavour,
+    before: Option<&Before>,
 ) -> Vec<Resolved> {
     let known: BTreeMap<&LandingZoneName, &LandingZone> =
         zones.iter().map(|zone| (&zone.name, zone)).collect();
@@ -33,10 +46,17 @@ pub(super) fn resolved(
     }
     let neighbours = |zone: &LandingZone| {
         let crossings = zone.network.crossings.iter();
-        let named = crossings.filter_map(|it| known.get(it.names()?));
+        let peers = crossings.filter_map(|it| it.names());
+        let unread = peers
+            .clone()
+            .filter(|it| before.is_some() && !known.contains_key(it))
+            .map(|it| (it.clone(), Neighbour::AsBefore("cannot be read")));
+        let named = peers.filter_map(|it| known.get(it));
         let naming = named_by.get(&zone.name).into_iter().flatten();
         let all = named.chain(naming);
-        all.map(|it| (it.name.clone(), neighbour(it))).collect()
+        all.map(|it| (it.name.clone(), neighbour(it)))
+            .chain(unread)
+            .collect()
     };
     let opened = opened_by(zones);
     let today = today();
@@ -45,7 +65,10 @@ pub(super) fn resolved(
         flavour,
         today,
         neighbours: neighbours(zone),
-        before: Vec::new(),
+        before: before
+            .and_then(|before| before.get(&zone.name))
+            .cloned()
+            .unwrap_or_default(),
         shared_ranges: shared_ranges(zone, &opened),
     };
     let resolved = zones.iter().map(|zone| resolve(zone, &surroundings(zone)));

@@ -4,14 +4,17 @@
 mod live;
 mod objects;
 mod place;
+mod rendered;
 #[cfg(test)]
 mod tests;
+mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
 use super::Outcome;
@@ -22,18 +25,16 @@ use super::document::{self, Content, Node};
 use super::finding;
 use super::flavour::FlavourArgs;
 use super::platform::PlatformArgs;
-use super::render;
+use super::reader::Hints;
 use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES};
-use crate::api::{Stage, names};
-use crate::build::{self, Desired};
-use crate::domain::{Flavour, LandingZone, Platform, PolicyApi, TeamPolicies};
-use crate::policy::{
-    AddressSet, Endpoint, LabelMap, Member, Policy, PolicyId, Unreadable, World, Written,
-};
+use crate::api::names;
+use crate::domain::{Flavour, LandingZone, Platform};
+use crate::policy::{AddressSet, Endpoint, LabelMap, Member, TransportProtocol, World, labels};
 
 pub(super) use objects::Objects;
 pub(super) use place::{Place, PlaceKind, PlaceName};
+pub(super) use workload::{WorkloadKind, WorkloadName};
 
 /// A cluster, as far as it decides who reaches whom.
 #[derive(Debug)]
@@ -52,6 +53,10 @@ pub(super) struct Landscape {
     pub places: Vec<Place>,
     /// The labels of each namespace that is known.
     pub namespaces: BTreeMap<String, LabelMap>,
+    /// What the pods of workloads look like; None where they are on their nodes' network, where no policy of pods applies.
+    pub workloads: BTreeMap<WorkloadName, Option<Endpoint>>,
+    /// Whether there are landing zones that could not be read.
+    pub is_partial: bool,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -90,6 +95,11 @@ pub(super) struct SourceArgs {
     #[arg(long = "context", value_name = "NAME")]
     pub contexts: Vec<String>,
 
+    /// A landing zone that you may read, where your rights do not let you list all of them; repeatable. Without it, that
+    /// of your context's namespace is read
+    #[arg(long = "landing-zone", value_name = "NAME", conflicts_with = "paths")]
+    landing_zones: Vec<String>,
+
     #[command(flatten)]
     flavour: FlavourArgs,
 
@@ -97,16 +107,26 @@ pub(super) struct SourceArgs {
     platform: PlatformArgs,
 }
 
+/// What somebody asks about.
+#[derive(Debug, Default)]
+pub(super) struct Asked<'a> {
+    /// Names of landing zones or namespaces.
+    pub owners: Vec<&'a str>,
+    /// Workloads.
+    pub workloads: Vec<WorkloadName>,
+}
+
 impl SourceArgs {
     /// Reads one cluster from files, or as many as there are contexts. What is wrong is told on standard error, and is
-    /// an outcome.
+    /// an outcome. Of a cluster also what somebody asks about is read.
     pub fn read(
         &self,
+        asked: &Asked<'_>,
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
         if self.paths.is_empty() {
-            return self.read_live(stderr).map(Ok);
+            return self.read_live(asked, stderr).map(Ok);
         }
         let read = self.read_files(&self.paths, stdin, stderr)?;
         Ok(read.map(|landscape| vec![landscape]))
@@ -128,14 +148,24 @@ impl SourceArgs {
         }
     }
 
-    fn read_live(&self, stderr: &mut dyn Write) -> Result<Vec<Landscape>, LandscapeError> {
+    fn read_live(
+        &self,
+        asked: &Asked<'_>,
+        stderr: &mut dyn Write,
+    ) -> Result<Vec<Landscape>, LandscapeError> {
+        let hints = Hints {
+            landing_zones: self.landing_zones.clone(),
+            namespaces: Vec::new(),
+            either: asked.owners.iter().map(|it| (*it).to_owned()).collect(),
+        };
         let runtime = runtime()?;
         let contexts = self.contexts.iter().map(|it| Some(it.as_str()));
         let current = self.contexts.is_empty().then_some(None);
         let mut landscapes = Vec::new();
         for context in contexts.chain(current) {
             let told = self.platform.platform();
-            let (landscape, notes) = runtime.block_on(live::read(context, &told))?;
+            let (landscape, notes) =
+                runtime.block_on(live::read(context, &told, &hints, &asked.workloads))?;
             for note in notes {
                 let note = note.replace(char::is_control, " ");
                 writeln!(stderr, "note: {}: {note}", landscape.cluster)?;
@@ -175,9 +205,6 @@ fn read(
             }
         }
     }
-    for note in &objects.notes {
-        writeln!(stderr, "note: {note}")?;
-    }
     if declarations.zones.is_empty() {
         writeln!(
             stderr,
@@ -186,8 +213,16 @@ fn read(
         )?;
         return Ok(Err(Outcome::BadInput));
     }
+    let Declarations {
+        zones, platform, ..
+    } = declarations;
+    let resolved = crossings::resolved(&zones, &platform, flavour);
+    rendered::add(&mut objects, &zones, &resolved, &platform, flavour);
+    for note in &objects.notes {
+        writeln!(stderr, "note: {note}")?;
+    }
     let cluster = source::described(paths);
-    rendered(cluster, declarations, objects, flavour, stderr).map(Ok)
+    Ok(Ok(Landscape::of(cluster, zones, platform, objects)))
 }
 
 /// The object, or those of a list.
@@ -198,110 +233,6 @@ fn listed(root: &Node) -> Vec<Value> {
             items.iter().map(|item| item.to_json()).collect()
         }
         _ => vec![root.to_json()],
-    }
-}
-
-/// A cluster in which the operator has applied all that is declared, besides what else is given.
-fn rendered(
-    cluster: String,
-    declarations: Declarations,
-    mut objects: Objects,
-    flavour: Flavour,
-    stderr: &mut dyn Write,
-) -> Result<Landscape, LandscapeError> {
-    let Declarations {
-        zones, platform, ..
-    } = declarations;
-    let resolved = crossings::resolved(&zones, &platform, flavour);
-    let mut policies = Rendered::new(flavour);
-    match render::default_deny(&platform, flavour) {
-        Ok(denying) => {
-            policies.global(&denying.opening);
-            policies.global(&denying.closing);
-        }
-        Err(error) => writeln!(stderr, "note: spec.defaultDeny of the platform: {error}")?,
-    }
-    for (zone, resolved) in zones.iter().zip(&resolved) {
-        if zone.stage == Stage::Plan {
-            let name = &zone.name;
-            writeln!(
-                stderr,
-                "note: landing zone {name} is in stage Plan: none of its policies is in force"
-            )?;
-            continue;
-        }
-        let teams = TeamPolicies::default();
-        let openings = &resolved.openings;
-        let desired = build::landing_zone(zone, &[], &platform, openings, &teams, flavour);
-        policies.of(&desired);
-        for namespace in &desired.namespaces {
-            let name = namespace.metadata.name.clone().unwrap_or_default();
-            let labels = namespace.metadata.labels.iter().flatten();
-            let known = objects.namespaces.entry(name).or_default();
-            known.extend(labels.map(|(key, value)| (key.clone(), value.clone())));
-        }
-    }
-    for error in &policies.unreadable {
-        writeln!(
-            stderr,
-            "note: a policy that is rendered cannot be read: {error}"
-        )?;
-    }
-    // What is there already is taken as it is.
-    let known: BTreeSet<PolicyId> = objects.policies.iter().map(|it| it.id.clone()).collect();
-    let added = policies.read.into_iter();
-    objects
-        .policies
-        .extend(added.filter(|it| !known.contains(&it.id)));
-    for tier in build::tiers(flavour) {
-        if !objects
-            .tiers
-            .iter()
-            .any(|it| it.metadata.name == tier.metadata.name)
-        {
-            objects.tiers.push(tier);
-        }
-    }
-    Ok(Landscape::of(cluster, zones, platform, objects))
-}
-
-/// Policies that the operator would write, as Felix takes them.
-struct Rendered {
-    written: Written,
-    read: Vec<Policy>,
-    unreadable: Vec<Unreadable>,
-}
-
-impl Rendered {
-    fn new(flavour: Flavour) -> Self {
-        Self {
-            written: if flavour.api == PolicyApi::CalicoCrdV1 {
-                Written::Storage
-            } else {
-                Written::Api
-            },
-            read: Vec::new(),
-            unreadable: Vec::new(),
-        }
-    }
-
-    fn global(&mut self, policies: &[crate::policy::GlobalNetworkPolicy]) {
-        for policy in policies {
-            match Policy::of_global(policy, self.written) {
-                Ok(policy) => self.read.extend(policy),
-                Err(error) => self.unreadable.push(error),
-            }
-        }
-    }
-
-    fn of(&mut self, desired: &Desired) {
-        self.global(&desired.global_network_policies);
-        for policy in &desired.network_policies {
-            match Policy::of_kubernetes(policy) {
-                Ok(policy) => self.read.push(policy),
-                Err(error) => self.unreadable.push(error),
-            }
-        }
     }
 }
 
@@ -339,6 +270,30 @@ impl Landscape {
             })
             .collect();
         world.services = objects.services;
+        let workloads = objects.workloads.iter();
+        let workloads = workloads.map(|(name, template)| {
+            let spec = template.spec.as_ref();
+            let account = spec.and_then(|it| it.service_account_name.as_deref());
+            let account = account.unwrap_or("default");
+            let of_account = (name.namespace.clone(), account.to_owned());
+            let of_account = objects.service_accounts.get(&of_account);
+            let own = template.metadata.as_ref().and_then(|it| it.labels.as_ref());
+            let of_namespace = of_namespace(&name.namespace);
+            let endpoint = Endpoint {
+                labels: labels(
+                    own.unwrap_or(&nothing),
+                    (&name.namespace, of_namespace),
+                    Some((account, of_account.unwrap_or(&nothing))),
+                ),
+                namespace: name.namespace.clone(),
+                name: name.name.clone(),
+                addresses: Vec::new(),
+                ports: spec.map(named_ports).unwrap_or_default(),
+            };
+            let is_on_node = spec.is_some_and(|it| it.host_network == Some(true));
+            (name.clone(), (!is_on_node).then_some(endpoint))
+        });
+        let workloads = workloads.collect();
         let mut landscape = Self {
             cluster,
             zones,
@@ -347,6 +302,8 @@ impl Landscape {
             members: Vec::new(),
             places: Vec::new(),
             namespaces: objects.namespaces,
+            workloads,
+            is_partial: objects.is_partial,
         };
         landscape.find_places();
         landscape
@@ -371,6 +328,18 @@ impl Landscape {
         let zone = zones.find(|zone| zone.name.as_str() == landing_zone)?;
         zone.contact.as_deref()
     }
+}
+
+/// The ports of containers that have a name.
+fn named_ports(spec: &PodSpec) -> Vec<(String, TransportProtocol, u16)> {
+    let containers = spec.containers.iter();
+    let ports = containers.flat_map(|it| it.ports.iter().flatten());
+    let named = ports.filter_map(|port| {
+        let protocol = TransportProtocol::read(port.protocol.as_deref().unwrap_or("TCP"))?;
+        let number = u16::try_from(port.container_port).ok()?;
+        Some((port.name.clone()?, protocol, number))
+    });
+    named.collect()
 }
 
 /// The label of a namespace that names it.

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use self::entry::Entry;
 use super::Outcome;
-use super::landscape::{Landscape, LandscapeError, SourceArgs};
+use super::landscape::{Asked, Landscape, LandscapeError, SourceArgs};
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
 
@@ -76,7 +76,7 @@ impl MatrixArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, MatrixError> {
-        let landscapes = match self.source.read(stdin, stderr)? {
+        let landscapes = match self.source.read(&Asked::default(), stdin, stderr)? {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };

@@ -15,6 +15,7 @@ mod matrix;
 mod output;
 mod platform;
 mod propose;
+mod reader;
 mod render;
 mod review;
 mod schema;

@@ -69,6 +69,11 @@ pub struct ReviewArgs {
     #[arg(long, requires = "live")]
     context: Option<String>,
 
+    /// A landing zone that you may read, where your rights do not let you list all of them; repeatable. Without it,
+    /// that of the namespace of -n or of your context is read
+    #[arg(long = "landing-zone", value_name = "NAME", requires = "live")]
+    landing_zones: Vec<String>,
+
     /// What your rights do not let you read is told, and the rest counts as everything
     #[arg(long, requires = "live")]
     partial: bool,
@@ -319,15 +324,15 @@ impl ReviewArgs {
                 let what = "the cluster";
                 ClientError::Unreachable { what, error }
             })?;
-            Ok::<_, ClientError>(live::read(&client, &told, namespace).await)
+            Ok::<_, ClientError>(live::read(&client, &told, namespace, &self.landing_zones).await)
         };
         let live = runtime()?.block_on(read)?;
         for unread in &live.unread {
-            writeln!(stderr, "could not be read: {}: {}", unread.what, unread.why)?;
+            writeln!(stderr, "could not be read: {unread}")?;
         }
         Ok(Given {
             is_whole: live.unread.is_empty() || self.partial,
-            not_judged: live.unread,
+            not_judged: live.unread.into_iter().map(NotJudged::from).collect(),
             input: live.input,
             files: Vec::new(),
             is_told: true,

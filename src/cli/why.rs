@@ -12,14 +12,15 @@ use thiserror::Error;
 
 use self::end::{Asked, End, EndError};
 use super::Outcome;
-use super::landscape::{Landscape, LandscapeError, SourceArgs};
+use super::landscape::{Landscape, LandscapeError, PlaceKind, SourceArgs};
 use super::matrix::{VerdictWord, written_ports};
 use crate::policy::{Answer, Does, Link, PortSpan, Reach, Way};
 
 /// What is asked, and of which files.
 #[derive(Args, Clone, Debug)]
 pub(super) struct WhyArgs {
-    /// Who opens the connection: landingzone/zone, namespace/pod, an address, or a place as matrix tells it
+    /// Who opens the connection: landingzone/zone, namespace/pod, a workload like namespace/deployment/name, an address,
+    /// or a place as matrix tells it
     from: String,
 
     /// Who is connected to, with a port like :443 or :53/UDP; all ports without one. An IPv6 address with a port
@@ -62,7 +63,8 @@ impl WhyArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, WhyError> {
-        let landscapes = match self.source.read(stdin, stderr)? {
+        let of_ends = end::asked_about([&self.from, &self.to]);
+        let landscapes = match self.source.read(&of_ends, stdin, stderr)? {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
@@ -101,6 +103,11 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
     members.extend(to.members.iter().cloned());
     let (own, peers): (Vec<_>, Vec<_>) =
         (0..members.len()).partition(|at| *at < from.members.len());
+    // On which ports DNS answers is known, so nobody is taken for it on others.
+    let mut places = landscape.places.iter();
+    let dns = places.find(|it| it.kind == PlaceKind::Dns);
+    let dns = dns.into_iter().flat_map(|it| &it.members);
+    members.extend(dns.filter_map(|at| landscape.members.get(*at).cloned()));
     let reach = landscape.world.reach(&members);
     let mut text = String::new();
     let mut all = Vec::new();
@@ -112,9 +119,14 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
             from.name,
             to.name,
             ports,
-            VerdictWord::from(answer).text()
+            verdict(answer, from.unread.is_some() || to.unread.is_some())
         );
         for (way, side) in [(Way::Egress, from), (Way::Ingress, to)] {
+            if side.unread.is_some() {
+                let _ = writeln!(text, "  {} {}", word(way), side.name);
+                let _ = writeln!(text, "    cannot be read with your rights");
+                continue;
+            }
             let links = reach.chain(&own, &peers, way, span);
             direction(&mut text, way, side, &links);
             all.extend(links.into_iter().filter(|it| it.does == Does::Denies));
@@ -162,13 +174,26 @@ fn questions(
     questions.collect()
 }
 
-/// One direction, a line for each tier that has something to say.
-fn direction(text: &mut String, way: Way, side: &End<'_>, links: &[Link]) {
-    let word = match way {
+/// The verdict in words. What one side denies is denied, whatever the other one does.
+fn verdict(answer: Answer, is_partial: bool) -> String {
+    let word = VerdictWord::from(answer).text();
+    if is_partial && answer != Answer::Denied {
+        format!("{word} by what you may read")
+    } else {
+        word.to_owned()
+    }
+}
+
+fn word(way: Way) -> &'static str {
+    match way {
         Way::Egress => "egress of",
         Way::Ingress => "ingress of",
-    };
-    let _ = writeln!(text, "  {word} {}", side.name);
+    }
+}
+
+/// One direction, a line for each tier that has something to say.
+fn direction(text: &mut String, way: Way, side: &End<'_>, links: &[Link]) {
+    let _ = writeln!(text, "  {} {}", word(way), side.name);
     let width = links
         .iter()
         .filter_map(|it| it.tier.as_ref())

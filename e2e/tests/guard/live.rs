@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use e2e::binaries::{OperatorBinaries, Profile};
 use e2e::process::{command_that_dies_with_us, spawn};
-use e2e::shop::Shop;
-use e2e::{Governed, OperatorOptions};
+use e2e::shop::{PATIENCE, Shop};
+use e2e::{Governed, OperatorOptions, eventually};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
@@ -61,7 +61,8 @@ impl<'a> Plugin<'a> {
 /// The same is said of a cluster as the status says: what a policy asks for beside what is declared, what passes, and why.
 pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()> {
     let test = async |governed: &Governed| {
-        let _shop = Shop::open(governed, "shop").await?;
+        let _orders = Shop::open_with(governed, "orders", orders()).await?;
+        let _shop = Shop::open_with(governed, "shop", shop()).await?;
         let policies = api(governed.client(), CALICO, "NetworkPolicy", Some("shop-web"));
         let leaves = towards("projectcalico.org/name == 'kube-system'");
         let leaves = object(CALICO, "NetworkPolicy", "default.leaves", &leaves)?;
@@ -70,11 +71,34 @@ pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()>
         review(&plugin)?;
         matrix(&plugin)?;
         why(&plugin)?;
+        somebody_without_rights(governed, &plugin).await?;
         somebody_of_the_team(governed, &plugin).await
     };
     clusters
         .with(OperatorOptions::default(), Vec::new(), test)
         .await
+}
+
+/// Its team reads it, and its pods read it with the right to view.
+fn shop() -> Value {
+    json!({
+        "access": [{"kind": "ServiceAccount", "name": "shop-data:default", "role": "view"}],
+        "network": {"egress": [
+            {"name": "orders", "from": {"zone": "web"}, "to": {"landingZone": "orders", "zone": "data"},
+             "ports": [{"protocol": "TCP", "port": 5432}]},
+            {"name": "unheard", "from": {"zone": "web"}, "to": {"landingZone": "orders", "zone": "web"},
+             "ports": [{"protocol": "TCP", "port": 8080}]},
+        ]},
+    })
+}
+
+fn orders() -> Value {
+    json!({
+        "network": {"ingress": [
+            {"name": "shop", "from": {"landingZone": "shop", "zone": "web"}, "to": {"zone": "data"},
+             "ports": [{"protocol": "TCP", "port": 5432}]},
+        ]},
+    })
 }
 
 fn review(plugin: &Plugin<'_>) -> Result<()> {
@@ -129,7 +153,7 @@ fn why(plugin: &Plugin<'_>) -> Result<()> {
 }
 
 /// Whoever may read nothing is told so, and gets no answer that looks whole.
-async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
+async fn somebody_without_rights(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
     let account = governed
         .cluster
         .kubeconfig_for_service_account("shop-web", "default")
@@ -138,6 +162,100 @@ async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Resul
     ensure!(ran.code == Some(2), "{} {}", ran.out, ran.err);
     ensure!(ran.err.contains("networkpolicies"), "{}", ran.err);
     let ran = plugin.run(account.path(), "matrix --live")?;
-    ensure!(ran.err.contains("landingzones"), "{} {}", ran.out, ran.err);
+    for words in ["landingzones", "--landing-zone", "no boundary is known"] {
+        ensure!(ran.err.contains(words), "{words}: {} {}", ran.out, ran.err);
+    }
+    Ok(())
+}
+
+/// A team that may read its own namespaces and its own landing zone is answered as far as that goes, by what is in force
+/// and not by what is missing.
+async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
+    let account = governed
+        .cluster
+        .kubeconfig_for_service_account("shop-data", "default")
+        .await?;
+    let run = |arguments: &str| plugin.run(account.path(), arguments);
+    eventually(PATIENCE, "the rights of the team", async || {
+        let ran = run("status shop")?;
+        ensure!(ran.code == Some(0), "{}", ran.err);
+        let ran = run("review --live -n shop-web --partial")?;
+        ensure!(
+            ran.out.contains("namespace-name"),
+            "{} {}",
+            ran.out,
+            ran.err
+        );
+        Ok(Some(()))
+    })
+    .await?;
+
+    // By the namespace, which says whose it is; what is missing is named, and makes it no whole answer.
+    let ran = run("review --live -n shop-web -o json")?;
+    ensure!(ran.code == Some(2), "{} {}", ran.out, ran.err);
+    let said: Value = serde_json::from_str(&ran.out)?;
+    let missing = said["notJudged"].to_string();
+    for words in ["landingzones", "other than shop", "globalnetworkpolicies"] {
+        ensure!(missing.contains(words), "{words}: {missing}");
+    }
+    // By name: the policies of all its namespaces.
+    let ran = run("review --live --landing-zone shop --partial")?;
+    ensure!(ran.code == Some(1), "{} {}", ran.out, ran.err);
+    ensure!(
+        ran.out.contains("NetworkPolicy/shop-web/default.leaves"),
+        "{}",
+        ran.out
+    );
+    ensure!(
+        ran.err
+            .contains("networkpolicies of crd.projectcalico.org/v1 elsewhere"),
+        "{}",
+        ran.err
+    );
+
+    let ran = run("matrix --live --landing-zone shop -o json")?;
+    ensure!(ran.code == Some(0), "{}", ran.err);
+    ensure!(
+        ran.err
+            .contains("what the operator writes for shop is taken from the declaration"),
+        "{}",
+        ran.err
+    );
+    let said: Value = serde_json::from_str(&ran.out)?;
+    let verdict = |from: Value, to: Value| {
+        let mut all = said.as_array().into_iter().flatten();
+        let entry = all.find(|it| it["from"] == from && it["to"] == to);
+        entry.map(|it| (it["verdict"].clone(), it["ports"].clone()))
+    };
+    let zone = |zone: &str| json!({"landingZone": "shop", "zone": zone});
+    let open = verdict(zone("web"), zone("data"));
+    ensure!(
+        open == Some((json!("allowed"), json!(["TCP 5432"]))),
+        "{open:?}"
+    );
+    let out = verdict(
+        zone("web"),
+        json!({"landingZone": null, "zone": "internet"}),
+    );
+    ensure!(out == Some((json!("denied"), json!([]))), "{out:?}");
+
+    // Their ends name what they may read. What is open to others stands in the status.
+    let ran = run("why shop/web orders/data:5432 --live")?;
+    ensure!(ran.code == Some(0), "{}", ran.err);
+    for words in [
+        "TCP 5432: allowed by what you may read",
+        "landing-zone-shop-web-crossings",
+        "ingress of orders/data\n    cannot be read",
+    ] {
+        ensure!(ran.out.contains(words), "{words} is not in: {}", ran.out);
+    }
+    let ran = run("why shop/web orders/web:8080 --live")?;
+    for words in [
+        "TCP 8080: denied",
+        "shop declares it already: egress unheard",
+        "landing zone orders declares",
+    ] {
+        ensure!(ran.out.contains(words), "{words} is not in: {}", ran.out);
+    }
     Ok(())
 }

@@ -1,201 +1,242 @@
-//! A cluster as it is, read with the rights of whoever asks. What they may not read is told, and is missing.
+//! A cluster as it is, read with the rights of whoever asks. What they may not read is told, and is missing; what the
+//! operator has written for the landing zones that they may read, they need not read.
 
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::core::GroupVersionKind;
-use kube::{Api, Client};
-use serde_json::Value;
-
-use super::{Landscape, LandscapeError, Objects};
-use crate::api::{self, LandingZonePlatform};
+use super::{Landscape, LandscapeError, Objects, WorkloadName, rendered};
+use crate::api::{EffectiveValues, LandingZonePlatform, LandingZoneStatus};
 use crate::cli::client::client;
-use crate::cluster::failure;
-use crate::domain::{LandingZone, Platform};
+use crate::cli::crossings::{Before, resolved_among};
+use crate::cli::reader::{Hints, Kind, NAMESPACES, PLATFORMS, Reader, declared};
+use crate::domain::{CalicoNaming, Flavour, LandingZone, Opening, Platform, PolicyApi};
 
-/// A kind: group, version, kind and plural.
-type Listed = (&'static str, &'static str, &'static str, &'static str);
-
-const ZONES: Listed = (
-    "landingzones.dev",
-    "v1alpha1",
-    "LandingZone",
-    "landingzones",
-);
-const PLATFORMS: Listed = (
-    "landingzones.dev",
-    "v1alpha1",
-    "LandingZonePlatform",
-    "landingzoneplatforms",
-);
-const KUBERNETES: [Listed; 8] = [
-    ("", "v1", "Namespace", "namespaces"),
-    ("", "v1", "ServiceAccount", "serviceaccounts"),
-    ("", "v1", "Pod", "pods"),
-    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
-    (
-        "networking.k8s.io",
-        "v1",
+const CORE: (&str, &str) = ("", "v1");
+const POLICIES: &str = "policy.networking.k8s.io";
+const KUBERNETES: [Kind; 8] = [
+    NAMESPACES,
+    Kind::namespaced(CORE, "ServiceAccount", "serviceaccounts"),
+    Kind::namespaced(CORE, "Pod", "pods"),
+    Kind::namespaced(
+        ("discovery.k8s.io", "v1"),
+        "EndpointSlice",
+        "endpointslices",
+    ),
+    Kind::namespaced(
+        ("networking.k8s.io", "v1"),
         "NetworkPolicy",
         "networkpolicies",
     ),
-    (
-        "policy.networking.k8s.io",
-        "v1alpha1",
+    Kind::global(
+        (POLICIES, "v1alpha1"),
         "AdminNetworkPolicy",
         "adminnetworkpolicies",
     ),
-    (
-        "policy.networking.k8s.io",
-        "v1alpha1",
+    Kind::global(
+        (POLICIES, "v1alpha1"),
         "BaselineAdminNetworkPolicy",
         "baselineadminnetworkpolicies",
     ),
-    (
-        "policy.networking.k8s.io",
-        "v1alpha2",
+    Kind::global(
+        (POLICIES, "v1alpha2"),
         "ClusterNetworkPolicy",
         "clusternetworkpolicies",
     ),
 ];
-/// Kind and plural, in whichever group there is.
-const CALICO: [(&str, &str); 5] = [
-    ("Tier", "tiers"),
-    ("GlobalNetworkPolicy", "globalnetworkpolicies"),
-    ("NetworkPolicy", "networkpolicies"),
-    ("GlobalNetworkSet", "globalnetworksets"),
-    ("NetworkSet", "networksets"),
-];
+/// Calico's groups. Both show the same objects.
 const CALICO_GROUPS: [(&str, &str); 2] =
     [("projectcalico.org", "v3"), ("crd.projectcalico.org", "v1")];
-/// So many objects are asked for at once.
-const PAGE: u32 = 500;
+const GLOBAL_POLICIES: &str = "globalnetworkpolicies";
+
+/// Calico's kinds in one of its groups, those first in which the operator writes.
+const fn calico(group: (&'static str, &'static str)) -> [Kind; 5] {
+    [
+        Kind::global(group, "GlobalNetworkPolicy", GLOBAL_POLICIES),
+        Kind::global(group, "Tier", "tiers"),
+        Kind::namespaced(group, "NetworkPolicy", "networkpolicies"),
+        Kind::global(group, "GlobalNetworkSet", "globalnetworksets"),
+        Kind::namespaced(group, "NetworkSet", "networksets"),
+    ]
+}
 
 /// Reads a cluster. `told` holds where its platform says nothing. What could not be read is told in sentences.
 pub(in crate::cli) async fn read(
     context: Option<&str>,
     told: &Platform,
+    hints: &Hints,
+    workloads: &[WorkloadName],
 ) -> Result<(Landscape, Vec<String>), LandscapeError> {
-    let reader = Reader {
-        client: client(context).await?,
-    };
-    let mut notes = Vec::new();
-    let mut platform = told.clone();
-    for object in reader.all(PLATFORMS, &mut notes).await {
-        match serde_json::from_value::<LandingZonePlatform>(object) {
-            Ok(declared) => {
-                let effective = declared.status.and_then(|status| status.effective);
-                if let Some(values) = effective {
-                    platform = Platform::of_status(&values).0;
-                } else {
-                    notes.push(
-                        "the platform has no status yet: its values are not known".to_owned(),
-                    );
-                }
-            }
-            Err(error) => notes.push(format!("the platform cannot be read: {error}")),
-        }
-    }
-    let mut zones = Vec::new();
-    for object in reader.all(ZONES, &mut notes).await {
-        match zone(object, &platform) {
-            Ok(zone) => zones.push(zone),
-            Err(why) => notes.push(why),
-        }
-    }
-    zones.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut reader = Reader::new(client(context).await?, None);
     let mut objects = Objects::default();
-    for listed in KUBERNETES {
-        for object in reader.all(listed, &mut notes).await {
+    let (platform, is_platform_known) = platform(&mut reader, told, &mut objects.notes).await;
+    let Declared {
+        zones,
+        before,
+        flavour,
+    } = landing_zones(
+        &mut reader,
+        hints,
+        &platform,
+        is_platform_known,
+        &mut objects,
+    )
+    .await;
+    for kind in KUBERNETES {
+        let found = reader.objects(kind).await;
+        for object in found.into_iter().flat_map(|it| it.objects) {
             objects.add(&object, "the cluster");
         }
     }
-    for (kind, plural) in CALICO {
-        // Both groups show the same objects.
-        for (group, version) in CALICO_GROUPS {
-            match reader.list((group, version, kind, plural)).await {
-                Ok(Some(found)) => {
-                    for object in &found {
-                        objects.add(object, "the cluster");
-                    }
-                    break;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    notes.push(unread(plural, &error));
-                    break;
-                }
-            }
+    for workload in workloads {
+        let (name, namespace) = (workload.name.as_str(), workload.namespace.as_str());
+        let kind = (workload.kind.group(), "v1");
+        let kind = Kind::namespaced(kind, workload.kind.name(), workload.kind.plural());
+        if let Some(object) = reader.object(kind, namespace, name).await {
+            objects.add(&object, "the cluster");
         }
     }
+    let mut is_closed_to_us = false;
+    let [served, stored] = CALICO_GROUPS.map(calico);
+    for kinds in served.into_iter().zip(stored) {
+        for kind in [kinds.0, kinds.1] {
+            let Some(found) = reader.objects(kind).await else {
+                continue;
+            };
+            is_closed_to_us |= kind.plural() == GLOBAL_POLICIES && !found.is_whole;
+            for object in &found.objects {
+                objects.add(object, "the cluster");
+            }
+            break;
+        }
+    }
+    if is_closed_to_us {
+        let note = match flavour {
+            Some(flavour) => {
+                let resolved = resolved_among(&zones, &platform, flavour, Some(&before));
+                rendered::add(&mut objects, &zones, &resolved, &platform, flavour);
+                let names: Vec<String> = zones.iter().map(|it| it.name.to_string()).collect();
+                format!(
+                    "what the operator writes for {} is taken from the declaration and its status, since \
+                     {GLOBAL_POLICIES} cannot be read",
+                    names.join(", ")
+                )
+            }
+            None => format!(
+                "no boundary is known, since {GLOBAL_POLICIES} cannot be read, nor a landing zone with a status: what \
+                 is told to be allowed may be denied"
+            ),
+        };
+        objects.notes.push(note);
+    }
+    let unread = reader.unread.iter();
+    let unread = unread.map(|it| format!("what could not be read is missing: {it}"));
+    let mut notes: Vec<String> = unread.collect();
     notes.append(&mut objects.notes);
     let cluster = context.unwrap_or("live").to_owned();
     Ok((Landscape::of(cluster, zones, platform, objects), notes))
 }
 
-fn zone(object: Value, platform: &Platform) -> Result<LandingZone, String> {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str);
-    let name = name.unwrap_or_default().to_owned();
-    let wrong = |why: String| format!("landing zone {name} is left out: {why}");
-    let declared: api::LandingZone =
-        serde_json::from_value(object).map_err(|error| wrong(error.to_string()))?;
-    LandingZone::validate(&declared, platform).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        wrong(first.unwrap_or_default())
-    })
-}
-
-fn unread(plural: &str, error: &kube::Error) -> String {
-    format!(
-        "{plural} cannot be read, so what they decide is missing: {}",
-        failure(error)
-    )
-}
-
-struct Reader {
-    client: Client,
-}
-
-impl Reader {
-    /// All objects of a kind; none where they cannot be read, which is noted.
-    async fn all(&self, listed: Listed, notes: &mut Vec<String>) -> Vec<Value> {
-        match self.list(listed).await {
-            Ok(found) => found.unwrap_or_default(),
-            Err(error) => {
-                notes.push(unread(listed.3, &error));
-                Vec::new()
-            }
+/// What holds for the whole cluster, and whether the cluster said so.
+async fn platform(
+    reader: &mut Reader,
+    told: &Platform,
+    notes: &mut Vec<String>,
+) -> (Platform, bool) {
+    let found = reader.objects(PLATFORMS).await;
+    let is_known = found.as_ref().is_none_or(|it| it.is_whole);
+    let mut platform = told.clone();
+    for object in found.into_iter().flat_map(|it| it.objects) {
+        match serde_json::from_value::<LandingZonePlatform>(object) {
+            Ok(declared) => match declared.status.and_then(|status| status.effective) {
+                Some(values) => platform = Platform::of_status(&values).0,
+                None => notes
+                    .push("the platform has no status yet: its values are not known".to_owned()),
+            },
+            Err(error) => notes.push(format!("the platform cannot be read: {error}")),
         }
     }
+    (platform, is_known)
+}
 
-    /// All objects of a kind; None where the cluster does not have the kind.
-    async fn list(
-        &self,
-        (group, version, kind, plural): Listed,
-    ) -> Result<Option<Vec<Value>>, kube::Error> {
-        let gvk = GroupVersionKind::gvk(group, version, kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
-        let mut params = ListParams::default().limit(PAGE);
-        let mut objects = Vec::new();
-        loop {
-            let page = match api.list(&params).await {
-                Ok(page) => page,
-                // Of a group that is not there the API server says so without a reason.
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            for object in page.items {
-                let mut object = serde_json::to_value(object).map_err(kube::Error::SerdeError)?;
-                // The items of a list do not say what they are.
-                if let Some(fields) = object.as_object_mut() {
-                    fields.insert("apiVersion".to_owned(), resource.api_version.clone().into());
-                    fields.insert("kind".to_owned(), kind.into());
+/// What is known of landing zones.
+struct Declared {
+    zones: Vec<LandingZone>,
+    /// What each is told to have open.
+    before: Before,
+    /// The form in which the operator writes policies, where a status tells it.
+    flavour: Option<Flavour>,
+}
+
+async fn landing_zones(
+    reader: &mut Reader,
+    hints: &Hints,
+    platform: &Platform,
+    is_platform_known: bool,
+    objects: &mut Objects,
+) -> Declared {
+    let found = reader.zones(hints).await;
+    objects.is_partial = !found.is_whole;
+    let mut all = Declared {
+        zones: Vec::new(),
+        before: Before::new(),
+        flavour: None,
+    };
+    for object in found.objects {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let name = name.to_owned();
+        // A status that cannot be read is none.
+        let status = serde_json::from_value::<LandingZoneStatus>(object["status"].clone());
+        let status = status.unwrap_or_default();
+        match declared(object, platform, is_platform_known) {
+            Ok(mut zone) => {
+                if let Some(effective) = &status.effective {
+                    // Defaults of the platform are in there.
+                    zone.stage = effective.stage;
+                    zone.network.intra_zone = effective.intra_zone;
+                    let flavour = flavour(effective, &status.inventory);
+                    all.flavour = all.flavour.or(flavour);
                 }
-                objects.push(object);
+                all.before.insert(zone.name.clone(), open(&status));
+                all.zones.push(zone);
             }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(Some(objects)),
-            }
+            Err(why) => objects
+                .notes
+                .push(format!("landing zone {name} is left out: {why}")),
         }
     }
+    all.zones.sort_by(|one, other| one.name.cmp(&other.name));
+    all
+}
+
+/// What a status tells to be open to other landing zones.
+fn open(status: &LandingZoneStatus) -> Vec<Opening> {
+    let told = status.crossings.iter();
+    told.filter_map(|told| Some((told.direction?, &told.open)))
+        .flat_map(|(direction, open)| {
+            let open = open.iter();
+            open.filter_map(move |open| Opening::of_status(direction, open))
+        })
+        .collect()
+}
+
+/// The form of policies that a status tells.
+fn flavour(effective: &EffectiveValues, inventory: &[String]) -> Option<Flavour> {
+    let all = [
+        PolicyApi::CalicoV3,
+        PolicyApi::CalicoCrdV1,
+        PolicyApi::Kubernetes,
+    ];
+    let api = all
+        .into_iter()
+        .find(|it| it.to_string() == effective.flavour)?;
+    let mut policies = inventory
+        .iter()
+        .filter_map(|it| it.strip_prefix("GlobalNetworkPolicy/"));
+    Some(Flavour {
+        api,
+        tiers: effective.tiers,
+        staged: effective.tiers,
+        naming: if policies.any(|name| name.contains('.')) {
+            CalicoNaming::TierPrefixed
+        } else {
+            CalicoNaming::Plain
+        },
+    })
 }

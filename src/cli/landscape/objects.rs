@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1 as networking;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::workload::{WorkloadKind, WorkloadName};
 use crate::policy::{
     AdminPolicy, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy, PolicyKind,
     ServiceEndpoint, Tier, TransportProtocol, Written,
@@ -30,8 +31,12 @@ pub(in crate::cli) struct Objects {
     pub pods: Vec<Pod>,
     /// Ready endpoints of services, by namespace and name.
     pub services: BTreeMap<(String, String), Vec<ServiceEndpoint>>,
+    /// How the pods of workloads are made.
+    pub workloads: BTreeMap<WorkloadName, PodTemplateSpec>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// Whether there are landing zones that could not be read.
+    pub is_partial: bool,
 }
 
 /// The label of a slice that names its service.
@@ -66,6 +71,7 @@ impl Objects {
             ("policy.networking.k8s.io", "ClusterNetworkPolicy") => {
                 self.admin(object, PolicyKind::ClusterNetworkPolicy)
             }
+            ("apps" | "batch", _) => self.workload(object, group, kind),
             _ => Ok(()),
         };
         if let Err(why) = taken {
@@ -78,6 +84,24 @@ impl Objects {
             let note = format!("{source}: {kind} {name} counts as missing: {why}");
             self.notes.push(note.replace(char::is_control, " "));
         }
+    }
+
+    fn workload(&mut self, object: &Value, group: &str, kind: &str) -> Result<(), String> {
+        let Some(kind) = WorkloadKind::of(group, kind) else {
+            return Ok(());
+        };
+        let template = kind.template(object)?;
+        let text = |pointer: &str| {
+            let text = object.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let name = WorkloadName {
+            namespace: text("/metadata/namespace"),
+            kind,
+            name: text("/metadata/name"),
+        };
+        self.workloads.insert(name, template);
+        Ok(())
     }
 
     fn kubernetes(&mut self, object: &Value) -> Result<(), String> {

@@ -1,132 +1,113 @@
 //! What is reviewed, read from a cluster with the rights of whoever asks.
 
-use kube::api::{DynamicObject, ListParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client, ResourceExt};
-use serde_json::Value;
+use kube::Client;
 
+use super::super::reader::{Found, Hints, Kind, NAMESPACES, PLATFORMS, Reader, Unread, declared};
 use super::input::{Input, ObjectName};
-use super::report::NotJudged;
-use crate::api::{self, names};
-use crate::cluster::failure;
-use crate::domain::{LandingZone, Platform};
+use crate::api;
+use crate::domain::Platform;
 
-/// Objects are read in pages of so many.
-const PAGE: u32 = 500;
+const CALICO: (&str, &str) = ("projectcalico.org", "v3");
+const STORAGE: (&str, &str) = ("crd.projectcalico.org", "v1");
 
-/// A kind that is read.
-#[derive(Clone, Copy)]
-struct Kind {
-    name: &'static str,
-    plural: &'static str,
-    is_namespaced: bool,
+/// Calico's kinds in one of its groups.
+const fn calico(group: (&'static str, &'static str)) -> [Kind; 8] {
+    [
+        Kind::namespaced(group, "NetworkPolicy", "networkpolicies"),
+        Kind::global(group, "GlobalNetworkPolicy", "globalnetworkpolicies"),
+        Kind::namespaced(group, "NetworkSet", "networksets"),
+        Kind::global(group, "GlobalNetworkSet", "globalnetworksets"),
+        Kind::global(group, "Tier", "tiers"),
+        Kind::namespaced(group, "StagedNetworkPolicy", "stagednetworkpolicies"),
+        Kind::global(
+            group,
+            "StagedGlobalNetworkPolicy",
+            "stagedglobalnetworkpolicies",
+        ),
+        Kind::namespaced(
+            group,
+            "StagedKubernetesNetworkPolicy",
+            "stagedkubernetesnetworkpolicies",
+        ),
+    ]
 }
 
-const fn namespaced(name: &'static str, plural: &'static str) -> Kind {
-    Kind {
-        name,
-        plural,
-        is_namespaced: true,
-    }
-}
-
-const fn global(name: &'static str, plural: &'static str) -> Kind {
-    Kind {
-        name,
-        plural,
-        is_namespaced: false,
-    }
-}
-
-/// Calico's kinds, those first that every version has.
-const CALICO: [Kind; 8] = [
-    namespaced("NetworkPolicy", "networkpolicies"),
-    global("GlobalNetworkPolicy", "globalnetworkpolicies"),
-    namespaced("NetworkSet", "networksets"),
-    global("GlobalNetworkSet", "globalnetworksets"),
-    global("Tier", "tiers"),
-    namespaced("StagedNetworkPolicy", "stagednetworkpolicies"),
-    global("StagedGlobalNetworkPolicy", "stagedglobalnetworkpolicies"),
-    namespaced(
-        "StagedKubernetesNetworkPolicy",
-        "stagedkubernetesnetworkpolicies",
-    ),
-];
-/// Calico's groups. What the first one serves, the second one only stores.
-const CALICO_GROUPS: [(&str, &str); 2] =
-    [("projectcalico.org", "v3"), ("crd.projectcalico.org", "v1")];
+const KUBERNETES: Kind = Kind::namespaced(
+    ("networking.k8s.io", "v1"),
+    "NetworkPolicy",
+    "networkpolicies",
+);
 
 /// What of the cluster could be read, and what could not.
 pub(super) struct Live {
     pub input: Input,
     /// What could not be read.
-    pub unread: Vec<NotJudged>,
+    pub unread: Vec<Unread>,
 }
 
 /// Reads everything that a review looks at; of one namespace only, where one is named.
-pub(super) async fn read(client: &Client, told: &Platform, namespace: Option<&str>) -> Live {
-    let mut reader = Reader {
-        client,
-        namespace,
-        live: Live {
-            input: Input {
-                platform: told.clone(),
-                ..Input::default()
-            },
-            unread: Vec::new(),
+pub(super) async fn read(
+    client: &Client,
+    told: &Platform,
+    namespace: Option<&str>,
+    landing_zones: &[String],
+) -> Live {
+    let hints = Hints {
+        landing_zones: landing_zones.to_vec(),
+        namespaces: namespace.map(str::to_owned).into_iter().collect(),
+        either: Vec::new(),
+    };
+    let mut reading = Reading {
+        reader: Reader::new(client.clone(), namespace),
+        input: Input {
+            platform: told.clone(),
+            ..Input::default()
         },
     };
-    reader.declarations().await;
-    reader
-        .objects(("", "v1"), global("Namespace", "namespaces"))
-        .await;
-    let networking = ("networking.k8s.io", "v1");
-    reader.objects(networking, CALICO[0]).await;
-    for group in CALICO_GROUPS {
+    reading.declarations(&hints).await;
+    reading.objects(NAMESPACES).await;
+    reading.objects(KUBERNETES).await;
+    for group in [CALICO, STORAGE] {
         let mut is_served = false;
-        for kind in CALICO {
-            is_served |= reader.objects(group, kind).await;
+        for kind in calico(group) {
+            is_served |= reading.objects(kind).await;
         }
-        // The rest of what is stored is the same, and says less of how it was written.
+        // What the first group serves, the second one only stores, and says less of how it was written.
         if is_served {
             break;
         }
     }
-    reader.live
+    Live {
+        input: reading.input,
+        unread: reading.reader.unread,
+    }
 }
 
-struct Reader<'a> {
-    client: &'a Client,
-    namespace: Option<&'a str>,
-    live: Live,
+struct Reading {
+    reader: Reader,
+    input: Input,
 }
 
-impl Reader<'_> {
-    async fn declarations(&mut self) {
-        let group = (names::GROUP, names::VERSION);
-        let platforms = global("LandingZonePlatform", "landingzoneplatforms");
-        for platform in self.list(group, platforms).await.unwrap_or_default() {
+impl Reading {
+    async fn declarations(&mut self, hints: &Hints) {
+        let platforms = self.reader.objects(PLATFORMS).await;
+        let is_known = platforms.as_ref().is_none_or(|it| it.is_whole);
+        for platform in platforms.into_iter().flat_map(|it| it.objects) {
             match serde_json::from_value(platform) {
                 Ok(platform) => self.platform(&platform),
-                Err(error) => self.unread("the LandingZonePlatform", &error.to_string()),
+                Err(error) => self
+                    .reader
+                    .miss("the LandingZonePlatform", error.to_string()),
             }
         }
-        let zones = global("LandingZone", "landingzones");
-        for zone in self.list(group, zones).await.unwrap_or_default() {
+        for zone in self.reader.zones(hints).await.objects {
             let name = ObjectName::of(&zone);
-            let read: Result<api::LandingZone, _> = serde_json::from_value(zone);
-            let valid = read.map_err(|error| error.to_string()).and_then(|zone| {
-                LandingZone::validate(&zone, &self.live.input.platform).map_err(|problems| {
-                    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                    problems.join("; ")
-                })
-            });
-            match valid {
-                Ok(zone) => self.live.input.zones.push(zone),
-                Err(why) => self.unread(&name.to_string(), &why),
+            match declared(zone, &self.input.platform, is_known) {
+                Ok(zone) => self.input.zones.push(zone),
+                Err(why) => self.reader.miss(name.to_string(), why),
             }
         }
-        self.live.input.zones.sort_by(|a, b| a.name.cmp(&b.name));
+        self.input.zones.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     /// What the operator says is in force knows more than what is declared: it has looked for it in the cluster.
@@ -137,76 +118,27 @@ impl Reader<'_> {
             .and_then(|it| it.effective.as_ref());
         if let Some(effective) = effective {
             let (platform, found) = Platform::of_status(effective);
-            self.live.input.platform = platform.completed(&found, &[]);
+            self.input.platform = platform.completed(&found, &[]);
             return;
         }
-        match self.live.input.platform.declared(platform) {
-            Ok(declared) => self.live.input.platform = declared,
+        match self.input.platform.declared(platform) {
+            Ok(declared) => self.input.platform = declared,
             Err(problems) => {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                self.unread("the LandingZonePlatform", &problems.join("; "));
+                self.reader
+                    .miss("the LandingZonePlatform", problems.join("; "));
             }
         }
     }
 
-    /// Reads all objects of a kind; false where the cluster does not serve it.
-    async fn objects(&mut self, group: (&str, &str), kind: Kind) -> bool {
-        let Some(objects) = self.list(group, kind).await else {
+    /// Reads the objects of a kind; false where the cluster does not serve it.
+    async fn objects(&mut self, kind: Kind) -> bool {
+        let Some(Found { objects, .. }) = self.reader.objects(kind).await else {
             return false;
         };
         for object in objects {
-            self.live.input.add(object, None);
+            self.input.add(object, None);
         }
         true
-    }
-
-    /// All objects of a kind; None where the cluster does not serve it. What is forbidden is told and counts as none.
-    async fn list(&mut self, (group, version): (&str, &str), kind: Kind) -> Option<Vec<Value>> {
-        let gvk = GroupVersionKind::gvk(group, version, kind.name);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural);
-        let client = self.client.clone();
-        let namespace = self.namespace.filter(|_| kind.is_namespaced);
-        let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
-        };
-        let mut params = ListParams::default().limit(PAGE);
-        let mut objects = Vec::new();
-        loop {
-            let page = match api.list(&params).await {
-                Ok(page) => page,
-                // Of a group that is not there the API server says so without a reason.
-                Err(kube::Error::Api(status)) if status.code == 404 => return None,
-                Err(error) => {
-                    let what = format!("{} of {}", kind.plural, resource.api_version);
-                    self.unread(&what, &failure(&error));
-                    return Some(Vec::new());
-                }
-            };
-            // Calico's API server shows those of Kubernetes, too.
-            let is_own = |object: &DynamicObject| {
-                !(group == CALICO_GROUPS[0].0 && object.name_any().starts_with("knp."))
-            };
-            for object in page.items.into_iter().filter(is_own) {
-                let mut object = serde_json::to_value(object).unwrap_or_default();
-                // Items of a list say neither.
-                object["apiVersion"] = Value::from(resource.api_version.as_str());
-                object["kind"] = Value::from(kind.name);
-                objects.push(object);
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Some(objects),
-            }
-        }
-    }
-
-    fn unread(&mut self, what: &str, why: &str) {
-        self.live.unread.push(NotJudged {
-            what: what.to_owned(),
-            count: None,
-            why: why.to_owned(),
-            decides: true,
-        });
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::super::document::Position;
+use super::super::reader::Unread;
 use super::super::source::SourceFile;
 use super::declared::Located;
 use super::input::{Input, ObjectName, Written};
@@ -68,6 +69,18 @@ impl NotJudged {
             decides: false,
         });
         kinds.chain(files).collect()
+    }
+}
+
+/// What of a cluster could not be read.
+impl From<Unread> for NotJudged {
+    fn from(unread: Unread) -> Self {
+        Self {
+            what: unread.what,
+            count: None,
+            why: unread.why,
+            decides: true,
+        }
     }
 }
 

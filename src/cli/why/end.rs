@@ -1,12 +1,14 @@
 //! The two ends of a question, as people write them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::cli::landscape::{Landscape, Place, PlaceKind};
+use crate::api::names;
+use crate::cli::landscape::{self, Landscape, Place, PlaceKind, WorkloadKind, WorkloadName};
 use crate::cli::spelling;
-use crate::policy::{Member, TransportProtocol};
+use crate::policy::{LabelMap, Member, TransportProtocol};
 
 /// One end.
 pub(super) struct End<'a> {
@@ -20,6 +22,8 @@ pub(super) struct End<'a> {
     pub address: Option<IpAddr>,
     /// What to know about it.
     pub note: Option<String>,
+    /// The landing zone and the zone that it is, where nothing of them could be read.
+    pub unread: Option<(String, String)>,
 }
 
 /// The end that is connected to.
@@ -33,11 +37,44 @@ pub(super) struct Asked<'a> {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum EndError {
     #[error(
-        "{0:?} is none of the places here: write landingzone/zone, namespace/pod or an address{1}"
+        "{0:?} is none of the places here: write landingzone/zone, namespace/pod, namespace/kind/name with a kind of \
+         workloads ({kinds}), an address, or a place as matrix tells it{1}", kinds = kinds()
     )]
     NoSuch(String, String),
+    #[error("there is no {0} here that could be read{1}")]
+    NoSuchWorkload(String, String),
+    #[error("{0:?} is no kind of workloads: there are {kinds}", kinds = kinds())]
+    NoSuchKind(String),
+    #[error(
+        "the pods of {0} are on the network of their nodes, where no policy of pods applies: ask about the address of a node"
+    )]
+    OnNode(String),
     #[error("{0:?} is not a port: write it like :443 or :53/UDP, with TCP, UDP or SCTP")]
     Port(String),
+}
+
+/// The kinds of workloads, in words.
+fn kinds() -> String {
+    WorkloadKind::ALL
+        .map(|it| it.name().to_ascii_lowercase())
+        .join(", ")
+}
+
+/// What two ends, as people write them, ask about: whose they are, and workloads.
+pub(super) fn asked_about<'a>(ends: [&'a str; 2]) -> landscape::Asked<'a> {
+    let [from, to] = ends;
+    let to = to.rsplit_once(':').map_or(to, |(name, _)| name);
+    let is_name =
+        |it: &&str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let owners = [from, to].into_iter();
+    let owners = owners.filter_map(|it| Some(it.split_once('/')?.0));
+    landscape::Asked {
+        owners: owners.filter(is_name).collect(),
+        workloads: [from, to]
+            .into_iter()
+            .filter_map(WorkloadName::read)
+            .collect(),
+    }
 }
 
 /// Finds an end by name.
@@ -62,10 +99,14 @@ pub(super) fn found<'a>(landscape: &'a Landscape, name: &str) -> Result<End<'a>,
             place: Some(place),
             address: None,
             note: None,
+            unread: None,
         });
     }
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(of_address(landscape, address));
+    }
+    if name.matches('/').count() == 2 {
+        return of_workload(landscape, name);
     }
     if let Some((namespace, pod)) = name.split_once('/') {
         let mut pods = landscape.world.endpoints.iter();
@@ -77,6 +118,7 @@ pub(super) fn found<'a>(landscape: &'a Landscape, name: &str) -> Result<End<'a>,
                 place: landscape.zone_of(namespace),
                 address: None,
                 note: None,
+                unread: None,
             });
         }
         if landscape.namespaces.contains_key(namespace) {
@@ -89,17 +131,88 @@ pub(super) fn found<'a>(landscape: &'a Landscape, name: &str) -> Result<End<'a>,
                 place: landscape.zone_of(namespace),
                 address: None,
                 note: Some(note),
+                unread: None,
             });
         }
     }
-    let names: Vec<String> = landscape
+    if let Some(unread) = of_unread(landscape, name) {
+        return Ok(unread);
+    }
+    let places: Vec<String> = landscape
         .places
         .iter()
         .map(|it| it.name.to_string())
         .collect();
-    let closest = spelling::closest(name, names.iter().map(String::as_str));
+    let closest = spelling::closest(name, places.iter().map(String::as_str));
     let meant = closest.map_or_else(String::new, |it| format!("; did you mean {it}?"));
     Err(EndError::NoSuch(name.to_owned(), meant))
+}
+
+/// Pods as a workload makes them.
+fn of_workload<'a>(landscape: &'a Landscape, text: &str) -> Result<End<'a>, EndError> {
+    let Some(name) = WorkloadName::read(text) else {
+        let kind = text.split('/').nth(1).unwrap_or_default();
+        return Err(EndError::NoSuchKind(kind.to_owned()));
+    };
+    let Some(pod) = landscape.workloads.get(&name) else {
+        let known: Vec<String> = landscape
+            .workloads
+            .keys()
+            .map(ToString::to_string)
+            .collect();
+        let closest = spelling::closest(&name.to_string(), known.iter().map(String::as_str));
+        let meant = closest.map_or_else(String::new, |it| format!("; did you mean {it}?"));
+        return Err(EndError::NoSuchWorkload(name.to_string(), meant));
+    };
+    let Some(pod) = pod else {
+        return Err(EndError::OnNode(name.to_string()));
+    };
+    Ok(End {
+        members: vec![Member::pods(&[pod]).somewhere_in(&landscape.platform.pod_cidrs)],
+        place: landscape.zone_of(&name.namespace),
+        name: name.to_string(),
+        address: None,
+        note: None,
+        unread: None,
+    })
+}
+
+/// A zone of a landing zone that the rights of whoever asks do not let be read: what its namespaces are labelled with is
+/// known all the same.
+fn of_unread<'a>(landscape: &'a Landscape, name: &str) -> Option<End<'a>> {
+    let (owner, zone) = name.split_once('/')?;
+    let mut zones = landscape.zones.iter();
+    if !landscape.is_partial || zones.any(|it| it.name.as_str() == owner) {
+        return None;
+    }
+    let is_name = |it: &str| {
+        let mut chars = it.chars();
+        !it.is_empty() && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    if !is_name(owner) || !is_name(zone) {
+        return None;
+    }
+    let labels = [(names::OWNER, owner), (names::ZONE, zone)];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let known = landscape.namespaces.keys().cloned().collect();
+    let pods = Member::labelled(
+        (&labels.into(), names::OWNER),
+        &LabelMap::new(),
+        &Arc::new(known),
+        &landscape.platform.pod_cidrs,
+    );
+    let note = format!(
+        "nothing of {name} can be read with your rights: it is taken for zone {zone} of landing zone {owner}, and what is \
+         decided there is left out"
+    );
+    Some(End {
+        name: name.to_owned(),
+        members: vec![pods],
+        place: None,
+        address: None,
+        note: Some(note),
+        unread: Some((owner.to_owned(), zone.to_owned())),
+    })
 }
 
 fn of_address(landscape: &Landscape, address: IpAddr) -> End<'_> {
@@ -111,6 +224,7 @@ fn of_address(landscape: &Landscape, address: IpAddr) -> End<'_> {
             place: landscape.zone_of(&pod.namespace),
             address: None,
             note: None,
+            unread: None,
         };
     }
     let pods = &landscape.platform.pod_cidrs;
@@ -138,6 +252,7 @@ fn of_address(landscape: &Landscape, address: IpAddr) -> End<'_> {
         place,
         address: Some(address),
         note,
+        unread: None,
     }
 }
 

@@ -14,11 +14,21 @@ use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
 
 /// The contacts of both ends.
 pub(super) fn whom_to_ask(landscape: &Landscape, from: &End<'_>, to: &End<'_>) -> String {
-    let zones = [from, to].map(|end| end.place.and_then(|it| it.name.landing_zone.as_deref()));
+    let zones = [from, to].map(|end| {
+        let unread = end.unread.as_ref().map(|(owner, _)| owner.as_str());
+        end.place
+            .and_then(|it| it.name.landing_zone.as_deref())
+            .or(unread)
+    });
     let zones: BTreeSet<&str> = zones.into_iter().flatten().collect();
     let mut text = "whom to ask\n".to_owned();
     for zone in zones {
-        let contact = landscape.contact(zone).unwrap_or("no contact is declared");
+        let is_read = landscape.zones.iter().any(|it| it.name.as_str() == zone);
+        let contact = match landscape.contact(zone) {
+            Some(contact) => contact,
+            None if is_read => "no contact is declared",
+            None => "its contact cannot be read with your rights",
+        };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {zone}: {contact}");
     }
@@ -66,17 +76,34 @@ pub(super) fn remedies(
         let zone = zones.find(|zone| zone.name.as_str() == name)?;
         Some((zone.clone(), end.place?.name.zone.clone()))
     };
-    match (inside(from), inside(to)) {
-        (Some((own, from)), Some((peer, to))) if own.name == peer.name => {
-            text.push_str(&flow(&own, &from, &to, port));
+    let ends = [(inside(from), from), (inside(to), to)];
+    let sides = ends
+        .each_ref()
+        .map(|(inside, end)| match (inside, &end.unread) {
+            (Some((declared, zone)), _) => Some(Side {
+                landing_zone: declared.name.as_str(),
+                zone,
+                declared: Some(declared),
+            }),
+            (None, Some((landing_zone, zone))) => Some(Side {
+                landing_zone,
+                zone,
+                declared: None,
+            }),
+            (None, None) => None,
+        });
+    let [(from_inside, _), (to_inside, _)] = &ends;
+    match (from_inside, to_inside, &sides) {
+        (Some((own, from)), Some((peer, to)), _) if own.name == peer.name => {
+            text.push_str(&flow(own, from, to, port));
         }
-        (Some(own), Some(peer)) => {
-            text.push_str(&side(CrossingDirection::Egress, &own, &peer, port));
-            text.push_str(&side(CrossingDirection::Ingress, &peer, &own, port));
+        (_, _, [Some(own), Some(peer)]) => {
+            text.push_str(&side(CrossingDirection::Egress, own, peer, port));
+            text.push_str(&side(CrossingDirection::Ingress, peer, own, port));
         }
-        (Some(own), None) => text.push_str(&outwards(&own, to, port)),
-        (None, Some(own)) => text.push_str(&inwards(&own, from, port)),
-        (None, None) => {}
+        (Some(own), ..) => text.push_str(&outwards(own, to, port)),
+        (_, Some(own), _) => text.push_str(&inwards(own, from, port)),
+        _ => {}
     }
     text
 }
@@ -91,6 +118,14 @@ fn policies(by: &Decider) -> Vec<&PolicyId> {
 
 /// A landing zone and one of its zones.
 type Inside = (LandingZone, String);
+
+/// One side of a crossing between landing zones.
+struct Side<'a> {
+    landing_zone: &'a str,
+    zone: &'a str,
+    /// None: it cannot be read.
+    declared: Option<&'a LandingZone>,
+}
 
 fn flow(zone: &LandingZone, from: &str, to: &str, port: Option<Port>) -> String {
     let own = |zone: &str| Peer {
@@ -109,59 +144,65 @@ fn flow(zone: &LandingZone, from: &str, to: &str, port: Option<Port>) -> String 
         return text;
     }
     let entry = Entry::new(name, own(from), own(to), port);
-    declare(zone, "flows", &entry)
+    declare(zone.name.as_str(), "flows", &entry)
 }
 
 /// What one side of a crossing between landing zones declares.
 fn side(
     direction: CrossingDirection,
-    (own, own_zone): &Inside,
-    (peer, peer_zone): &Inside,
+    own: &Side<'_>,
+    peer: &Side<'_>,
     port: Option<Port>,
 ) -> String {
     let (list, is_egress) = match direction {
         CrossingDirection::Egress => ("egress", true),
         CrossingDirection::Ingress => ("ingress", false),
     };
-    let declared = own.network.crossings.iter().find(|it| {
+    let crossings = own.declared.map_or(&[][..], |it| &it.network.crossings);
+    let declared = crossings.iter().find(|it| {
+        let zone = it.own.zone.as_ref();
         it.direction == direction
-            && it
-                .own
-                .zone
-                .as_ref()
-                .is_none_or(|zone| zone.as_str() == own_zone)
-            && is_to(it, peer, peer_zone)
+            && zone.is_none_or(|zone| zone.as_str() == own.zone)
+            && is_to(it, peer)
             && covers(&it.ports, port)
     });
     if let Some(declared) = declared {
         let name = &declared.name;
         return format!(
             "landing zone {} declares it already: {list} {name}\n",
-            own.name
+            own.landing_zone
         );
     }
     let here = Peer {
-        zone: Some(own_zone.clone()),
+        zone: Some(own.zone.to_owned()),
         ..Peer::default()
     };
     let there = Peer {
-        landing_zone: Some(peer.name.to_string()),
-        zone: Some(peer_zone.clone()),
+        landing_zone: Some(peer.landing_zone.to_owned()),
+        zone: Some(peer.zone.to_owned()),
         ..Peer::default()
     };
-    let name = crossing_name(own, direction, &[peer.name.as_str(), peer_zone]);
+    let name = crossing_name(crossings, direction, &[peer.landing_zone, peer.zone]);
     let (from, to) = if is_egress {
         (here, there)
     } else {
         (there, here)
     };
-    declare(own, list, &Entry::new(name, from, to, port))
+    let mut text = declare(own.landing_zone, list, &Entry::new(name, from, to, port));
+    if own.declared.is_none() {
+        let _ = writeln!(
+            text,
+            "  (or does already: what it declares cannot be read with your rights)"
+        );
+    }
+    text
 }
 
-fn is_to(crossing: &Crossing, peer: &LandingZone, zone: &str) -> bool {
+fn is_to(crossing: &Crossing, peer: &Side<'_>) -> bool {
     match &crossing.peer {
         Declared::LandingZone { name, end } => {
-            *name == peer.name && end.zone.as_ref().is_none_or(|it| it.as_str() == zone)
+            let zone = end.zone.as_ref();
+            name.as_str() == peer.landing_zone && zone.is_none_or(|it| it.as_str() == peer.zone)
         }
         Declared::Addresses { .. } | Declared::Destination(_) | Declared::ApiServer => false,
     }
@@ -191,8 +232,16 @@ fn outwards((own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
     };
     // The API server has one port, and a crossing to it names none.
     let port = port.filter(|_| !there.api_server);
-    let name = crossing_name(own, CrossingDirection::Egress, &[zone, "to", &to.name]);
-    declare(own, "egress", &Entry::new(name, here, there, port))
+    let name = crossing_name(
+        &own.network.crossings,
+        CrossingDirection::Egress,
+        &[zone, "to", &to.name],
+    );
+    declare(
+        own.name.as_str(),
+        "egress",
+        &Entry::new(name, here, there, port),
+    )
 }
 
 fn inwards((own, zone): &Inside, from: &End<'_>, port: Option<Port>) -> String {
@@ -205,8 +254,16 @@ fn inwards((own, zone): &Inside, from: &End<'_>, port: Option<Port>) -> String {
         zone: Some(zone.clone()),
         ..Peer::default()
     };
-    let name = crossing_name(own, CrossingDirection::Ingress, &["from", &from.name]);
-    declare(own, "ingress", &Entry::new(name, there, here, port))
+    let name = crossing_name(
+        &own.network.crossings,
+        CrossingDirection::Ingress,
+        &["from", &from.name],
+    );
+    declare(
+        own.name.as_str(),
+        "ingress",
+        &Entry::new(name, there, here, port),
+    )
 }
 
 fn asking(own: &LandingZone, service: &str) -> String {
@@ -235,16 +292,12 @@ fn elsewhere(place: Option<&Place>) -> String {
     }
 }
 
-fn crossing_name(own: &LandingZone, direction: CrossingDirection, words: &[&str]) -> String {
-    let crossings = own.network.crossings.iter();
-    let taken = crossings.filter(|it| it.direction == direction);
+fn crossing_name(crossings: &[Crossing], direction: CrossingDirection, words: &[&str]) -> String {
+    let taken = crossings.iter().filter(|it| it.direction == direction);
     Names::new(taken.map(|it| it.name.as_str())).give(words)
 }
 
-fn declare(zone: &LandingZone, list: &str, entry: &Entry) -> String {
+fn declare(landing_zone: &str, list: &str, entry: &Entry) -> String {
     let fragment = fragment(list, entry, 2);
-    format!(
-        "to let it pass, landing zone {} declares\n{fragment}",
-        zone.name
-    )
+    format!("to let it pass, landing zone {landing_zone} declares\n{fragment}")
 }

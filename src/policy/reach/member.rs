@@ -170,6 +170,13 @@ impl Member {
         }
     }
 
+    /// The same, with any address of these ranges: pods that are not there yet. No ranges: of any address.
+    #[must_use]
+    pub fn somewhere_in(mut self, pod_cidrs: &[IpNet]) -> Self {
+        self.addresses = somewhere(pod_cidrs);
+        self
+    }
+
     /// The same, as the endpoints of a service, with its ports; none: all.
     #[must_use]
     pub fn serving(mut self, service: (&str, &str), ports: Vec<(TransportProtocol, u16)>) -> Self {
