@@ -1,6 +1,6 @@
 //! A cluster, with the rights of whoever asks.
 
-use kube::config::KubeConfigOptions;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::cluster::failure;
@@ -12,6 +12,8 @@ pub(super) enum ClientError {
     Runtime(#[from] std::io::Error),
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error("there is no context {name:?} in the kubeconfig: {known}")]
+    NoContext { name: String, known: String },
     #[error("{what} cannot be read: {}", failure(.error))]
     Unreachable {
         what: &'static str,
@@ -33,7 +35,20 @@ pub(super) async fn client(context: Option<&str>) -> Result<Client, ClientError>
                 context: Some(context.to_owned()),
                 ..KubeConfigOptions::default()
             };
-            Config::from_kubeconfig(&options).await?
+            let kubeconfig = Kubeconfig::read()?;
+            let contexts = kubeconfig.contexts.iter().map(|it| it.name.as_str());
+            let contexts: Vec<&str> = contexts.collect();
+            if !contexts.contains(&context) {
+                return Err(ClientError::NoContext {
+                    name: context.to_owned(),
+                    known: if contexts.is_empty() {
+                        "it has none".to_owned()
+                    } else {
+                        format!("there are {}", contexts.join(", "))
+                    },
+                });
+            }
+            Config::from_custom_kubeconfig(kubeconfig, &options).await?
         }
     };
     // Whoever waits at a terminal is told at once what does not work.

@@ -76,7 +76,7 @@ pub(super) enum LandscapeError {
 pub(super) struct SourceArgs {
     /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
     /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
-    /// service accounts, pods and endpoint slices count, in any mixture; documents of other kinds are passed over.
+    /// service accounts, pods, workloads and endpoint slices count, in any mixture; documents of other kinds are passed over.
     /// What landing zones render to is added
     #[arg(
         short = 'f',

@@ -4,10 +4,11 @@ mod entry;
 mod report;
 mod table;
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use thiserror::Error;
 
 use self::entry::Entry;
@@ -27,8 +28,28 @@ pub(super) struct MatrixArgs {
     #[arg(short = 'o', long, value_enum, default_value_t)]
     output: MatrixFormat,
 
+    /// Tell only some of it
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Option<Only>,
+
     #[command(flatten)]
     source: SourceArgs,
+}
+
+/// What is told.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    /// What passes: JSON without the pairs that are closed, which are most of them
+    Open,
+    /// What passes across the boundary of a landing zone
+    Crossings,
+}
+
+impl Only {
+    fn keeps(self, entry: &Entry) -> bool {
+        let passes = entry.verdict != VerdictWord::Denied;
+        passes && (self == Self::Open || entry.is_crossing())
+    }
 }
 
 /// A form of output.
@@ -37,7 +58,8 @@ enum MatrixFormat {
     /// A line for whatever may pass
     #[default]
     Table,
-    /// An array with an object for each pair, closed ones included
+    /// An array with an object for each pair, closed ones included (see --only); one to a line, unless it goes to a
+    /// terminal
     Json,
     /// One page for a browser, which loads nothing: a matrix and a graph, to filter, to print and to attach
     Html,
@@ -57,7 +79,17 @@ enum MatrixError {
 impl MatrixArgs {
     /// Prints the matrix of the files to standard output. What is wrong with them goes to standard error.
     pub(super) fn run(&self) -> Outcome {
-        match self.matrix(&mut io::stdin(), &mut io::stdout(), &mut io::stderr()) {
+        let layout = if io::stdout().is_terminal() {
+            Layout::Indented
+        } else {
+            Layout::Lines
+        };
+        match self.matrix(
+            layout,
+            &mut io::stdin(),
+            &mut io::stdout(),
+            &mut io::stderr(),
+        ) {
             Ok(outcome) => outcome,
             // Whoever reads has seen enough, as `head` has.
             Err(MatrixError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -72,6 +104,7 @@ impl MatrixArgs {
 
     fn matrix(
         &self,
+        layout: Layout,
         stdin: &mut dyn Read,
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
@@ -80,22 +113,31 @@ impl MatrixArgs {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
-        let entries: Vec<Entry> = landscapes.iter().flat_map(entries).collect();
+        let mut entries: Vec<Entry> = landscapes.iter().flat_map(entries).collect();
+        let is_kept = |entry: &Entry| self.only.is_none_or(|only| only.keeps(entry));
         let text = if self.base.is_empty() {
             match self.output {
-                MatrixFormat::Table => table::entries(&entries),
-                MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&entries)?),
-                MatrixFormat::Html => report::page(&entries)?,
+                // It counts what it leaves out.
+                MatrixFormat::Table => table::entries(&entries, is_kept),
+                MatrixFormat::Json => {
+                    entries.retain(is_kept);
+                    json(&entries, layout)?
+                }
+                MatrixFormat::Html => {
+                    entries.retain(is_kept);
+                    report::page(&entries)?
+                }
             }
         } else {
             let before = match self.source.read_files(&self.base, stdin, stderr)? {
                 Ok(landscape) => self::entries(&landscape),
                 Err(outcome) => return Ok(outcome),
             };
-            let changes = entry::changes(&before, &entries);
+            let mut changes = entry::changes(&before, &entries);
+            changes.retain(|it| is_kept(&it.entry));
             match self.output {
                 MatrixFormat::Table => table::changes(&changes),
-                MatrixFormat::Json => format!("{}\n", serde_json::to_string_pretty(&changes)?),
+                MatrixFormat::Json => json(&changes, layout)?,
                 MatrixFormat::Html => {
                     writeln!(
                         stderr,
@@ -109,6 +151,29 @@ impl MatrixArgs {
         stdout.flush()?;
         Ok(Outcome::Done)
     }
+}
+
+/// How JSON is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// For people.
+    Indented,
+    /// An item to a line: 300 zones have 90,000 pairs, and indentation would be a fifth of what is written.
+    Lines,
+}
+
+/// An array.
+fn json<T: Serialize>(items: &[T], layout: Layout) -> Result<String, serde_json::Error> {
+    if layout == Layout::Indented {
+        return Ok(serde_json::to_string_pretty(items)? + "\n");
+    }
+    let mut text = "[".to_owned();
+    for (at, item) in items.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&serde_json::to_string(item)?);
+    }
+    text.push_str("\n]\n");
+    Ok(text)
 }
 
 /// All pairs of places of which one at least belongs to a landing zone, in the order of the places.

@@ -111,7 +111,13 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
     let reach = landscape.world.reach(&members);
     let mut text = String::new();
     let mut all = Vec::new();
-    for (ports, span, answer) in questions(&reach, &own, &peers, asked) {
+    for Question {
+        ports,
+        span,
+        answer,
+        is_rest,
+    } in questions(&reach, &own, &peers, asked)
+    {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -129,7 +135,12 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
             }
             let links = reach.chain(&own, &peers, way, span);
             direction(&mut text, way, side, &links);
-            all.extend(links.into_iter().filter(|it| it.does == Does::Denies));
+            // Nobody asked for the rest, so nothing is said of how to open it.
+            all.extend(
+                links
+                    .into_iter()
+                    .filter(|it| it.does == Does::Denies && !is_rest),
+            );
         }
         text.push('\n');
     }
@@ -141,24 +152,33 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
     text
 }
 
-/// Ports in words, the span that stands for them, and what comes of it.
-fn questions(
-    reach: &Reach<'_>,
-    from: &[usize],
-    to: &[usize],
-    asked: &Asked<'_>,
-) -> Vec<(String, PortSpan, Answer)> {
+/// Something to be answered.
+struct Question {
+    /// Ports in words.
+    ports: String,
+    /// The span that stands for them.
+    span: PortSpan,
+    /// What comes of it.
+    answer: Answer,
+    /// Whether it is about all that nothing else is said of.
+    is_rest: bool,
+}
+
+/// One question about the port that is asked for; without one, one about each part that passes, and one about the rest.
+fn questions(reach: &Reach<'_>, from: &[usize], to: &[usize], asked: &Asked<'_>) -> Vec<Question> {
     if let Some((protocol, port)) = asked.port {
         let answer = reach.answer_on(from, to, (protocol, port));
-        let told = format!("{protocol} {port}");
-        return answer
-            .map(|(span, answer)| (told, span, answer))
-            .into_iter()
-            .collect();
+        let question = answer.map(|(span, answer)| Question {
+            ports: format!("{protocol} {port}"),
+            span,
+            answer,
+            is_rest: false,
+        });
+        return question.into_iter().collect();
     }
     let spans = reach.answers(from, to);
-    let passages = reach.passages(from, to).into_iter();
-    let questions = passages.filter_map(|passage| {
+    let passages = reach.passages(from, to);
+    let questions = passages.iter().filter_map(|passage| {
         let is_meant = |span: &PortSpan| {
             passage.ports.is_empty() || passage.ports.iter().any(|it| it.covers(*span))
         };
@@ -169,9 +189,26 @@ fn questions(
             Answer::Denied => "any port".to_owned(),
             Answer::Allowed | Answer::Partly => written_ports(&passage.ports).join(", "),
         };
-        Some((told, span.0, passage.answer))
+        Some(Question {
+            ports: told,
+            span: span.0,
+            answer: passage.answer,
+            is_rest: false,
+        })
     });
-    questions.collect()
+    let mut questions: Vec<Question> = questions.collect();
+    // What holds for all that is not named stands last.
+    let rest = spans.iter().rfind(|(_, answer)| *answer == Answer::Denied);
+    let is_told = questions.iter().any(|it| it.answer == Answer::Denied);
+    if let Some((span, answer)) = rest.filter(|_| !is_told) {
+        questions.push(Question {
+            ports: "every other port".to_owned(),
+            span: *span,
+            answer: *answer,
+            is_rest: true,
+        });
+    }
+    questions
 }
 
 /// The verdict in words. What one side denies is denied, whatever the other one does.

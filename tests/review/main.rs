@@ -310,4 +310,18 @@ contexts: [{name: a, context: {cluster: a, user: a}}]
         "{told}"
     );
     assert_eq!(told.lines().count(), 1, "{told}");
+
+    // One that is not there is told with those that are.
+    for command in [&["review", "--live"][..], &["matrix"]] {
+        let output = Command::cargo_bin("kubectl-landingzone")
+            .unwrap()
+            .env("KUBECONFIG", folder.path().join("config"))
+            .args(command)
+            .args(["--context", "b"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let expected = "error: there is no context \"b\" in the kubeconfig: there are a\n";
+        assert_eq!(told, expected);
+    }
 }

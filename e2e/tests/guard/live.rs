@@ -239,7 +239,11 @@ async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Resul
     );
     ensure!(out == Some((json!("denied"), json!([]))), "{out:?}");
 
-    // Their ends name what they may read. What is open to others stands in the status.
+    ends_of_the_team(governed, &run).await
+}
+
+/// Their ends name what they may read. What is open to others stands in the status.
+async fn ends_of_the_team(governed: &Governed, run: &dyn Fn(&str) -> Result<Ran>) -> Result<()> {
     let ran = run("why shop/web orders/data:5432 --live")?;
     ensure!(ran.code == Some(0), "{}", ran.err);
     for words in [
@@ -249,6 +253,26 @@ async fn somebody_of_the_team(governed: &Governed, plugin: &Plugin<'_>) -> Resul
     ] {
         ensure!(ran.out.contains(words), "{words} is not in: {}", ran.out);
     }
+    let deployment = json!({
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "web", "image": "web"}]},
+        },
+    });
+    let deployments = api(governed.client(), "apps/v1", "Deployment", Some("shop-web"));
+    let deployment = object("apps/v1", "Deployment", "web", &deployment)?;
+    deployments
+        .create(&PostParams::default(), &deployment)
+        .await?;
+    let ran = run("why shop-web/deployment/web shop/data:5432 --live")?;
+    ensure!(
+        ran.out.contains("TCP 5432: allowed\n"),
+        "{} {}",
+        ran.out,
+        ran.err
+    );
     let ran = run("why shop/web orders/web:8080 --live")?;
     for words in [
         "TCP 8080: denied",

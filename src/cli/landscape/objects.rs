@@ -90,7 +90,9 @@ impl Objects {
         let Some(kind) = WorkloadKind::of(group, kind) else {
             return Ok(());
         };
-        let template = kind.template(object)?;
+        let Some(template) = kind.template(object)? else {
+            return Ok(());
+        };
         let text = |pointer: &str| {
             let text = object.pointer(pointer).and_then(Value::as_str);
             text.unwrap_or_default().to_owned()

@@ -70,14 +70,17 @@ impl WorkloadKind {
             .find(|kind| kind.group() == group && kind.name() == name)
     }
 
-    /// How its pods are made.
-    pub fn template(self, object: &Value) -> Result<PodTemplateSpec, String> {
+    /// How its pods are made; None where that is not written, as in a patch.
+    pub fn template(self, object: &Value) -> Result<Option<PodTemplateSpec>, String> {
         let pointer = match self {
             Self::CronJob => "/spec/jobTemplate/spec/template",
             _ => "/spec/template",
         };
-        let template = object.pointer(pointer).unwrap_or(&Value::Null);
+        let Some(template) = object.pointer(pointer) else {
+            return Ok(None);
+        };
         serde_path_to_error::deserialize(template)
+            .map(Some)
             .map_err(|error| format!("{}: {error}", &pointer[1..].replace('/', ".")))
     }
 }

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use super::entry::{Change, Changed, Entry, VerdictWord};
 
-/// Whatever passes, and how much does not.
-pub(super) fn entries(entries: &[Entry]) -> String {
+/// Whatever passes and is to be shown, and how much does not pass.
+pub(super) fn entries(entries: &[Entry], is_shown: impl Fn(&Entry) -> bool) -> String {
     let open: Vec<_> = entries
         .iter()
         .filter(|it| it.verdict != VerdictWord::Denied)
         .collect();
-    let mut text = rows(open.iter().map(|entry| row("", entry)));
+    let shown = open.iter().filter(|it| is_shown(it));
+    let mut text = rows(shown.map(|entry| row("", entry)));
     let pairs = |entries: &mut dyn Iterator<Item = &Entry>| {
         let pairs: BTreeSet<_> = entries.map(|it| (&it.from, &it.to)).collect();
         pairs.len()

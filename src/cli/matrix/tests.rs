@@ -63,7 +63,8 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> (Outcome, String, String) 
     }
     for argument in arguments {
         all.push(
-            if argument.starts_with('-') || ["json", "html"].contains(argument) {
+            if argument.starts_with('-') || ["json", "html", "open", "crossings"].contains(argument)
+            {
                 (*argument).to_owned()
             } else {
                 folder.path().join(argument).display().to_string()
@@ -72,7 +73,9 @@ fn run(files: &[(&str, &str)], arguments: &[&str]) -> (Outcome, String, String) 
     }
     let command = Command::try_parse_from(all).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let outcome = command.matrix.matrix(&mut io::empty(), &mut out, &mut err);
+    let outcome = command
+        .matrix
+        .matrix(Layout::Lines, &mut io::empty(), &mut out, &mut err);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (outcome.unwrap(), text(out), text(err))
 }
@@ -235,6 +238,38 @@ fn a_change_is_what_opens_and_closes() {
     );
     let (_, out, _) = run(&files, &["-f", "new", "--base", "new"]);
     assert_eq!(out, "nothing opens and nothing closes\n");
+}
+
+#[test]
+fn what_is_closed_can_be_left_out() {
+    let files = [("all.yaml", SHOP)];
+    let all = json(&files, &["-f", "all.yaml", "-o", "json"]);
+    let open = json(&files, &["-f", "all.yaml", "-o", "json", "--only", "open"]);
+    assert!(open.iter().all(|it| it["verdict"] != "denied"));
+    let closed = all.iter().filter(|it| it["verdict"] == "denied").count();
+    assert_eq!(open.len() + closed, all.len());
+    let crossing = json(
+        &files,
+        &["-f", "all.yaml", "-o", "json", "--only", "crossings"],
+    );
+    assert_eq!(
+        told(&crossing, "shop/frontend", "orders/api"),
+        "allowed TCP 8443"
+    );
+    assert_eq!(told(&crossing, "shop/frontend", "shop/data"), "");
+    assert!(!crossing.is_empty() && crossing.len() < open.len());
+
+    // An entry to a line, so that the rest is not layout.
+    let (_, out, _) = run(&files, &["-f", "all.yaml", "-o", "json"]);
+    assert_eq!(out.lines().count(), all.len() + 2);
+
+    let (_, table, _) = run(&files, &["-f", "all.yaml", "--only", "crossings"]);
+    assert!(table.contains("orders/api*"), "{table}");
+    let inside = |line: &str| line.starts_with("shop/frontend ") && line.contains(" shop/data ");
+    assert!(!table.lines().any(inside), "{table}");
+    let (_, whole, _) = run(&files, &["-f", "all.yaml"]);
+    assert!(whole.lines().any(inside), "{whole}");
+    assert_eq!(table.lines().last(), whole.lines().last());
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn kinds() -> String {
 }
 
 /// What two ends, as people write them, ask about: whose they are, and workloads.
-pub(super) fn asked_about<'a>(ends: [&'a str; 2]) -> landscape::Asked<'a> {
+pub(super) fn asked_about(ends: [&str; 2]) -> landscape::Asked<'_> {
     let [from, to] = ends;
     let to = to.rsplit_once(':').map_or(to, |(name, _)| name);
     let is_name =

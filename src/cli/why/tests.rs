@@ -52,10 +52,56 @@ metadata: {name: closed, namespace: orders-api}
 spec: {podSelector: {}, policyTypes: [Ingress]}
 ";
 
+/// Workloads of the shop; the pods of one are on their nodes' network.
+const WORKLOADS: &str = "\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop-web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop-data}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: db}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: report, namespace: shop-web}
+spec:
+  schedule: '0 0 * * *'
+  jobTemplate: {spec: {template: {metadata: {labels: {app: report}}, spec: {restartPolicy: Never, containers: [{name: r, image: r}]}}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: shop-web}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {hostNetwork: true, containers: [{name: a, image: a}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop-data}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}]}]
+";
+
 fn ask(from: &str, to: &str) -> (Outcome, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.yaml");
-    fs::write(&path, ZONES).unwrap();
+    fs::write(&path, format!("{ZONES}{WORKLOADS}")).unwrap();
     let command = Command::try_parse_from(["why", from, to, "-f", path.to_str().unwrap()]).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let outcome = command.why.why(&mut io::empty(), &mut out, &mut err);
@@ -156,6 +202,35 @@ fn addresses_and_pods_are_ends_too() {
     );
 }
 
+/// The team's policy tells its workloads apart by their templates.
+#[test]
+fn workloads_are_ends_by_their_templates() {
+    let out = told("shop-web/deployment/web", "shop-data/statefulset/db:5432");
+    let head = "shop-web/deployment/web → shop-data/statefulset/db, TCP 5432: allowed\n";
+    assert!(out.starts_with(head), "{out}");
+    let other = told("shop-web/cronjobs/report", "shop-data/sts/db:5432");
+    assert!(other.contains("TCP 5432: denied"), "{other}");
+    assert!(other.contains("shop-data/db is of a team"), "{other}");
+    assert!(other.contains("shop: team-shop@example.com"), "{other}");
+
+    let (outcome, _, err) = ask("shop-web/deployment/wbe", "shop/data");
+    assert_eq!(outcome, Outcome::BadInput);
+    assert!(
+        err.contains("did you mean shop-web/deployment/web?"),
+        "{err}"
+    );
+    let (_, _, err) = ask("shop-web/service/web", "shop/data");
+    let kinds = "there are deployment, statefulset, daemonset, replicaset, job, cronjob";
+    assert!(
+        err.contains("\"service\" is no kind of workloads") && err.contains(kinds),
+        "{err}"
+    );
+    let (_, _, err) = ask("shop/frontend", "shop-web/ds/agent:80");
+    assert!(err.contains("on the network of their nodes"), "{err}");
+    let (_, _, err) = ask("nowhere", "shop/data");
+    assert!(err.contains("namespace/kind/name"), "{err}");
+}
+
 #[test]
 fn without_a_port_all_that_passes_is_told() {
     let out = told("shop/frontend", "shop/data");
@@ -163,6 +238,16 @@ fn without_a_port_all_that_passes_is_told() {
         out.starts_with("shop/frontend → shop/data, TCP 5432: allowed\n"),
         "{out}"
     );
+    // All that is not allowed is denied, and by whom; nobody is told to open it.
+    let rest = "\n\nshop/frontend → shop/data, every other port: denied\n";
+    let (_, rest) = out.split_once(rest).unwrap();
+    assert!(
+        rest.contains("denies:    GlobalNetworkPolicy") || rest.contains("denies:    the end"),
+        "{rest}"
+    );
+    assert!(!rest.contains("declares"), "{rest}");
+    let all = told("orders/api", "orders/api:80");
+    assert!(!all.contains("every other port"), "{all}");
     let closed = told("internet", "shop/data");
     assert!(
         closed.starts_with("internet → shop/data, any port: denied\n"),
