@@ -104,13 +104,7 @@ fn neighbour(stored: &Stored, platform: &Platform) -> Neighbour {
 
 /// What was open to other landing zones, as it was told last.
 fn before(status: Option<&LandingZoneStatus>) -> Vec<Opening> {
-    let told = status.into_iter().flat_map(|status| &status.crossings);
-    told.filter_map(|told| Some((told.direction?, &told.open)))
-        .flat_map(|(direction, open)| {
-            let open = open.iter();
-            open.filter_map(move |open| Opening::of_status(direction, open))
-        })
-        .collect()
+    status.map_or_else(Vec::new, |status| Opening::all_of_status(&status.crossings))
 }
 
 /// Shows when crossings end, to whoever watches the metrics.

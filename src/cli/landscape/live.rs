@@ -193,7 +193,8 @@ async fn landing_zones(
                     let flavour = flavour(effective, &status.inventory);
                     all.flavour = all.flavour.or(flavour);
                 }
-                all.before.insert(zone.name.clone(), open(&status));
+                let before = Opening::all_of_status(&status.crossings);
+                all.before.insert(zone.name.clone(), before);
                 all.zones.push(zone);
             }
             Err(why) => objects
@@ -203,17 +204,6 @@ async fn landing_zones(
     }
     all.zones.sort_by(|one, other| one.name.cmp(&other.name));
     all
-}
-
-/// What a status tells to be open to other landing zones.
-fn open(status: &LandingZoneStatus) -> Vec<Opening> {
-    let told = status.crossings.iter();
-    told.filter_map(|told| Some((told.direction?, &told.open)))
-        .flat_map(|(direction, open)| {
-            let open = open.iter();
-            open.filter_map(move |open| Opening::of_status(direction, open))
-        })
-        .collect()
 }
 
 /// The form of policies that a status tells.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::{Opening, Reach};
-use crate::api::{CrossingDirection, OpenedCrossing};
+use crate::api::{CrossingDirection, CrossingStatus, OpenedCrossing};
 use crate::domain::address::reaches_most;
 use crate::domain::{Crossing, CrossingEnd, LandingZoneName, Peer, Platform, PortRange};
 
@@ -243,6 +243,18 @@ fn told(opening: &Opening) -> Option<OpenedCrossing> {
 }
 
 impl Opening {
+    /// All that a status told to be open to other landing zones.
+    #[must_use]
+    pub fn all_of_status(crossings: &[CrossingStatus]) -> Vec<Self> {
+        let told = crossings.iter();
+        let told = told.filter_map(|told| Some((told.direction?, &told.open)));
+        told.flat_map(|(direction, open)| {
+            let open = open.iter();
+            open.filter_map(move |open| Self::of_status(direction, open))
+        })
+        .collect()
+    }
+
     /// What a status told to be open between two landing zones. What it tells in a form that is none is
     /// not open.
     #[must_use]
