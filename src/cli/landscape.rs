@@ -126,7 +126,7 @@ impl SourceArgs {
         stderr: &mut dyn Write,
     ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
         if self.paths.is_empty() {
-            return self.read_live(asked, stderr).map(Ok);
+            return self.read_live(asked, stderr);
         }
         let read = self.read_files(&self.paths, stdin, stderr)?;
         Ok(read.map(|landscape| vec![landscape]))
@@ -152,7 +152,7 @@ impl SourceArgs {
         &self,
         asked: &Asked<'_>,
         stderr: &mut dyn Write,
-    ) -> Result<Vec<Landscape>, LandscapeError> {
+    ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
         let hints = Hints {
             landing_zones: self.landing_zones.clone(),
             namespaces: Vec::new(),
@@ -170,9 +170,18 @@ impl SourceArgs {
                 let note = note.replace(char::is_control, " ");
                 writeln!(stderr, "note: {}: {note}", landscape.cluster)?;
             }
+            // Nothing would look like nothing to tell.
+            if landscape.zones.is_empty() && landscape.is_partial {
+                writeln!(
+                    stderr,
+                    "error: {}: no landing zone can be read with your rights: name yours with --landing-zone",
+                    landscape.cluster
+                )?;
+                return Ok(Err(Outcome::Failed));
+            }
             landscapes.push(landscape);
         }
-        Ok(landscapes)
+        Ok(Ok(landscapes))
     }
 }
 
