@@ -236,7 +236,10 @@ fn what_could_not_be_read_is_exit_code_2_and_nothing_is_said() {
     assert_eq!((wrong.code, wrong.out.as_str()), (2, ""));
     // What is none of our business is none.
     let chart = review(
-        &[("chart/x.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n")],
+        &[
+            ("zones.yaml", ZONES),
+            ("chart/x.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n"),
+        ],
         &["-f", "."],
     );
     assert_eq!(
@@ -852,4 +855,247 @@ fn nobody_has_to_read_a_selector_of_a_megabyte() {
     let ran = review(&files, &["-f", "."]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.len() < 10_000, "{}", ran.out.len());
+}
+
+/// A Namespace with labels.
+fn namespace(name: &str, labels: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {labels}\n")
+}
+
+#[test]
+fn a_policy_of_a_namespace_that_nothing_declares_has_to_be_approved() {
+    let elsewhere = policy(INSIDE).replace("application2-ns2", "nobodys-ns1");
+    let files = [("zones.yaml", ZONES), ("a.yaml", elsewhere.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["namespace-unknown"], "{}", ran.out);
+    assert_eq!(ran.json()["approvalRequired"], true);
+    let approval = review(&files, &["-f", ".", "--exit-on", "approval"]);
+    assert_eq!(approval.code, 1, "{}", approval.out);
+    // Without any declaration, nothing at all can be said.
+    let alone = review(&files[1..], &["-f", ".", "--exit-on", "approval"]);
+    assert_eq!(alone.code, 1, "{}", alone.out);
+}
+
+#[test]
+fn a_review_that_read_nothing_has_not_found_that_nothing_is_wrong() {
+    let nothing = tempfile::tempdir().unwrap();
+    for (text, form) in [(None, "table"), (Some("# later\n---\n"), "json")] {
+        if let Some(text) = text {
+            fs::write(nothing.path().join("a.yaml"), text).unwrap();
+        }
+        let ran = review_in(nothing.path(), &["-f", ".", "-o", form], b"");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.contains("no object"), "{}", ran.err);
+    }
+    let stdin = review_in(nothing.path(), &["-f", "-"], b"");
+    assert_eq!(stdin.code, 2, "{}", stdin.out);
+
+    // What a change takes away was there.
+    let policy = policy(OUTSIDE);
+    let files = [
+        ("main/policies/a.yaml", policy.as_str()),
+        ("policies/.gitkeep", ""),
+    ];
+    let ran = review(&files, &["-f", "policies", "--base", "main"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("no object"), "{}", ran.err);
+}
+
+#[test]
+fn a_namespace_that_labels_itself_into_a_landing_zone_has_to_be_approved() {
+    for labels in [
+        "{applicationcode: orders}",
+        "{landingzones.dev/landing-zone: orders}",
+        "{landingzones.dev/landing-zone: nobody-declares-it, app.kubernetes.io/managed-by: landing-zone-operator}",
+    ] {
+        let joins = namespace("mine", labels);
+        let files = [("zones.yaml", ZONES), ("ns.yaml", joins.as_str())];
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!(ran.rules(), ["namespace-joins"], "{labels}: {}", ran.out);
+        let json = ran.json();
+        assert_eq!(json["approvalRequired"], true);
+        assert_eq!(json["findings"][0]["policy"], "Namespace/mine");
+        assert_eq!(json["findings"][0]["line"], 5);
+        let table = review(&files, &["-f", "."]).out;
+        assert!(
+            table.ends_with("approval needed: 1 of 1 object crosses a boundary\n"),
+            "{table}"
+        );
+    }
+    // The landing zone that declares it may have it labelled so, and nobody else.
+    for (labels, expected) in [
+        (
+            "{applicationcode: orders, landingzones.dev/landing-zone: orders}",
+            0,
+        ),
+        ("{team: red}", 0),
+        ("{applicationcode: application2}", 1),
+    ] {
+        let declared = namespace("orders-ns1", labels);
+        let files = [("zones.yaml", ZONES), ("ns.yaml", declared.as_str())];
+        let ran = review(&files, &["-f", ".", "--exit-on", "approval"]);
+        assert_eq!(ran.code, expected, "{labels}: {}", ran.out);
+    }
+    // Where nobody declares landing zones, labels are what there is.
+    let labelled = namespace("orders-ns1", "{applicationcode: orders}");
+    let ran = review(&[("ns.yaml", labelled.as_str())], &["-f", "."]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+}
+
+/// `NetworkPolicy` in the alphabet of `!!binary`.
+const ENCODED: &str = "TmV0d29ya1BvbGljeQ==";
+
+#[test]
+fn no_way_of_writing_yaml_hides_a_policy() {
+    let crossing = policy(OUTSIDE);
+    let indented = |text: &str| -> String {
+        let lines = text.lines();
+        lines.map(|line| format!("    {line}\n")).collect()
+    };
+    let binary = format!("kind: !!binary {ENCODED}");
+    let tagged = crossing.replace("kind: NetworkPolicy", &binary);
+    let body = crossing.replace("kind: NetworkPolicy\n", "");
+    let json = serde_json::json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy",
+        "metadata": {"name": "a", "namespace": "application2-ns2"},
+        "spec": {"types": ["Ingress"], "ingress": [{"action": "Allow"}]},
+    })
+    .to_string();
+    let other =
+        "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"x\"}}";
+    let cases = [
+        ("a tag on kind", tagged.clone()),
+        (
+            "a tag with its whole name",
+            crossing.replace(
+                "kind: NetworkPolicy",
+                &format!("kind: !<tag:yaml.org,2002:binary> {ENCODED}"),
+            ),
+        ),
+        (
+            "a tag of another name",
+            format!(
+                "%TAG !x! tag:yaml.org,2002:\n---\n{}",
+                crossing.replace("kind: NetworkPolicy", &format!("kind: !x!binary {ENCODED}"))
+            ),
+        ),
+        (
+            "in a list",
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
+                indented(&tagged)
+            ),
+        ),
+        (
+            "a tag on the group",
+            crossing.replace(
+                "apiVersion: projectcalico.org/v3",
+                "apiVersion: !!binary cHJvamVjdGNhbGljby5vcmcvdjM=",
+            ),
+        ),
+        (
+            "a tag on the key",
+            crossing.replace("kind: NetworkPolicy", "!!binary a2luZA==: NetworkPolicy"),
+        ),
+        (
+            "in a list, a tag on the key",
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
+                indented(
+                    &crossing.replace("kind: NetworkPolicy", "!!binary a2luZA==: NetworkPolicy")
+                )
+            ),
+        ),
+        (
+            "merged over what stands there",
+            format!("kind: ConfigMap\n<<: {{kind: NetworkPolicy}}\n{body}"),
+        ),
+        (
+            "in a list, merged over what stands there",
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
+                indented(&format!(
+                    "kind: ConfigMap\n<<: {{kind: NetworkPolicy}}\n{body}"
+                ))
+            ),
+        ),
+        (
+            "in a list, twice",
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
+                indented(&format!("kind: ConfigMap\n{crossing}"))
+            ),
+        ),
+        (
+            "one after the other, with escapes",
+            format!(
+                "{other}{}",
+                json.replace("NetworkPolicy", "\\u004eetworkPolic\\u0079")
+            ),
+        ),
+        (
+            "a list that says it is none",
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nitems:\n  -\n{}",
+                indented(&crossing)
+            ),
+        ),
+    ];
+    for (how, text) in &cases {
+        let files = [("zones.yaml", ZONES), ("a.yaml", text.as_str())];
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{how}: {}", ran.err);
+        assert!(ran.err.contains("a.yaml:"), "{how}: {}", ran.err);
+    }
+    // What everybody reads alike is read.
+    let alike = [
+        (
+            "text",
+            crossing.replace("kind: NetworkPolicy", "kind: !!str NetworkPolicy"),
+        ),
+        (
+            "an escape",
+            crossing.replace(
+                "kind: NetworkPolicy",
+                "\"k\\x69nd\": \"Network\\u0050olicy\"",
+            ),
+        ),
+        (
+            "an anchor",
+            crossing.replace("kind: NetworkPolicy", "x: &kind NetworkPolicy\nkind: *kind"),
+        ),
+        ("merged", format!("<<: {{kind: NetworkPolicy}}\n{body}")),
+        ("behind another", format!("{other}\n---\n{crossing}")),
+        ("as JSON", json),
+    ];
+    for (how, text) in &alike {
+        let files = [("zones.yaml", ZONES), ("a.yaml", text.as_str())];
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!(ran.code, 1, "{how}: {}", ran.err);
+        assert_eq!(ran.json()["approvalRequired"], true, "{how}: {}", ran.out);
+    }
+}
+
+#[test]
+fn merged_fields_count_as_kubectl_reads_them() {
+    let selector = "namespaceSelector: \"applicationcode == 'application2'\"";
+    for source in [
+        // What is merged afterwards wins in Go's reader of YAML 1.1.
+        format!("{{{selector}, <<: {{namespaceSelector: all()}}}}"),
+        // In quotes it is a field of that name, which is none.
+        format!("{{\"<<\": {{{selector}}}}}"),
+    ] {
+        let policy = policy(INSIDE);
+        let (before, _) = policy.split_once("    source:").unwrap();
+        let text = format!("{before}    source: {source}\n");
+        let files = [("zones.yaml", ZONES), ("a.yaml", text.as_str())];
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!(ran.code, 1, "{source}: {}", ran.err);
+        assert_eq!(
+            ran.json()["approvalRequired"],
+            true,
+            "{source}: {}",
+            ran.out
+        );
+    }
 }

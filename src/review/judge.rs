@@ -8,6 +8,7 @@
 mod classify;
 mod effect;
 mod leak;
+mod namespace;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -77,6 +78,7 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Global(policy) => judge.global(policy),
         Body::NetworkSet(set) => judge.set(set),
         Body::Tier(tier) => judge.tier(tier),
+        Body::Namespace(namespace) => judge.namespace(namespace),
     }
     judge.findings
 }
@@ -243,9 +245,10 @@ impl<'a> Judge<'a> {
                 FieldPath::default().key("metadata").key("namespace"),
                 format!(
                     "namespace {name} belongs to no landing zone that is known and has no label \
-                     {APPLICATION_CODE}, so nobody can say what its boundary is"
+                     {APPLICATION_CODE}, so nobody can say whether what the policy allows leaves a boundary"
                 ),
-                "give the landing zone or the namespace as well, or correct the name",
+                "give the LandingZone as well (kubectl landingzone review -f takes several folders), correct the name, \
+                 or declare the namespace in spec.namespaces of its LandingZone",
             );
             return None;
         };

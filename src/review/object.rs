@@ -1,12 +1,13 @@
 //! Policies, and what policies depend on, as somebody wrote them: any of the kinds, in any of the groups.
 
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::networking::v1 as networking;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fatal::{Fatal, fatal, readable};
-use crate::api::names::MANAGER;
+use crate::api::names::{MANAGER, OWNER};
 use crate::domain::{FieldPath, Segment};
 use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
 
@@ -25,7 +26,8 @@ pub struct Object {
     pub fatal: Vec<Fatal>,
     /// What its author wrote about findings: the annotation `landingzones.dev/waive`.
     pub waivers: Option<String>,
-    /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so.
+    /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so; a namespace
+    /// that it made or took over.
     pub is_operators: bool,
 }
 
@@ -42,6 +44,8 @@ pub enum Body {
     NetworkSet(Box<NetworkSet>),
     /// A tier.
     Tier(Box<Tier>),
+    /// A namespace: its labels say whose it is.
+    Namespace(Box<Namespace>),
 }
 
 /// Why an object cannot be read.
@@ -81,6 +85,7 @@ impl Object {
             Shape::Global => read(object).map(|(it, known)| (Body::Global(it), known)),
             Shape::NetworkSet => read(object).map(|(it, known)| (Body::NetworkSet(it), known)),
             Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
+            Shape::Namespace => read(object).map(|(it, known)| (Body::Namespace(it), known)),
         }?;
         let mut unknown = Vec::new();
         let spec = FieldPath::default().key("spec");
@@ -93,6 +98,16 @@ impl Object {
             );
         }
         let metadata = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        // Whoever may label a namespace as the operator's own may not label it as a landing zone's: rules on admission
+        // see to that.
+        let is_protected = match &body {
+            Body::Namespace(it) => it
+                .metadata
+                .labels
+                .as_ref()
+                .is_some_and(|it| it.contains_key(OWNER)),
+            _ => true,
+        };
         Ok(Self {
             body,
             written,
@@ -100,7 +115,8 @@ impl Object {
             unknown,
             fatal,
             waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
-            is_operators: metadata("/metadata/namespace").is_none()
+            is_operators: is_protected
+                && metadata("/metadata/namespace").is_none()
                 && metadata("/metadata/labels/app.kubernetes.io~1managed-by") == Some(MANAGER),
         })
     }
@@ -124,6 +140,7 @@ impl Object {
             Body::Global(it) => &it.metadata,
             Body::NetworkSet(it) => &it.metadata,
             Body::Tier(it) => &it.metadata,
+            Body::Namespace(it) => &it.metadata,
         }
     }
 }
@@ -136,9 +153,13 @@ pub(super) enum Shape {
     Global,
     NetworkSet,
     Tier,
+    Namespace,
 }
 
 fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
+    if (api_version, kind) == ("v1", "Namespace") {
+        return Some((Shape::Namespace, Written::Api, false));
+    }
     let (group, _) = api_version.split_once('/')?;
     if group == "networking.k8s.io" {
         return (kind == "NetworkPolicy").then_some((Shape::Kubernetes, Written::Api, false));

@@ -33,6 +33,13 @@ pub(super) enum Counted {
         /// All.
         all: usize,
     },
+    /// Of all policies that were given, and namespaces that cross.
+    Objects {
+        /// Those that cross.
+        crossing: usize,
+        /// All.
+        all: usize,
+    },
     /// Of what changed.
     Changes {
         /// Those that cross.
@@ -75,9 +82,15 @@ pub(super) struct Reported {
 impl Report {
     /// Of everything that is found.
     pub fn of(input: &Input, findings: Vec<Reported>) -> Self {
-        let counted = Counted::Policies {
-            crossing: crossing(&findings).len(),
-            all: input.written.len(),
+        // Namespaces are no policies: what is not told of them is not counted.
+        let names: BTreeSet<_> = findings.iter().map(|it| &it.object).collect();
+        let is_counted = |it: &&Written| !is_namespace(&it.name) || names.contains(&it.name);
+        let all = input.written.iter().filter(is_counted).count();
+        let crossing = crossing(&findings).len();
+        let counted = if names.iter().any(|name| is_namespace(name)) {
+            Counted::Objects { crossing, all }
+        } else {
+            Counted::Policies { crossing, all }
         };
         Self::new(findings, counted)
     }
@@ -119,6 +132,7 @@ impl Report {
     pub fn headline(&self) -> String {
         let (crossing, all, one, many) = match self.counted {
             Counted::Policies { crossing, all } => (crossing, all, "policy", "policies"),
+            Counted::Objects { crossing, all } => (crossing, all, "object", "objects"),
             Counted::Changes { crossing, all } => (crossing, all, "change", "changes"),
         };
         let noun = if all == 1 { one } else { many };
@@ -139,6 +153,10 @@ impl Report {
             )
         }
     }
+}
+
+fn is_namespace(name: &ObjectName) -> bool {
+    name.group.is_empty() && name.kind == "Namespace"
 }
 
 /// Characters of a line that are quoted.
