@@ -274,12 +274,12 @@ fn a_policy_that_cannot_be_understood_is_a_finding() {
 
 #[test]
 fn kinds_that_are_not_judged_are_told() {
-    let other = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: a}\n";
+    let other = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\n";
     let ran = review(&[("a.yaml", other)], &["-f", "."]);
     assert_eq!(ran.code, 0);
     assert!(
         ran.err
-            .contains("note: nothing is said of objects of kind AdminNetworkPolicy"),
+            .contains("note: nothing is said of objects of kind CiliumNetworkPolicy"),
         "{}",
         ran.err
     );
@@ -1098,4 +1098,29 @@ fn merged_fields_count_as_kubectl_reads_them() {
             ran.out
         );
     }
+}
+
+#[test]
+fn policies_of_administrators_are_judged() {
+    let open = "\
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: monitoring}
+spec:
+  priority: 10
+  subject:
+    namespaces:
+      matchLabels: {applicationcode: application2}
+  ingress:
+  - action: Allow
+    from:
+    - namespaces: {}
+";
+    let files = [("zones.yaml", ZONES), ("a.yaml", open)];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["all-namespaces"], "{}{}", ran.out, ran.err);
+    assert_eq!(ran.json()["approvalRequired"], true);
+    assert_eq!(ran.err, "");
+    let findings = ran.json()["findings"].clone();
+    assert_eq!(findings[0]["line"], 12, "{findings}");
 }

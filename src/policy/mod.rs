@@ -25,8 +25,8 @@ mod verdict;
 mod world;
 
 pub use admin::{
-    AdminPeer, AdminPods, AdminPolicy, AdminPolicySpec, AdminPort, AdminRule, ClusterPort,
-    ClusterPorts, ClusterProtocol, PortNumber, PortsFromTo,
+    AdminPeer, AdminPeerRule, AdminPods, AdminPolicy, AdminPolicySpec, AdminPort, AdminRule,
+    ClusterPort, ClusterPorts, ClusterProtocol, PortNumber, PortsFromTo, Unsupported,
 };
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,

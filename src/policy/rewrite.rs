@@ -11,7 +11,7 @@ use super::model::{
 };
 use super::{
     Action, Comparison, EntityRule, GlobalNetworkPolicy, NetworkPolicy, Rule, Selector,
-    SelectorError, ServiceAccountMatch, blocks,
+    SelectorError, ServiceAccountMatch, Unsupported, blocks,
 };
 use crate::domain::FieldPath;
 
@@ -76,6 +76,9 @@ pub enum Why {
     /// A selector of Kubernetes with an operator that it does not have.
     #[error("{0:?} is not an operator: In, NotIn, Exists or DoesNotExist")]
     Operator(String),
+    /// A rule of an administrator's that Calico cannot do.
+    #[error(transparent)]
+    Unsupported(Unsupported),
 }
 
 fn unreadable(path: &FieldPath, why: Why) -> Unreadable {
@@ -350,7 +353,7 @@ fn rules(
     Ok(has_direction.then_some(rules))
 }
 
-fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unreadable> {
+pub(super) fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unreadable> {
     let protocol = |text: &Option<String>, field| {
         let read = |text: &String| {
             let why = || unreadable(&at.key(field), Why::Protocol(text.clone()));

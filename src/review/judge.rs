@@ -18,7 +18,8 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, Selector, Tier, Unreadable,
+    self, AdminPolicy, DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, PolicyKind,
+    Selector, Tier, Unreadable,
 };
 
 use super::known::{self, canonical};
@@ -76,6 +77,7 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Kubernetes(policy) => judge.kubernetes(policy),
         Body::Calico(policy) => judge.calico(policy),
         Body::Global(policy) => judge.global(policy),
+        Body::Admin(kind, policy) => judge.admin(*kind, policy),
         Body::NetworkSet(set) => judge.set(set),
         Body::Tier(tier) => judge.tier(tier),
         Body::Namespace(namespace) => judge.namespace(namespace),
@@ -129,7 +131,9 @@ impl<'a> Judge<'a> {
 
     fn invalid(&mut self, unreadable: &Unreadable) {
         let what = match self.object.body {
-            Body::Kubernetes(_) => "the API server refuses it, or Calico leaves the rule out",
+            Body::Kubernetes(_) | Body::Admin(..) => {
+                "the API server refuses it, or Calico leaves the rule out"
+            }
             _ => {
                 "Felix takes the policy for missing, or leaves a part of it out, and says so in its log only"
             }
@@ -216,6 +220,23 @@ impl<'a> Judge<'a> {
         }
         let selected = self.of_cluster(&read);
         self.both(&read, (&spec.ingress, &spec.egress), "", &selected);
+    }
+
+    /// Administrators' policies lie in tiers of their own, after that of the boundary and before what teams write.
+    fn admin(&mut self, kind: PolicyKind, policy: &AdminPolicy) {
+        let read = match Policy::of_admin(policy, kind) {
+            Ok(read) => read,
+            Err(unreadable) => return self.invalid(&unreadable),
+        };
+        if self.selects_nothing(&read, "subject") {
+            return;
+        }
+        let selected = self.of_cluster(&read);
+        let spec = &policy.spec;
+        let ingress = Direction::ingress(walk::of_admin(&spec.ingress, "ingress"));
+        self.direction(&ingress, &selected);
+        let egress = Direction::egress(walk::of_admin(&spec.egress, "egress"));
+        self.direction(&egress, &selected);
     }
 
     fn both(

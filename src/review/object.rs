@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::fatal::{Fatal, fatal, readable};
 use crate::api::names::{MANAGER, OWNER};
 use crate::domain::{FieldPath, Segment};
-use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
+use crate::policy::{
+    AdminPolicy, GlobalNetworkPolicy, NetworkPolicy, NetworkSet, PolicyKind, Tier, Written,
+};
 
 /// Something that is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +42,8 @@ pub enum Body {
     Calico(Box<NetworkPolicy>),
     /// A policy of the whole cluster.
     Global(Box<GlobalNetworkPolicy>),
+    /// An administrator's policy of the whole cluster, and which of its kinds it is of.
+    Admin(PolicyKind, Box<AdminPolicy>),
     /// Addresses with labels; in no namespace: a global one.
     NetworkSet(Box<NetworkSet>),
     /// A tier.
@@ -83,6 +87,7 @@ impl Object {
             Shape::Kubernetes => read(object).map(|(it, known)| (Body::Kubernetes(it), known)),
             Shape::Calico => read(object).map(|(it, known)| (Body::Calico(it), known)),
             Shape::Global => read(object).map(|(it, known)| (Body::Global(it), known)),
+            Shape::Admin(kind) => read(object).map(|(it, known)| (Body::Admin(kind, it), known)),
             Shape::NetworkSet => read(object).map(|(it, known)| (Body::NetworkSet(it), known)),
             Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
             Shape::Namespace => read(object).map(|(it, known)| (Body::Namespace(it), known)),
@@ -138,6 +143,7 @@ impl Object {
             Body::Kubernetes(it) => &it.metadata,
             Body::Calico(it) => &it.metadata,
             Body::Global(it) => &it.metadata,
+            Body::Admin(_, it) => &it.metadata,
             Body::NetworkSet(it) => &it.metadata,
             Body::Tier(it) => &it.metadata,
             Body::Namespace(it) => &it.metadata,
@@ -151,6 +157,7 @@ pub(super) enum Shape {
     Kubernetes,
     Calico,
     Global,
+    Admin(PolicyKind),
     NetworkSet,
     Tier,
     Namespace,
@@ -163,6 +170,15 @@ fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
     let (group, _) = api_version.split_once('/')?;
     if group == "networking.k8s.io" {
         return (kind == "NetworkPolicy").then_some((Shape::Kubernetes, Written::Api, false));
+    }
+    if group == "policy.networking.k8s.io" {
+        let kind = match kind {
+            "AdminNetworkPolicy" => PolicyKind::Admin,
+            "BaselineAdminNetworkPolicy" => PolicyKind::BaselineAdmin,
+            "ClusterNetworkPolicy" => PolicyKind::ClusterNetworkPolicy,
+            _ => return None,
+        };
+        return Some((Shape::Admin(kind), Written::Api, false));
     }
     let written = match group {
         "projectcalico.org" => Written::Api,

@@ -51,6 +51,21 @@ const CALICO: [Kind; 8] = [
         "stagedkubernetesnetworkpolicies",
     ),
 ];
+/// Administrators' kinds of Kubernetes, with the versions of their group that serve them.
+const ADMIN: [(&str, Kind); 3] = [
+    (
+        "v1alpha1",
+        global("AdminNetworkPolicy", "adminnetworkpolicies"),
+    ),
+    (
+        "v1alpha1",
+        global("BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies"),
+    ),
+    (
+        "v1alpha2",
+        global("ClusterNetworkPolicy", "clusternetworkpolicies"),
+    ),
+];
 /// Calico's groups. What the first one serves, the second one only stores.
 const CALICO_GROUPS: [(&str, &str); 2] =
     [("projectcalico.org", "v3"), ("crd.projectcalico.org", "v1")];
@@ -81,6 +96,11 @@ pub(super) async fn read(client: &Client, told: &Platform, namespace: Option<&st
         .await;
     let networking = ("networking.k8s.io", "v1");
     reader.objects(networking, CALICO[0]).await;
+    for (version, kind) in ADMIN {
+        reader
+            .objects(("policy.networking.k8s.io", version), kind)
+            .await;
+    }
     for group in CALICO_GROUPS {
         let mut is_served = false;
         for kind in CALICO {

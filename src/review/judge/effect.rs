@@ -183,7 +183,7 @@ impl<'a> Judge<'a> {
     fn denies(&mut self, way: Way, walked: &WalkedRule, selected: &[Selected<'a>]) {
         let [selected] = selected else { return };
         let end = &walked.end;
-        let is_global = matches!(self.object.body, Body::Global(_));
+        let is_global = matches!(self.object.body, Body::Global(_) | Body::Admin(..));
         if end.service.is_some() || is_global || self.complex >= MOST_COMPLEX {
             return;
         }

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::walk::{Namespaces, WalkedRule};
+use super::walk::{Form, Namespaces, WalkedRule};
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
@@ -298,11 +298,12 @@ fn told(
         (None, Rule::AnyPeer) => walked.at.clone(),
         (None, _) => walked.end_at.clone(),
     };
-    let path = if leak.holds.is_some() && leak.rule != Rule::NetworkSet && !walked.is_kubernetes {
-        walked.end_at.key("nets")
-    } else {
-        path
-    };
+    let path =
+        if leak.holds.is_some() && leak.rule != Rule::NetworkSet && walked.form == Form::Calico {
+            walked.end_at.key("nets")
+        } else {
+            path
+        };
     let written = walked.blamed.as_ref().map(|(path, text)| {
         let field = FieldPath(path.0.last().cloned().into_iter().collect());
         format!("{field} \"{text}\" ")
@@ -379,9 +380,12 @@ fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -
     }
     let code = &boundary.code;
     let crossing = crossing(leak, boundary, way);
-    let inside = match (&walked.namespaces, walked.is_kubernetes) {
+    let inside = match (&walked.namespaces, walked.form) {
         _ if leak.holds.is_some() || matches!(leak.rule, Rule::ByService) => String::new(),
-        (_, true) => format!(
+        (_, Form::Admin) => format!(
+            "ask for {APPLICATION_CODE}: {code} among the labels of namespaces to stay inside"
+        ),
+        (_, Form::Kubernetes) => format!(
             "add namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}}}}} to stay inside"
         ),
         (Namespaces::By(selector), _) if leak.rule == Rule::CodeMissing => {

@@ -1,3 +1,4 @@
+mod admin;
 mod generated;
 mod hostile;
 

@@ -47,8 +47,19 @@ pub(super) struct WalkedRule {
     pub(super) ports: Vec<(Option<TransportProtocol>, Vec<PortMatch>)>,
     /// The whole rule as Felix takes it, where one rule is one.
     pub(super) whole: Option<PolicyRule>,
-    /// Whether selectors are written as Kubernetes has them.
-    pub(super) is_kubernetes: bool,
+    /// In whose words it is written.
+    pub(super) form: Form,
+}
+
+/// In whose words a rule is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Calico's.
+    Calico,
+    /// Those of a team, in Kubernetes.
+    Kubernetes,
+    /// Those of an administrator, in Kubernetes.
+    Admin,
 }
 
 /// How the namespaces of a peer are chosen.
@@ -100,7 +111,7 @@ pub(super) fn of_calico(
                 has_accounts: end.service_accounts.is_some(),
                 ports: vec![(whole.protocol, whole.destination.ports.clone())],
                 whole: Some(whole.clone()),
-                is_kubernetes: false,
+                form: Form::Calico,
                 end_at,
                 at,
             })
@@ -190,7 +201,7 @@ fn of_kubernetes<'a>(
             has_accounts: false,
             ports: ports.clone(),
             whole: None,
-            is_kubernetes: true,
+            form: Form::Kubernetes,
         };
         let peers = peers.unwrap_or_default();
         if peers.is_empty() {
@@ -237,6 +248,87 @@ fn kubernetes_peer(
         _ => "{}".to_owned(),
     };
     Ok((end, namespaces, Some((at, text))))
+}
+
+/// Rules of an administrator's. Where Calico cannot do what one denies, it denies everything; what it allows is then left
+/// out, and told.
+pub(super) fn of_admin(
+    rules: &[policy::AdminRule],
+    field: &str,
+) -> Vec<Result<WalkedRule, Unreadable>> {
+    let root = FieldPath::default().key("spec").key(field);
+    let is_ingress = field == "ingress";
+    let mut walked = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        let at = root.index(index);
+        let Some(action) = rule.does() else { continue };
+        let (peers, name) = if is_ingress {
+            (&rule.from, "from")
+        } else {
+            (&rule.to, "to")
+        };
+        for (position, peer) in peers.iter().enumerate() {
+            let end_at = at.key(name).index(position);
+            let read = rule.of_peer(peer, is_ingress, &end_at);
+            if read.is_err() && action != Action::Allow {
+                continue;
+            }
+            walked
+                .push(read.map(|read| admin_rule(peer, read, (action, is_ingress), &at, &end_at)));
+        }
+    }
+    walked
+}
+
+fn admin_rule(
+    peer: &policy::AdminPeer,
+    read: policy::AdminPeerRule,
+    (action, is_ingress): (Action, bool),
+    at: &FieldPath,
+    end_at: &FieldPath,
+) -> WalkedRule {
+    let ports = read.rules.iter();
+    let ports = ports.map(|it| (it.protocol, it.destination.ports.clone()));
+    let ports = ports.collect();
+    let mut rules = read.rules.into_iter();
+    let first = rules.next();
+    let end = first.as_ref().map(|it| {
+        let end = if is_ingress {
+            &it.source
+        } else {
+            &it.destination
+        };
+        RuleEnd {
+            ports: Vec::new(),
+            ..end.clone()
+        }
+    });
+    let field = match (&peer.pods, &read.namespaces) {
+        (Some(_), _) => end_at.key("pods").key("namespaceSelector"),
+        (None, Some(_)) => end_at.key("namespaces"),
+        (None, None) => end_at.key("networks"),
+    };
+    let (namespaces, text) = match read.namespaces {
+        Some(Selector::All) => (Namespaces::All, "{}".to_owned()),
+        Some(selector) => {
+            let text = selector.to_string();
+            (Namespaces::By(selector), text)
+        }
+        None => (Namespaces::Any, peer.networks.join(", ")),
+    };
+    WalkedRule {
+        at: at.clone(),
+        action,
+        end: end.unwrap_or_default(),
+        end_at: end_at.clone(),
+        namespaces,
+        blamed: Some((field, text)),
+        has_accounts: false,
+        ports,
+        // Of several protocols each is a rule of its own.
+        whole: first.filter(|_| rules.next().is_none()),
+        form: Form::Admin,
+    }
 }
 
 fn kubernetes_ports(
