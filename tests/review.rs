@@ -944,131 +944,90 @@ fn a_namespace_that_labels_itself_into_a_landing_zone_has_to_be_approved() {
 
 /// `NetworkPolicy` in the alphabet of `!!binary`.
 const ENCODED: &str = "TmV0d29ya1BvbGljeQ==";
+const OTHER: &str =
+    "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"x\"}}";
+const JSON: &str = "{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"NetworkPolicy\", \"metadata\": {\"name\": \"a\", \
+    \"namespace\": \"application2-ns2\"}, \"spec\": {\"types\": [\"Ingress\"], \"ingress\": [{\"action\": \"Allow\"}]}}";
 
-#[test]
-fn no_way_of_writing_yaml_hides_a_policy() {
+/// A list that holds an object.
+fn listed(kind: &str, object: &str) -> String {
+    let mut list = format!("apiVersion: v1\nkind: {kind}\nitems:\n  -\n");
+    for line in object.lines() {
+        list += "    ";
+        list += line;
+        list.push('\n');
+    }
+    list
+}
+
+/// Ways of writing a policy, each with what it is called: some readers see something else.
+fn hidden() -> Vec<(&'static str, String)> {
     let crossing = policy(OUTSIDE);
-    let indented = |text: &str| -> String {
-        let lines = text.lines();
-        lines.map(|line| format!("    {line}\n")).collect()
-    };
-    let binary = format!("kind: !!binary {ENCODED}");
-    let tagged = crossing.replace("kind: NetworkPolicy", &binary);
-    let body = crossing.replace("kind: NetworkPolicy\n", "");
-    let json = serde_json::json!({
-        "apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy",
-        "metadata": {"name": "a", "namespace": "application2-ns2"},
-        "spec": {"types": ["Ingress"], "ingress": [{"action": "Allow"}]},
-    })
-    .to_string();
-    let other =
-        "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"x\"}}";
-    let cases = [
-        ("a tag on kind", tagged.clone()),
+    let kind = |kind: &str| crossing.replace("kind: NetworkPolicy", kind);
+    let tagged = kind(&format!("kind: !!binary {ENCODED}"));
+    let on_key = kind("!!binary a2luZA==: NetworkPolicy");
+    let twice = format!("kind: ConfigMap\n{crossing}");
+    let body = kind("").replace("\n\n", "\n");
+    let merged = format!("kind: ConfigMap\n<<: {{kind: NetworkPolicy}}\n{body}");
+    let escaped = JSON.replace("NetworkPolicy", "\\u004eetworkPolic\\u0079");
+    let handle = kind(&format!("kind: !x!binary {ENCODED}"));
+    let group = "apiVersion: !!binary cHJvamVjdGNhbGljby5vcmcvdjM=";
+    vec![
         (
             "a tag with its whole name",
-            crossing.replace(
-                "kind: NetworkPolicy",
-                &format!("kind: !<tag:yaml.org,2002:binary> {ENCODED}"),
-            ),
+            kind(&format!("kind: !<tag:yaml.org,2002:binary> {ENCODED}")),
         ),
         (
             "a tag of another name",
-            format!(
-                "%TAG !x! tag:yaml.org,2002:\n---\n{}",
-                crossing.replace("kind: NetworkPolicy", &format!("kind: !x!binary {ENCODED}"))
-            ),
-        ),
-        (
-            "in a list",
-            format!(
-                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
-                indented(&tagged)
-            ),
+            format!("%TAG !x! tag:yaml.org,2002:\n---\n{handle}"),
         ),
         (
             "a tag on the group",
-            crossing.replace(
-                "apiVersion: projectcalico.org/v3",
-                "apiVersion: !!binary cHJvamVjdGNhbGljby5vcmcvdjM=",
-            ),
+            crossing.replace("apiVersion: projectcalico.org/v3", group),
         ),
+        ("a tag on kind, in a list", listed("List", &tagged)),
+        ("a tag on kind", tagged),
+        ("a tag on the key, in a list", listed("List", &on_key)),
+        ("a tag on the key", on_key),
         (
-            "a tag on the key",
-            crossing.replace("kind: NetworkPolicy", "!!binary a2luZA==: NetworkPolicy"),
+            "merged over what stands there, in a list",
+            listed("List", &merged),
         ),
-        (
-            "in a list, a tag on the key",
-            format!(
-                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
-                indented(
-                    &crossing.replace("kind: NetworkPolicy", "!!binary a2luZA==: NetworkPolicy")
-                )
-            ),
-        ),
-        (
-            "merged over what stands there",
-            format!("kind: ConfigMap\n<<: {{kind: NetworkPolicy}}\n{body}"),
-        ),
-        (
-            "in a list, merged over what stands there",
-            format!(
-                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
-                indented(&format!(
-                    "kind: ConfigMap\n<<: {{kind: NetworkPolicy}}\n{body}"
-                ))
-            ),
-        ),
-        (
-            "in a list, twice",
-            format!(
-                "apiVersion: v1\nkind: List\nitems:\n  -\n{}",
-                indented(&format!("kind: ConfigMap\n{crossing}"))
-            ),
-        ),
+        ("merged over what stands there", merged),
+        ("twice, in a list", listed("List", &twice)),
         (
             "one after the other, with escapes",
-            format!(
-                "{other}{}",
-                json.replace("NetworkPolicy", "\\u004eetworkPolic\\u0079")
-            ),
+            format!("{OTHER}{escaped}"),
         ),
         (
             "a list that says it is none",
-            format!(
-                "apiVersion: v1\nkind: ConfigMap\nitems:\n  -\n{}",
-                indented(&crossing)
-            ),
+            listed("ConfigMap", &crossing),
         ),
-    ];
-    for (how, text) in &cases {
+    ]
+}
+
+#[test]
+fn no_way_of_writing_yaml_hides_a_policy() {
+    for (how, text) in hidden() {
         let files = [("zones.yaml", ZONES), ("a.yaml", text.as_str())];
         let ran = review(&files, &["-f", ".", "-o", "json"]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{how}: {}", ran.err);
         assert!(ran.err.contains("a.yaml:"), "{how}: {}", ran.err);
     }
-    // What everybody reads alike is read.
-    let alike = [
-        (
-            "text",
-            crossing.replace("kind: NetworkPolicy", "kind: !!str NetworkPolicy"),
-        ),
-        (
-            "an escape",
-            crossing.replace(
-                "kind: NetworkPolicy",
-                "\"k\\x69nd\": \"Network\\u0050olicy\"",
-            ),
-        ),
-        (
-            "an anchor",
-            crossing.replace("kind: NetworkPolicy", "x: &kind NetworkPolicy\nkind: *kind"),
-        ),
-        ("merged", format!("<<: {{kind: NetworkPolicy}}\n{body}")),
-        ("behind another", format!("{other}\n---\n{crossing}")),
-        ("as JSON", json),
-    ];
-    for (how, text) in &alike {
+}
+
+#[test]
+fn what_everybody_reads_alike_is_read() {
+    let crossing = policy(OUTSIDE);
+    let kind = |kind: &str| crossing.replace("kind: NetworkPolicy", kind);
+    for (how, text) in [
+        ("text", kind("kind: !!str NetworkPolicy")),
+        ("an escape", kind("\"k\\x69nd\": \"Network\\u0050olicy\"")),
+        ("an anchor", kind("x: &kind NetworkPolicy\nkind: *kind")),
+        ("merged", kind("<<: {kind: NetworkPolicy}")),
+        ("behind another", format!("{OTHER}\n---\n{crossing}")),
+        ("as JSON", JSON.to_owned()),
+    ] {
         let files = [("zones.yaml", ZONES), ("a.yaml", text.as_str())];
         let ran = review(&files, &["-f", ".", "-o", "json"]);
         assert_eq!(ran.code, 1, "{how}: {}", ran.err);

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
-use super::rewrite::{self, ORCHESTRATOR, Unreadable, Written};
+use super::rewrite::{self, ORCHESTRATOR, Written};
 use super::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Policy, PolicyKind,
-    PolicyRule, Rule, Selector,
+    PolicyRule, Rule, Selector, Unreadable,
 };
 use crate::domain::FieldPath;
 

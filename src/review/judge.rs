@@ -18,8 +18,8 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, AdminPolicy, DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, PolicyKind,
-    Selector, Tier, Unreadable,
+    self, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, NAMESPACE, NetworkPolicy,
+    Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
 };
 
 use super::known::{self, canonical};
@@ -147,6 +147,44 @@ impl<'a> Judge<'a> {
         );
     }
 
+    /// Tells what is not as the API has it, and what becomes of the policy.
+    fn object_to(&mut self, objection: &Objection) {
+        let refuses =
+            "Calico's API server refuses it; written to its storage, which nobody validates, ";
+        let becomes = match (&self.object.body, &objection.effect) {
+            (Body::Kubernetes(_) | Body::Admin(..), Effect::TakenFor(other)) => {
+                format!("newer versions of Kubernetes refuse it, and older ones take it for {other}")
+            }
+            (Body::Kubernetes(_) | Body::Admin(..), _) => {
+                "Kubernetes refuses it; where a version of it does not, Calico leaves it out, and the rest of the rule \
+                 decides"
+                    .to_owned()
+            }
+            (_, effect) => {
+                let written = match self.object.written {
+                    Written::Api => refuses,
+                    Written::Storage => "",
+                };
+                let becomes = match effect {
+                    Effect::Missing => "Felix takes the whole policy for missing".to_owned(),
+                    Effect::LeftOut => "Felix leaves it out, and the rest decides".to_owned(),
+                    Effect::TakenFor(other) => format!("Felix takes it for {other}"),
+                };
+                format!("{written}{becomes}, and tells nobody")
+            }
+        };
+        let problem = &objection.problem;
+        let message = format!("{problem}; {becomes}");
+        self.find(Rule::Invalid, problem.path.clone(), message, "correct it");
+    }
+
+    fn objections(&mut self, all: &[Objection]) {
+        let object = self.object;
+        for objection in all.iter().chain(&object.spelled) {
+            self.object_to(objection);
+        }
+    }
+
     fn kubernetes(&mut self, policy: &k8s_openapi::api::networking::v1::NetworkPolicy) {
         match Policy::of_kubernetes(policy) {
             Err(unreadable) => self.invalid(&unreadable),
@@ -194,32 +232,39 @@ impl<'a> Judge<'a> {
         } else if let Some(other) = of_name.filter(|it| *it != DEFAULT_TIER) {
             self.other_tier(root.key("metadata").key("name"), other);
         }
-        let read = match Policy::of_calico(policy, self.object.written) {
-            Ok(read) => read,
+        let draft = match Policy::draft_of_calico(policy, self.object.written) {
+            Ok(draft) => draft,
             Err(unreadable) => return self.invalid(&unreadable),
         };
+        self.objections(&draft.objections);
+        let read = &draft.policy;
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        let selected: Vec<_> = self.of_namespace(&read).into_iter().collect();
-        if self.selects_nothing(&read, "selector") {
+        let mut selected: Vec<_> = self.of_namespace(read).into_iter().collect();
+        if self.selects_nothing(read, "selector") {
             return;
         }
         let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
-        self.both(&read, (&spec.ingress, &spec.egress), namespace, &selected);
+        if Self::reaches_out(&draft, namespace) {
+            selected = self.of_cluster(read);
+        }
+        self.both(&draft, (&spec.ingress, &spec.egress), namespace, &selected);
     }
 
     fn global(&mut self, policy: &'a GlobalNetworkPolicy) {
         let spec = &policy.spec;
-        let read = match Policy::of_global(policy, self.object.written) {
-            Ok(Some(read)) => read,
+        let draft = match Policy::draft_of_global(policy, self.object.written) {
+            Ok(Some(draft)) => draft,
             Ok(None) => return,
             Err(unreadable) => return self.invalid(&unreadable),
         };
+        self.objections(&draft.objections);
+        let read = &draft.policy;
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        if self.selects_nothing(&read, "selector") {
+        if self.selects_nothing(read, "selector") {
             return;
         }
-        let selected = self.of_cluster(&read);
-        self.both(&read, (&spec.ingress, &spec.egress), "", &selected);
+        let selected = self.of_cluster(read);
+        self.both(&draft, (&spec.ingress, &spec.egress), "", &selected);
     }
 
     /// Administrators' policies lie in tiers of their own, after that of the boundary and before what teams write.
@@ -241,17 +286,17 @@ impl<'a> Judge<'a> {
 
     fn both(
         &mut self,
-        read: &Policy,
+        draft: &Draft,
         (ingress, egress): (&'a [crate::policy::Rule], &'a [crate::policy::Rule]),
         namespace: &str,
         selected: &[Selected<'a>],
     ) {
-        if let Some(rules) = &read.ingress {
-            let rules = walk::of_calico(ingress, rules, namespace, "ingress");
+        if let Some(rules) = &draft.policy.ingress {
+            let rules = walk::of_calico(ingress, (&draft.ingress, rules), namespace, "ingress");
             self.direction(&Direction::ingress(rules), selected);
         }
-        if let Some(rules) = &read.egress {
-            let rules = walk::of_calico(egress, rules, namespace, "egress");
+        if let Some(rules) = &draft.policy.egress {
+            let rules = walk::of_calico(egress, (&draft.egress, rules), namespace, "egress");
             self.direction(&Direction::egress(rules), selected);
         }
     }
@@ -279,6 +324,20 @@ impl<'a> Judge<'a> {
             words: format!("pods of {name}"),
             selector: known::in_namespace(&canonical(read.selector.clone()), name, namespace),
         })
+    }
+
+    /// Whether a policy of a namespace selects pods of others: one whose selector is none by itself can.
+    fn reaches_out(draft: &Draft, namespace: &str) -> bool {
+        let at = FieldPath::default().key("spec").key("selector");
+        let is_odd =
+            |it: &Objection| it.problem.path == at && matches!(it.effect, Effect::TakenFor(_));
+        if !draft.objections.iter().any(is_odd) {
+            return false;
+        }
+        let elsewhere = Selector::equal(NAMESPACE, namespace).negate();
+        let selector = canonical(draft.policy.selector.clone());
+        let found = policy::example(&[selector, elsewhere, known::is_pod()]);
+        !matches!(found, Ok(None))
     }
 
     /// The boundaries whose pods a policy of the whole cluster selects.

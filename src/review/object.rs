@@ -10,7 +10,8 @@ use super::fatal::{Fatal, fatal, readable};
 use crate::api::names::{MANAGER, OWNER};
 use crate::domain::{FieldPath, Segment};
 use crate::policy::{
-    AdminPolicy, GlobalNetworkPolicy, NetworkPolicy, NetworkSet, PolicyKind, Tier, Written,
+    Action, AdminPolicy, Effect, GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Objection,
+    PolicyKind, Tier, Unreadable, Why, Written,
 };
 
 /// Something that is judged.
@@ -22,6 +23,8 @@ pub struct Object {
     pub written: Written,
     /// Whether it is staged: recorded, and not in force.
     pub staged: bool,
+    /// Actions that are not spelled as Calico's API has them.
+    pub spelled: Vec<Objection>,
     /// Fields that its kind does not have.
     pub unknown: Vec<FieldPath>,
     /// What in it ends Calico's Felix. An action that is none is read as one that denies.
@@ -117,6 +120,7 @@ impl Object {
             body,
             written,
             staged,
+            spelled: spelled(object, shape),
             unknown,
             fatal,
             waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
@@ -223,9 +227,42 @@ fn read<K: DeserializeOwned + Serialize>(object: &Value) -> Result<(Box<K>, Valu
     }
 }
 
+/// Actions of Calico's that Felix reads, and Calico's API does not.
+fn spelled(object: &Value, shape: Shape) -> Vec<Objection> {
+    if !matches!(shape, Shape::Calico | Shape::Global) {
+        return Vec::new();
+    }
+    let mut spelled = Vec::new();
+    for direction in ["ingress", "egress"] {
+        let rules = object.pointer(&format!("/spec/{direction}"));
+        for (index, rule) in rules
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let text = rule.get("action").and_then(Value::as_str);
+            let Some((text, action)) = text.and_then(|it| Some((it, Action::read(it)?))) else {
+                continue;
+            };
+            if text != action.name() {
+                let rules = FieldPath::default().key("spec").key(direction);
+                spelled.push(Objection {
+                    problem: Unreadable {
+                        path: rules.index(index).key("action"),
+                        why: Why::Action(text.to_owned()),
+                    },
+                    effect: Effect::TakenFor(action.name().to_owned()),
+                });
+            }
+        }
+    }
+    spelled
+}
+
 /// Fields of Calico's that decide nothing about pods: notes on a rule, what needs application layer policy, and how hosts
-/// and the data plane go about it.
-const UNREAD: [&str; 4] = ["metadata", "http", "applyOnForward", "performanceHints"];
+/// go about it.
+const UNREAD: [&str; 3] = ["metadata", "http", "applyOnForward"];
 
 /// Fields that are written, say something, and were not understood.
 fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldPath>) {

@@ -30,6 +30,9 @@ impl<'a> Judge<'a> {
                     continue;
                 }
             };
+            for objection in &walked.objections {
+                self.object_to(objection);
+            }
             if index >= MOST_RULES {
                 self.find(
                     Rule::TooComplex,
@@ -281,8 +284,8 @@ impl<'a> Judge<'a> {
             .into_iter()
             .enumerate()
         {
-            let is_named =
-                types.iter().any(|it| it == type_) || (types.is_empty() && implied[index]);
+            let is_named = types.iter().any(|it| it.eq_ignore_ascii_case(type_))
+                || (types.is_empty() && implied[index]);
             let is_implied = types.is_empty() && type_ == "Ingress";
             if counts[index] > 0 && !is_named && !is_implied {
                 self.find(

@@ -1,6 +1,7 @@
 mod admin;
 mod generated;
 mod hostile;
+mod lenient;
 
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -532,11 +533,11 @@ fn what_calico_drops_is_no_criterion() {
         "metadata": {"name": "a"},
         "spec": {"namespaceSelector": "applicationcode == 'application2'", "types": ["Ingress"], "ingress": [quoted]},
     });
-    assert_eq!(rules(&policy), ["any-peer"]);
+    assert_eq!(rules(&policy), ["invalid", "any-peer"]);
     // One that brings a selector along is believed.
     let names = json!(["x'} || has(projectcalico.org/namespace) || a in {'b"]);
     let end = json!({"namespaceSelector": "all()", "serviceAccounts": {"names": names}});
-    assert_eq!(rules(&to(&end)), ["service-accounts"]);
+    assert_eq!(rules(&to(&end)), ["invalid", "service-accounts"]);
     for service in [
         json!({"name": ""}),
         json!({}),

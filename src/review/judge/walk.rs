@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, Action, EntityRule, PolicyRule, PortMatch, RuleEnd, Selector, TransportProtocol,
-    Unreadable, Way,
+    self, Action, EntityRule, Objection, PolicyRule, PortMatch, RuleEnd, Selector,
+    TransportProtocol, Unreadable, Way,
 };
 
 /// The rules of one direction.
@@ -49,6 +49,8 @@ pub(super) struct WalkedRule {
     pub(super) whole: Option<PolicyRule>,
     /// In whose words it is written.
     pub(super) form: Form,
+    /// What is wrong with its end, and not told yet.
+    pub(super) objections: Vec<Objection>,
 }
 
 /// In whose words a rule is written.
@@ -77,18 +79,19 @@ pub(super) enum Namespaces {
     By(Selector),
 }
 
-/// Rules of Calico's, with what Felix takes them for.
+/// Rules of Calico's, with what Felix takes those at some positions for.
 pub(super) fn of_calico(
     written: &[policy::Rule],
-    read: &[PolicyRule],
+    (positions, read): (&[usize], &[PolicyRule]),
     namespace: &str,
     field: &str,
 ) -> Vec<Result<WalkedRule, Unreadable>> {
     let at = FieldPath::default().key("spec").key(field);
     let is_ingress = field == "ingress";
-    let rules = written.iter().zip(read).enumerate();
+    let rules = positions.iter().zip(read);
     rules
-        .map(|(index, (rule, whole))| {
+        .filter_map(|(index, whole)| Some((*index, written.get(*index)?, whole)))
+        .map(|(index, rule, whole)| {
             let at = at.index(index);
             let (end, read, name) = if is_ingress {
                 (&rule.source, &whole.source, "source")
@@ -112,6 +115,7 @@ pub(super) fn of_calico(
                 ports: vec![(whole.protocol, whole.destination.ports.clone())],
                 whole: Some(whole.clone()),
                 form: Form::Calico,
+                objections: Vec::new(),
                 end_at,
                 at,
             })
@@ -191,7 +195,7 @@ fn of_kubernetes<'a>(
     for (index, (peers, ports)) in rules.enumerate() {
         let at = root.index(index);
         let ports = kubernetes_ports(ports.unwrap_or_default());
-        let rule = |end, end_at: FieldPath, namespaces, blamed| WalkedRule {
+        let rule = |(end, objections), end_at: FieldPath, namespaces, blamed| WalkedRule {
             at: at.clone(),
             action: Action::Allow,
             end,
@@ -202,11 +206,12 @@ fn of_kubernetes<'a>(
             ports: ports.clone(),
             whole: None,
             form: Form::Kubernetes,
+            objections,
         };
         let peers = peers.unwrap_or_default();
         if peers.is_empty() {
             walked.push(Ok(rule(
-                RuleEnd::default(),
+                (RuleEnd::default(), Vec::new()),
                 at.clone(),
                 Namespaces::Any,
                 None,
@@ -223,7 +228,11 @@ fn of_kubernetes<'a>(
     walked
 }
 
-type KubernetesPeer = (RuleEnd, Namespaces, Option<(FieldPath, String)>);
+type KubernetesPeer = (
+    (RuleEnd, Vec<Objection>),
+    Namespaces,
+    Option<(FieldPath, String)>,
+);
 
 fn kubernetes_peer(
     peer: &networking::NetworkPolicyPeer,
@@ -328,6 +337,7 @@ fn admin_rule(
         // Of several protocols each is a rule of its own.
         whole: first.filter(|_| rules.next().is_none()),
         form: Form::Admin,
+        objections: Vec::new(),
     }
 }
 

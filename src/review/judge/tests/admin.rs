@@ -110,7 +110,7 @@ fn ranges_are_judged_by_what_they_hold_and_by_what_is_declared() {
     assert_eq!(other[0].rule, Rule::NetsReachNodes);
     assert_eq!(other[0].path.to_string(), "spec.egress[0].to[0].networks");
     assert_eq!(
-        rules_of(&to(&json!(["203.0.113.0/25"]), 80)),
+        super::rules(&to(&json!(["203.0.113.0/25"]), 80)),
         ["nets-outside"]
     );
 }
