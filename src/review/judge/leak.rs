@@ -6,7 +6,7 @@ use super::walk::{Form, Namespaces, WalkedRule};
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
-use crate::policy::{AddressSet, Selector, TooComplex, Way, example};
+use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, TransportProtocol, Way, example};
 use crate::review::address::{Holds, holds, within, without};
 use crate::review::covered::{Cover, covers};
 use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
@@ -27,6 +27,8 @@ struct Leak {
     declared: Option<String>,
     /// What the ranges hold, where it is about ranges.
     holds: Option<String>,
+    /// The ports that nothing declares, where others of the rule are declared, or could be.
+    ports: Option<String>,
 }
 
 /// A rule and whom it is for.
@@ -34,10 +36,84 @@ struct Case<'a, 'b> {
     way: Way,
     walked: &'b WalkedRule,
     selected: &'b Selected<'a>,
-    /// What is open, for all ports of the rule.
-    covers: Vec<Cover>,
+    /// What is open on the ports that are asked about.
+    covers: Vec<&'b Cover>,
     /// What earlier rules decide.
     earlier: &'b [Selector],
+}
+
+/// Some of a rule's ports, on which the same is open.
+struct Part {
+    /// Positions of what is open there.
+    covers: Vec<usize>,
+    /// The ports; the protocol alone where there are none.
+    ports: Vec<(Option<TransportProtocol>, Option<PortMatch>)>,
+    /// The name of one of them.
+    named: Option<String>,
+}
+
+impl Part {
+    fn words(&self) -> String {
+        let shown = self.ports.iter().take(SHOWN).map(|(protocol, port)| {
+            let protocol = protocol.map_or_else(|| "any protocol".to_owned(), |it| it.to_string());
+            match port {
+                None => format!("all ports of {protocol}"),
+                Some(PortMatch::Range(first, last)) if first == last => {
+                    format!("{protocol} {first}")
+                }
+                Some(PortMatch::Range(first, last)) => format!("{protocol} {first}-{last}"),
+                Some(PortMatch::Named(name)) => format!("{protocol} {name}"),
+            }
+        });
+        let shown: Vec<_> = shown.collect();
+        let more = if self.ports.len() > SHOWN {
+            " and more"
+        } else {
+            ""
+        };
+        format!("{}{more}", shown.join(", "))
+    }
+}
+
+/// A rule's ports by what is open there, what is open nowhere first.
+fn parts(walked: &WalkedRule, all: &[Cover]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut add = |protocol: Option<TransportProtocol>, port: Option<PortMatch>| {
+        let asked: &[PortMatch] = port.as_ref().map(std::slice::from_ref).unwrap_or_default();
+        let open = |(_, cover): &(usize, &Cover)| cover.has_ports((protocol, asked));
+        let covers = all.iter().enumerate().filter(open).map(|(index, _)| index);
+        let covers: Vec<usize> = covers.collect();
+        let named = match &port {
+            Some(PortMatch::Named(name)) => Some(name.clone()),
+            _ => None,
+        };
+        match parts.iter_mut().find(|it| it.covers == covers) {
+            Some(part) => {
+                part.named = part.named.take().or(named);
+                part.ports.push((protocol, port));
+            }
+            None => parts.push(Part {
+                covers,
+                ports: vec![(protocol, port)],
+                named,
+            }),
+        }
+    };
+    if walked.ports.is_empty() {
+        add(None, None);
+    }
+    for (protocol, ports) in &walked.ports {
+        if ports.is_empty() {
+            add(*protocol, None);
+            continue;
+        }
+        let cut = |parts, cover: &Cover| cover.cut(*protocol, parts);
+        for port in all.iter().fold(ports.clone(), cut) {
+            add(*protocol, Some(port));
+        }
+    }
+    parts.sort_by_key(|it| it.covers.len());
+    parts
 }
 
 impl<'a> Judge<'a> {
@@ -52,23 +128,12 @@ impl<'a> Judge<'a> {
         let mut first: Option<(Leak, &Selected<'a>)> = None;
         let mut others = 0;
         for it in selected {
-            let all = covers(it.boundary, it.namespace, way, self.landscape);
-            let is_open = |cover: &Cover| {
-                let mut ports = walked.ports.iter();
-                ports.all(|(protocol, ports)| cover.has_ports((*protocol, ports)))
-                    && cover.is_for(&it.selector)
-            };
-            let case = Case {
-                way,
-                walked,
-                selected: it,
-                covers: all.into_iter().filter(is_open).collect(),
-                earlier,
-            };
+            let mut all = covers(it.boundary, it.namespace, way, self.landscape);
+            all.retain(|cover| cover.is_for(&it.selector));
             let found = if self.complex >= super::MOST_COMPLEX {
                 Err(TooComplex)
             } else {
-                self.leak(&case)
+                self.leak_by_ports((way, walked, it, earlier), &all)
             };
             let leak = match found {
                 Ok(None) => continue,
@@ -81,6 +146,7 @@ impl<'a> Judge<'a> {
                         landing_zone: None,
                         declared: None,
                         holds: None,
+                        ports: None,
                     }
                 }
             };
@@ -99,6 +165,47 @@ impl<'a> Judge<'a> {
             let finding = told(leak, walked, selected, way, others);
             self.findings.push(finding);
         }
+    }
+
+    /// What gets through on any of a rule's ports: each may be declared by another crossing.
+    fn leak_by_ports(
+        &self,
+        (way, walked, selected, earlier): (Way, &WalkedRule, &Selected<'_>, &[Selector]),
+        all: &[Cover],
+    ) -> Result<Option<Leak>, TooComplex> {
+        let parts = parts(walked, all);
+        let mut declared: Vec<String> = Vec::new();
+        let mut last = None;
+        for part in &parts {
+            let case = Case {
+                way,
+                walked,
+                selected,
+                covers: part.covers.iter().map(|it| &all[*it]).collect(),
+                earlier,
+            };
+            let Some(mut leak) = self.leak(&case)? else {
+                // Whoever is meant is inside, whatever the ports.
+                return Ok(None);
+            };
+            match &leak.declared {
+                None => {
+                    let is_partly = parts.len() > 1 || part.named.is_some();
+                    leak.ports = is_partly.then(|| part.words()).filter(|_| !all.is_empty());
+                    return Ok(Some(leak));
+                }
+                Some(what) => {
+                    let new = what.split("; ").map(str::to_owned);
+                    let new: Vec<_> = new.filter(|it| !declared.contains(it)).collect();
+                    declared.extend(new);
+                }
+            }
+            last = Some(leak);
+        }
+        Ok(last.map(|leak| Leak {
+            declared: Some(declared.join("; ")),
+            ..leak
+        }))
     }
 
     fn leak(&self, case: &Case<'_, '_>) -> Result<Option<Leak>, TooComplex> {
@@ -148,6 +255,7 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared: None,
             holds: None,
+            ports: None,
         }))
     }
 
@@ -181,6 +289,7 @@ impl<'a> Judge<'a> {
             landing_zone: witness.landing_zone,
             declared,
             holds: None,
+            ports: None,
         })
     }
 
@@ -200,6 +309,7 @@ impl<'a> Judge<'a> {
             landing_zone: whose.and_then(|(boundary, _)| boundary.landing_zone.clone()),
             declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
             holds: None,
+            ports: None,
         })
     }
 
@@ -214,6 +324,7 @@ impl<'a> Judge<'a> {
             landing_zone: pod.and_then(|it| it.landing_zone),
             declared: None,
             holds: None,
+            ports: None,
         }
     }
 
@@ -251,6 +362,7 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared,
             holds: Some(words),
+            ports: None,
         })
     }
 
@@ -395,11 +507,20 @@ fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -
         }
         _ => format!("write namespaceSelector: \"{APPLICATION_CODE} == '{code}'\" to stay inside"),
     };
-    if inside.is_empty() {
+    let mut suggestion = if inside.is_empty() {
         crossing
     } else {
         format!("{inside}; {crossing}")
+    };
+    if let Some(ports) = &leak.ports {
+        suggestion = format!("{suggestion} (not declared: {ports})");
+        let mut all = walked.ports.iter().flat_map(|(_, ports)| ports);
+        if all.any(|it| matches!(it, PortMatch::Named(_))) {
+            suggestion +=
+                "; write the numbers of ports: what containers call them is not known here";
+        }
     }
+    suggestion
 }
 
 fn crossing(leak: &Leak, boundary: &Boundary, way: Way) -> String {

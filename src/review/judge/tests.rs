@@ -1,4 +1,5 @@
 mod admin;
+mod covered;
 mod generated;
 mod hostile;
 mod lenient;
@@ -397,8 +398,8 @@ fn what_has_no_effect_is_found() {
 
     let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'orders'"}));
     policy["spec"]["egress"][0]["action"] = json!("Deny");
-    // Part of that is declared to be open: the team takes it back.
-    assert_eq!(rules(&policy), Vec::<&str>::new());
+    // Part of that is declared to be open, and the platform's policies decide first: it stays open.
+    assert_eq!(rules(&policy), ["deny-without-effect"]);
     policy["spec"]["egress"][0]["destination"]["namespaceSelector"] =
         json!("team == 'red' && applicationcode != 'application2'");
     assert_eq!(rules(&policy), Vec::<&str>::new(), "orders could be red");
