@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, bail, ensure};
 use e2e::data_plane::{End, Place, Protocol, Verdict};
 use e2e::scenario::{self, Skipped};
-use e2e::{scenarios, seed};
+use e2e::{eventually, scenarios, seed};
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1 as networking;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use landing_zone_operator::policy::{
     self, AddressSet, Endpoint, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Packet,
@@ -41,6 +42,8 @@ const SLOPPY_SETS: usize = 200;
 const SEED: [u8; 32] = *b"packets say who may talk to whom";
 /// How long an answer is waited for at first; whatever differs is asked again with more patience.
 const HURRIED: Duration = Duration::from_millis(150);
+/// How long it may take until the API server forgets a rule on admission.
+const TAKES_EFFECT: Duration = Duration::from_mins(1);
 /// Packets that are on their way at once.
 const AT_ONCE: usize = 512;
 /// So many differences are told.
@@ -61,15 +64,34 @@ async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
 /// What Calico's API refuses, written to its storage: what Felix makes of it.
 async fn what_nobody_validates_is_what_packets_say(ground: &Ground) -> Result<()> {
     if let Ground::Wired(wired) = ground {
-        // Our own rules on admission refuse most of it. This is about clusters without them, and what was there before.
-        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(wired.governed.client());
-        let all = bindings
-            .delete_collection(&DeleteParams::default(), &ListParams::default())
-            .await?;
-        drop(all);
+        without_admission(wired).await?;
     }
     let strategies: Vec<_> = (0..GROUPS).map(sloppy::set).collect();
     agree(ground, &strategies, SLOPPY_SETS).await
+}
+
+/// Takes our own rules on admission away, which refuse most of it: this is about what they do not see, and clusters without
+/// them.
+async fn without_admission(wired: &Wired) -> Result<()> {
+    let client = wired.governed.client();
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let all = bindings
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await?;
+    drop(all);
+    let kind = GroupVersionKind::gvk("crd.projectcalico.org", "v1", "NetworkPolicy");
+    let policies: Api<DynamicObject> =
+        Api::namespaced_with(client, "default", &ApiResource::from_gvk(&kind));
+    let refused: DynamicObject = serde_json::from_value(sloppy::refused())?;
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    eventually(TAKES_EFFECT, "admission to take it", async || {
+        Ok(policies.create(&dry, &refused).await.ok())
+    })
+    .await?;
+    Ok(())
 }
 
 /// `AGREEMENT_SETS` of these sets of policies, or else so many.

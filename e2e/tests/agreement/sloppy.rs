@@ -48,6 +48,14 @@ const WRONG: [Wrong; 16] = [
     Wrong::Rule(r#"{"ipVersion": 5}"#),
 ];
 
+/// A policy that our rules on admission refuse.
+pub fn refused() -> Value {
+    json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy", "metadata": {"name": "default.refused"},
+        "spec": {"ingress": [{"action": "allow", "source": {"nets": ["bogus"]}}]},
+    })
+}
+
 /// What one group has in one round, with something wrong in each of Calico's policies.
 pub fn set(group: usize) -> impl Strategy<Value = Vec<Value>> {
     let wrong = proptest::collection::vec((select(WRONG.to_vec()), any::<bool>()), 8);

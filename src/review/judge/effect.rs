@@ -7,7 +7,9 @@ use crate::domain::FieldPath;
 use crate::policy::{Action, Policy, PolicyRule, RuleEnd, Selector, Way, Written, example};
 use crate::review::address::without;
 use crate::review::covered::{Cover, covers};
-use crate::review::known::{canonical, in_namespace, is_inside, is_pod, of_namespace};
+use crate::review::known::{
+    canonical, in_known_namespace, in_namespace, is_inside, is_pod, of_namespace,
+};
 use crate::review::landscape::Boundary;
 use crate::review::{Body, Rule};
 
@@ -218,8 +220,18 @@ impl<'a> Judge<'a> {
                 let is_outside = never(code)
                     && !self.is_in_some(boundary, &Selector::and(meant.clone()))
                     && !never(is_pod_outside);
-                let is_meant = |it: &&Cover| it.pods.clone().is_some_and(|pods| !never(pods));
-                (is_outside, covers.iter().filter(is_meant).collect())
+                let may_be = |it: &&Cover| it.pods.clone().is_some_and(|pods| !never(pods));
+                let open: Vec<_> = covers.iter().filter(may_be).collect();
+                let is_meant = |it: &&Cover| {
+                    let both = meant.iter().cloned().chain(it.pods.clone());
+                    in_known_namespace(&both.collect::<Vec<_>>(), self.landscape)
+                };
+                let certain: Vec<_> = open.iter().copied().filter(is_meant).collect();
+                if certain.is_empty() && !open.is_empty() {
+                    // Nobody knows of a pod that it is about.
+                    return;
+                }
+                (is_outside, certain)
             }
             (None, Some(nets)) => {
                 let pods = &self.landscape.platform.pod_cidrs;
