@@ -9,6 +9,7 @@ mod classify;
 mod effect;
 mod leak;
 mod namespace;
+mod ports;
 mod set;
 #[cfg(test)]
 mod tests;

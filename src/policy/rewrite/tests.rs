@@ -1,10 +1,11 @@
 //! What Felix makes of what nobody validates. Each case is read off `libcalico-go` and Felix 3.28; those that packets tell
 //! stand in `e2e/tests/agreement/lenient.rs` as well.
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::Action;
+use crate::policy::{Action, PolicyRule, RuleEnd};
 
 fn team(spec: &Value) -> NetworkPolicy {
     serde_json::from_value(json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": spec}))

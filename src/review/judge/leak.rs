@@ -2,19 +2,20 @@
 
 use ipnet::IpNet;
 
+use super::ports::parts;
 use super::walk::{Form, Namespaces, WalkedRule};
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
-use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, TransportProtocol, Way, example};
+use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, Way, example};
 use crate::review::address::{Holds, holds, within, without};
 use crate::review::covered::{Cover, covers};
 use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
 use crate::review::landscape::Boundary;
 use crate::review::{Finding, Rule};
 
-/// So many ranges are named.
-const SHOWN: usize = 3;
+/// So many ranges or ports are named.
+pub(super) const SHOWN: usize = 3;
 
 /// What gets through, before it is put into words for one place.
 struct Leak {
@@ -40,80 +41,6 @@ struct Case<'a, 'b> {
     covers: Vec<&'b Cover>,
     /// What earlier rules decide.
     earlier: &'b [Selector],
-}
-
-/// Some of a rule's ports, on which the same is open.
-struct Part {
-    /// Positions of what is open there.
-    covers: Vec<usize>,
-    /// The ports; the protocol alone where there are none.
-    ports: Vec<(Option<TransportProtocol>, Option<PortMatch>)>,
-    /// The name of one of them.
-    named: Option<String>,
-}
-
-impl Part {
-    fn words(&self) -> String {
-        let shown = self.ports.iter().take(SHOWN).map(|(protocol, port)| {
-            let protocol = protocol.map_or_else(|| "any protocol".to_owned(), |it| it.to_string());
-            match port {
-                None => format!("all ports of {protocol}"),
-                Some(PortMatch::Range(first, last)) if first == last => {
-                    format!("{protocol} {first}")
-                }
-                Some(PortMatch::Range(first, last)) => format!("{protocol} {first}-{last}"),
-                Some(PortMatch::Named(name)) => format!("{protocol} {name}"),
-            }
-        });
-        let shown: Vec<_> = shown.collect();
-        let more = if self.ports.len() > SHOWN {
-            " and more"
-        } else {
-            ""
-        };
-        format!("{}{more}", shown.join(", "))
-    }
-}
-
-/// A rule's ports by what is open there, what is open nowhere first.
-fn parts(walked: &WalkedRule, all: &[Cover]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut add = |protocol: Option<TransportProtocol>, port: Option<PortMatch>| {
-        let asked: &[PortMatch] = port.as_ref().map(std::slice::from_ref).unwrap_or_default();
-        let open = |(_, cover): &(usize, &Cover)| cover.has_ports((protocol, asked));
-        let covers = all.iter().enumerate().filter(open).map(|(index, _)| index);
-        let covers: Vec<usize> = covers.collect();
-        let named = match &port {
-            Some(PortMatch::Named(name)) => Some(name.clone()),
-            _ => None,
-        };
-        match parts.iter_mut().find(|it| it.covers == covers) {
-            Some(part) => {
-                part.named = part.named.take().or(named);
-                part.ports.push((protocol, port));
-            }
-            None => parts.push(Part {
-                covers,
-                ports: vec![(protocol, port)],
-                named,
-            }),
-        }
-    };
-    if walked.ports.is_empty() {
-        add(None, None);
-    }
-    for (protocol, ports) in &walked.ports {
-        if ports.is_empty() {
-            add(*protocol, None);
-            continue;
-        }
-        let cut = |parts, cover: &Cover| cover.cut(*protocol, parts);
-        for port in all.iter().fold(ports.clone(), cut) {
-            add(*protocol, Some(port));
-        }
-    }
-    parts.sort_by_key(|it| it.covers.len());
-    parts
 }
 
 impl<'a> Judge<'a> {
