@@ -112,7 +112,9 @@ fn spoil(object: &mut Value, group: usize, wrong: Wrong, is_source: bool) {
             let mut rule: Value = serde_json::from_str(rule).unwrap_or_default();
             rule["action"] = json!("Allow");
             let rules = spec["ingress"].as_array_mut();
-            rules.into_iter().for_each(|it| it.push(rule.clone()));
+            if let Some(rules) = rules {
+                rules.push(rule);
+            }
         }
     }
 }

@@ -97,9 +97,10 @@ pub(super) async fn read(client: &Client, told: &Platform, namespace: Option<&st
     let networking = ("networking.k8s.io", "v1");
     reader.objects(networking, CALICO[0]).await;
     for (version, kind) in ADMIN {
-        reader
-            .objects(("policy.networking.k8s.io", version), kind)
-            .await;
+        let group = ("policy.networking.k8s.io", version);
+        if reader.is_served(group, kind).await {
+            reader.objects(group, kind).await;
+        }
     }
     for group in CALICO_GROUPS {
         let mut is_served = false;
@@ -165,6 +166,17 @@ impl Reader<'_> {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 self.unread("the LandingZonePlatform", &problems.join("; "));
             }
+        }
+    }
+
+    /// Whether the cluster serves a kind, which everybody may ask: who may not read a kind is forbidden it where there is none,
+    /// too. Where that cannot be told, it counts as served.
+    async fn is_served(&self, (group, version): (&str, &str), kind: Kind) -> bool {
+        let version = format!("{group}/{version}");
+        match self.client.list_api_group_resources(&version).await {
+            Ok(served) => served.resources.iter().any(|it| it.name == kind.plural),
+            Err(kube::Error::Api(status)) => status.code != 404,
+            Err(_) => true,
         }
     }
 
