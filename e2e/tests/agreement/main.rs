@@ -104,6 +104,7 @@ async fn agree(
         Ground::Wired(wired) => wired,
         Ground::OutOfReach(why) => return Err(Error::new(Skipped::because(why))),
     };
+    let turn = wired.turn.lock().await;
     let sets: usize = match env::var("AGREEMENT_SETS") {
         Ok(sets) => sets.parse().context("AGREEMENT_SETS is no number")?,
         Err(_) => sets,
@@ -150,6 +151,7 @@ async fn agree(
         waited.as_secs_f64(),
         compared.as_secs_f64()
     );
+    drop(turn);
     // Agreeing that all is open, or all is closed, would not say much.
     ensure!(
         allowed > asked / 5 && allowed < asked * 4 / 5,
