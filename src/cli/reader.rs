@@ -86,6 +86,25 @@ pub(super) const PLATFORMS: Kind =
 /// Namespaces.
 pub(super) const NAMESPACES: Kind = Kind::global(("", "v1"), "Namespace", "namespaces");
 
+/// Administrators' policies, in the versions of their group that serve them.
+pub(super) const ADMINISTRATORS: [Kind; 3] = [
+    Kind::global(
+        ("policy.networking.k8s.io", "v1alpha1"),
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+    ),
+    Kind::global(
+        ("policy.networking.k8s.io", "v1alpha1"),
+        "BaselineAdminNetworkPolicy",
+        "baselineadminnetworkpolicies",
+    ),
+    Kind::global(
+        ("policy.networking.k8s.io", "v1alpha2"),
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+    ),
+];
+
 /// What somebody's own landing zones may be known by.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hints {

@@ -242,6 +242,23 @@ impl ReviewArgs {
         if !given.is_told || !is_readable {
             return Ok((Outcome::Unread, None));
         }
+        if !self.live && reviewed.input.is_empty() {
+            let paths = source::described(&self.paths);
+            let was_there = before.as_ref().and_then(Option::as_ref);
+            // A change may take everything away. A path that is wrong looks the same, but for what was there before.
+            if was_there.is_none_or(|before| before.input.is_empty()) {
+                writeln!(
+                    stderr,
+                    "error: no object was read in {paths}, so nothing was reviewed: name the files or folders that hold \
+                     policies and landing zones"
+                )?;
+                return Ok((Outcome::Unread, None));
+            }
+            writeln!(
+                stderr,
+                "note: no object was read in {paths}: all that --base holds there is gone"
+            )?;
+        }
         if self.live {
             // Namespaces of nobody's are the platform's.
             let is_ours = |it: &Reported| it.finding.rule != Rule::NamespaceUnknown;

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
-use super::rewrite::{ORCHESTRATOR, Unreadable, Written};
+use super::rewrite::{self, ORCHESTRATOR, Written};
 use super::{
-    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Policy, PolicyKind, Rule,
-    Selector,
+    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Policy, PolicyKind,
+    PolicyRule, Rule, Selector, Unreadable,
 };
 use crate::domain::FieldPath;
 
@@ -188,8 +188,79 @@ pub(super) const TIERS: [(&str, f64); 4] = [
     ("kube-baseline", 10_000_000.0),
 ];
 
-/// A rule has something that Calico cannot do.
-struct Unsupported;
+/// A rule has something that Calico cannot do: named ports, nodes, names in DNS, or ranges of those who connect.
+#[derive(thiserror::Error, Clone, Copy, Debug, PartialEq, Eq)]
+#[error(
+    "Calico cannot do what it asks for: named ports, nodes, domain names, or ranges of those who connect"
+)]
+pub struct Unsupported;
+
+/// One peer of a rule of an administrator's, with all that the rule says of ports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminPeerRule {
+    /// Its rules, one for each protocol, as Felix takes them.
+    pub rules: Vec<PolicyRule>,
+    /// The namespaces that are meant; None: it is about addresses.
+    pub namespaces: Option<Selector>,
+}
+
+impl AdminRule {
+    /// What it does; None: the API server takes no such action.
+    #[must_use]
+    pub fn does(&self) -> Option<Action> {
+        match self.action.as_str() {
+            "Allow" | "Accept" => Some(Action::Allow),
+            "Pass" => Some(Action::Pass),
+            "Deny" => Some(Action::Deny),
+            _ => None,
+        }
+    }
+
+    /// What Calico makes of it for one of its peers; `at` is where the peer stands.
+    ///
+    /// # Errors
+    /// What Calico leaves the rule out because of, where it allows; otherwise it denies everything instead.
+    pub fn of_peer(
+        &self,
+        peer: &AdminPeer,
+        is_ingress: bool,
+        at: &FieldPath,
+    ) -> Result<AdminPeerRule, Unreadable> {
+        let unsupported = |it: Unsupported| Unreadable {
+            path: at.clone(),
+            why: super::Why::Unsupported(it),
+        };
+        let action = self.does().unwrap_or(Action::Deny);
+        let written = self.of_one(action, peer, is_ingress).map_err(unsupported)?;
+        let read = written.iter().map(|rule| rewrite::rule(rule, "", at));
+        Ok(AdminPeerRule {
+            rules: read.collect::<Result<_, _>>()?,
+            namespaces: pods(peer, at)?.map(|(namespaces, _)| namespaces),
+        })
+    }
+
+    /// One rule for each protocol.
+    fn of_one(
+        &self,
+        action: Action,
+        peer: &AdminPeer,
+        is_ingress: bool,
+    ) -> Result<Vec<Rule>, Unsupported> {
+        let each = protocols(self)?.into_iter().map(|(protocol, ports)| {
+            let mut rule = Rule::new(action);
+            rule.protocol = protocol;
+            let end = end(peer, is_ingress)?;
+            if is_ingress {
+                rule.source = end;
+            } else {
+                rule.destination = end;
+            }
+            rule.destination.ports = ports;
+            Ok(rule)
+        });
+        each.collect()
+    }
+}
 
 impl Policy {
     /// A policy of one of the three kinds.
@@ -275,35 +346,22 @@ fn pods(peer: &AdminPeer, at: &FieldPath) -> Result<Option<(Selector, Selector)>
 
 /// What Calico makes of a rule: one for each protocol and peer.
 fn rules(rule: &AdminRule, is_ingress: bool) -> Vec<Rule> {
-    let action = match rule.action.as_str() {
-        "Allow" | "Accept" => Action::Allow,
-        "Pass" => Action::Pass,
-        "Deny" => Action::Deny,
-        // The API server takes no other.
-        _ => return Vec::new(),
+    // The API server takes no other.
+    let Some(action) = rule.does() else {
+        return Vec::new();
     };
     let peers = if is_ingress { &rule.from } else { &rule.to };
-    let made = protocols(rule).and_then(|protocols| {
-        let mut made = Vec::new();
-        for (protocol, ports) in protocols {
-            for peer in peers {
-                let mut rule = Rule::new(action);
-                rule.protocol.clone_from(&protocol);
-                let end = end(peer, is_ingress)?;
-                if is_ingress {
-                    rule.source = end;
-                    rule.destination.ports.clone_from(&ports);
-                } else {
-                    rule.destination = end;
-                    rule.destination.ports.clone_from(&ports);
-                }
-                made.push(rule);
-            }
-        }
-        Ok(made)
-    });
+    let of_peers = peers
+        .iter()
+        .map(|peer| rule.of_one(action, peer, is_ingress));
+    let made: Result<Vec<Vec<Rule>>, Unsupported> = of_peers.collect();
     match made {
-        Ok(made) => made,
+        // Those of one protocol stand together.
+        Ok(made) => {
+            let protocols = made.first().map_or(0, Vec::len);
+            let of_protocol = |index: usize| made.iter().filter_map(move |it| it.get(index));
+            (0..protocols).flat_map(of_protocol).cloned().collect()
+        }
         Err(Unsupported) if action == Action::Allow => Vec::new(),
         Err(Unsupported) => vec![Rule::new(Action::Deny)],
     }

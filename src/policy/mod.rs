@@ -7,6 +7,9 @@
 //! | `resource` | Calico's kinds as they are written |
 //! | `validate` | what Felix must find in a policy before it enforces it |
 //! | `rewrite`, `model` | from policies as they are written to policies as Felix takes them |
+//! | `kubernetes` | the same for policies of Kubernetes |
+//! | `objection` | what is wrong with a policy, and what Felix makes of it |
+//! | `net` | ranges of addresses as Go reads them |
 //! | `admin` | the same for administrators' policies of Kubernetes |
 //! | `world` | what policies act on, and in which order |
 //! | `verdict` | who may reach whom, and what decides |
@@ -14,7 +17,10 @@
 
 mod admin;
 mod blocks;
+mod kubernetes;
 mod model;
+mod net;
+mod objection;
 mod reach;
 mod resource;
 mod rewrite;
@@ -25,12 +31,13 @@ mod verdict;
 mod world;
 
 pub use admin::{
-    AdminPeer, AdminPods, AdminPolicy, AdminPolicySpec, AdminPort, AdminRule, ClusterPort,
-    ClusterPorts, ClusterProtocol, PortNumber, PortsFromTo,
+    AdminPeer, AdminPeerRule, AdminPods, AdminPolicy, AdminPolicySpec, AdminPort, AdminRule,
+    ClusterPort, ClusterPorts, ClusterProtocol, PortNumber, PortsFromTo, Unsupported,
 };
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
 };
+pub use objection::{Effect, Objection, Unreadable, Why};
 pub use reach::{Answer, Does, Link, Member, Passage, PortSpan, Reach, Work, everywhere, without};
 pub use resource::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Icmp, NetworkPolicy,
@@ -38,8 +45,8 @@ pub use resource::{
     TierSpec,
 };
 pub use rewrite::{
-    NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT, Unreadable,
-    Why, Written,
+    Draft, NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
+    Written,
 };
 pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};

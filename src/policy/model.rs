@@ -168,6 +168,8 @@ impl TransportProtocol {
             "icmpv6" => 58,
             "sctp" => 132,
             "udplite" => 136,
+            // Go takes no sign.
+            number if number.starts_with('+') => return None,
             number => number.parse().ok().filter(|number| *number > 0)?,
         };
         Some(Self(number))

@@ -51,6 +51,9 @@ pub struct GlobalNetworkPolicySpec {
     /// Rules for what goes out, the first match decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<Rule>,
+    /// What helps the data plane and decides nothing. Never written by us.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub performance_hints: Vec<String>,
 }
 
 /// A policy of one namespace, as application teams write it.
@@ -91,6 +94,9 @@ pub struct NetworkPolicySpec {
     /// Rules for what goes out, the first match decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<Rule>,
+    /// What helps the data plane and decides nothing. Never written by us.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub performance_hints: Vec<String>,
 }
 
 /// Addresses with labels, of one namespace or, as a `GlobalNetworkSet`, of none.
@@ -185,7 +191,7 @@ pub struct Icmp {
 }
 
 /// What a rule does with matching traffic.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Accepts it.
     Allow,
@@ -195,6 +201,42 @@ pub enum Action {
     Log,
     /// Goes on to the next tier.
     Pass,
+}
+
+impl Action {
+    /// By name, as Felix reads it: in any case, and nothing at all allows. None: Felix knows no such action, and ends.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match text.to_lowercase().as_str() {
+            "" | "allow" => Some(Self::Allow),
+            "deny" => Some(Self::Deny),
+            "log" => Some(Self::Log),
+            "pass" | "next-tier" => Some(Self::Pass),
+            _ => None,
+        }
+    }
+
+    /// Its name, as Calico's API has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+            Self::Log => "Log",
+            Self::Pass => "Pass",
+        }
+    }
+}
+
+/// As Felix reads it, since nobody validates what is written to its storage.
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::read(&text).ok_or_else(|| {
+            let what = format!("{text:?} is not an action: Allow, Deny, Log or Pass");
+            serde::de::Error::custom(what)
+        })
+    }
 }
 
 /// One end of a rule.

@@ -1,19 +1,20 @@
-//! From policies as they are written to policies as Felix takes them (`libcalico-go`, its update processors and its
-//! conversion of Kubernetes' policies, 3.28).
+//! From policies as they are written to policies as Felix takes them (`libcalico-go`, its update processors, and the
+//! validation of Felix; 3.28). Those of Kubernetes are in `kubernetes.rs`.
+//!
+//! The selector of a policy is put together as text, so that one with a parenthesis too many can mean more than the
+//! namespace it lies in. Each selector of a rule has to be one by itself.
 
-use ipnet::IpNet;
-use k8s_openapi::api::networking::v1 as networking;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-
-use super::model::{
-    DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
-};
-use super::{
-    Action, Comparison, EntityRule, GlobalNetworkPolicy, NetworkPolicy, Rule, Selector,
-    SelectorError, ServiceAccountMatch, blocks,
-};
+use super::model::{DEFAULT_TIER, Policy, PolicyId, PolicyKind};
+use super::objection::{Effect, Objection, Objections, Unreadable, Why, unreadable};
+use super::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Rule, Selector};
 use crate::domain::FieldPath;
+
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use rule::{nets, rules};
+pub(super) use rule::{ports, rule};
 
 /// The namespace of an endpoint, on every pod and on the network sets of a namespace.
 pub const NAMESPACE: &str = "projectcalico.org/namespace";
@@ -27,8 +28,6 @@ pub const NAME: &str = "projectcalico.org/name";
 pub const OF_NAMESPACE: &str = "pcns.";
 /// What stands before the labels of a service account on its endpoints.
 pub const OF_SERVICE_ACCOUNT: &str = "pcsa.";
-/// Where the policies of Kubernetes stand in tier default.
-const ORDER_OF_KUBERNETES: f64 = 1000.0;
 
 /// Where a policy was written to: where nothing says which directions it has, they differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,52 +36,6 @@ pub enum Written {
     Api,
     /// `crd.projectcalico.org/v1`: it has both.
     Storage,
-}
-
-/// Why Felix takes a policy for missing.
-#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
-#[error("{path}: {why}")]
-pub struct Unreadable {
-    /// The field, from the root of the policy.
-    pub path: FieldPath,
-    /// What is wrong with it.
-    pub why: Why,
-}
-
-/// What is wrong with a field.
-#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It has no name.
-    #[error("must not be empty")]
-    Missing,
-    /// It is no selector.
-    #[error("is not a selector: {0}")]
-    Selector(SelectorError),
-    /// It is no range of addresses.
-    #[error("{0:?} is not an address or a range of addresses")]
-    Net(String),
-    /// It is no port.
-    #[error("{0:?} is not a port, a range of ports or the name of one")]
-    Port(String),
-    /// Ports without a protocol that has some.
-    #[error("must stand beside protocol TCP, UDP or SCTP")]
-    PortsWithoutProtocol,
-    /// It is no protocol.
-    #[error("{0:?} is not a protocol")]
-    Protocol(String),
-    /// It is no direction.
-    #[error("{0:?} is not a direction: Ingress or Egress")]
-    Direction(String),
-    /// A selector of Kubernetes with an operator that it does not have.
-    #[error("{0:?} is not an operator: In, NotIn, Exists or DoesNotExist")]
-    Operator(String),
-}
-
-fn unreadable(path: &FieldPath, why: Why) -> Unreadable {
-    Unreadable {
-        path: path.clone(),
-        why,
-    }
 }
 
 fn selector(text: Option<&str>, path: &FieldPath) -> Result<Option<Selector>, Unreadable> {
@@ -116,7 +69,7 @@ impl Selector {
 }
 
 /// A namespace selector, over the labels of endpoints.
-fn of_namespaces(selector: Selector) -> Selector {
+pub(super) fn of_namespaces(selector: Selector) -> Selector {
     let inside = Selector::has(NAMESPACE);
     let nowhere = inside.clone().negate();
     selector
@@ -124,12 +77,47 @@ fn of_namespaces(selector: Selector) -> Selector {
         .in_place_of_all(&inside, Some(&nowhere))
 }
 
+/// A policy as far as it can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// What can be read of it: rules that cannot are left out.
+    pub policy: Policy,
+    /// The positions of its rules for what comes in among those that are written.
+    pub ingress: Vec<usize>,
+    /// The same for what goes out.
+    pub egress: Vec<usize>,
+    /// What is not as Calico's API has it, in the order of the fields.
+    pub objections: Vec<Objection>,
+}
+
+impl Draft {
+    /// The policy as it is in force, depending on where it was written to.
+    ///
+    /// # Errors
+    /// What Calico's API server refuses it because of, or Felix takes it for missing.
+    fn in_force(self, written: Written) -> Result<Policy, Unreadable> {
+        let is_fatal = |it: &Objection| written == Written::Api || it.effect == Effect::Missing;
+        match self.objections.into_iter().find(is_fatal) {
+            Some(objection) => Err(objection.problem),
+            None => Ok(self.policy),
+        }
+    }
+}
+
 impl Policy {
     /// A Calico policy of a namespace.
     ///
     /// # Errors
-    /// What Felix takes the policy for missing because of.
+    /// What Calico's API server refuses it because of, or Felix takes it for missing.
     pub fn of_calico(policy: &NetworkPolicy, written: Written) -> Result<Self, Unreadable> {
+        Self::draft_of_calico(policy, written)?.in_force(written)
+    }
+
+    /// A Calico policy of a namespace, as far as it can be read.
+    ///
+    /// # Errors
+    /// Where it lacks what nobody can do without: a name and a namespace.
+    pub fn draft_of_calico(policy: &NetworkPolicy, written: Written) -> Result<Draft, Unreadable> {
         let root = FieldPath::default();
         let at = root.key("spec");
         let spec = &policy.spec;
@@ -142,13 +130,21 @@ impl Policy {
             };
             return Err(unreadable(&root.key("metadata").key(missing), Why::Missing));
         };
+        let mut objections = Objections::default();
         let own = Selector::equal(NAMESPACE, namespace);
-        let pods = selector(spec.selector.as_deref(), &at.key("selector"))?;
+        let around = (spec.selector.as_deref(), Some(own));
         let account = spec.service_account_selector.as_deref();
-        let accounts = selector(account, &at.key("serviceAccountSelector"))?;
-        let accounts = accounts.map(|it| it.of_labels_with(OF_SERVICE_ACCOUNT));
-        let directions = Directions::of(&spec.types, &spec.ingress, &spec.egress, written, &at)?;
-        Ok(Self {
+        let others = [(account, "serviceAccountSelector", OF_SERVICE_ACCOUNT, None)];
+        let selector = put_together(around, others, &at, &mut objections);
+        hints(&spec.performance_hints, &at, &mut objections);
+        let directions = Directions::of(
+            (&spec.types, &spec.ingress, &spec.egress),
+            written,
+            &at,
+            &mut objections,
+        );
+        let of_rules = (&*spec.ingress, &*spec.egress, namespace.as_str());
+        let policy = Self {
             id: PolicyId {
                 kind: PolicyKind::Calico,
                 namespace: Some(namespace.clone()),
@@ -156,30 +152,33 @@ impl Policy {
             },
             tier: tier(spec.tier.as_deref()),
             order: spec.order,
-            selector: Selector::and(pods.into_iter().chain([own]).chain(accounts)),
-            ingress: rules(
-                directions.ingress,
-                &spec.ingress,
-                namespace,
-                &at.key("ingress"),
-            )?,
-            egress: rules(
-                directions.egress,
-                &spec.egress,
-                namespace,
-                &at.key("egress"),
-            )?,
-        })
+            selector,
+            ingress: None,
+            egress: None,
+        };
+        Ok(policy.with_rules(&directions, of_rules, &at, objections))
     }
 
     /// A cluster-wide policy of Calico; None where it is about hosts only.
     ///
     /// # Errors
-    /// What Felix takes the policy for missing because of.
+    /// What Calico's API server refuses it because of, or Felix takes it for missing.
     pub fn of_global(
         policy: &GlobalNetworkPolicy,
         written: Written,
     ) -> Result<Option<Self>, Unreadable> {
+        let draft = Self::draft_of_global(policy, written)?;
+        draft.map(|it| it.in_force(written)).transpose()
+    }
+
+    /// A cluster-wide policy of Calico, as far as it can be read; None where it is about hosts only.
+    ///
+    /// # Errors
+    /// Where it has no name.
+    pub fn draft_of_global(
+        policy: &GlobalNetworkPolicy,
+        written: Written,
+    ) -> Result<Option<Draft>, Unreadable> {
         let root = FieldPath::default();
         let at = root.key("spec");
         let spec = &policy.spec;
@@ -189,30 +188,35 @@ impl Policy {
         if spec.do_not_track == Some(true) || spec.pre_dnat == Some(true) {
             return Ok(None);
         }
-        let mut all = selector(spec.selector.as_deref(), &at.key("selector"))?;
-        for (text, field, prefix, anyone) in [
+        let mut objections = Objections::default();
+        let others = [
             (
-                &spec.namespace_selector,
+                spec.namespace_selector.as_deref(),
                 "namespaceSelector",
                 OF_NAMESPACE,
-                NAMESPACE,
+                Some(NAMESPACE),
             ),
             (
-                &spec.service_account_selector,
+                spec.service_account_selector.as_deref(),
                 "serviceAccountSelector",
                 OF_SERVICE_ACCOUNT,
-                SERVICE_ACCOUNT,
+                Some(SERVICE_ACCOUNT),
             ),
-        ] {
-            let Some(more) = selector(text.as_deref(), &at.key(field))? else {
-                continue;
-            };
-            let both = all.take().into_iter().chain([more.of_labels_with(prefix)]);
-            // Calico replaces it in the whole selector, not in this part only.
-            all = Some(Selector::and(both).in_place_of_all(&Selector::has(anyone), None));
-        }
-        let directions = Directions::of(&spec.types, &spec.ingress, &spec.egress, written, &at)?;
-        Ok(Some(Self {
+        ];
+        let selector = put_together(
+            (spec.selector.as_deref(), None),
+            others,
+            &at,
+            &mut objections,
+        );
+        hints(&spec.performance_hints, &at, &mut objections);
+        let directions = Directions::of(
+            (&spec.types, &spec.ingress, &spec.egress),
+            written,
+            &at,
+            &mut objections,
+        );
+        let policy = Self {
             id: PolicyId {
                 kind: PolicyKind::Global,
                 namespace: None,
@@ -220,77 +224,125 @@ impl Policy {
             },
             tier: tier(spec.tier.as_deref()),
             order: spec.order,
-            selector: all.unwrap_or(Selector::All),
-            ingress: rules(directions.ingress, &spec.ingress, "", &at.key("ingress"))?,
-            egress: rules(directions.egress, &spec.egress, "", &at.key("egress"))?,
-        }))
+            selector,
+            ingress: None,
+            egress: None,
+        };
+        let of_rules = (&*spec.ingress, &*spec.egress, "");
+        Ok(Some(policy.with_rules(
+            &directions,
+            of_rules,
+            &at,
+            objections,
+        )))
     }
 
-    /// A policy of Kubernetes. Rules that cannot be read are left out, as Calico does.
-    ///
-    /// # Errors
-    /// What Calico cannot read it because of.
-    pub fn of_kubernetes(policy: &networking::NetworkPolicy) -> Result<Self, Unreadable> {
-        let root = FieldPath::default();
-        let at = root.key("spec");
-        let metadata = (&policy.metadata.name, &policy.metadata.namespace);
-        let (Some(name), Some(namespace)) = metadata else {
-            let missing = if metadata.0.is_none() {
-                "name"
-            } else {
-                "namespace"
-            };
-            return Err(unreadable(&root.key("metadata").key(missing), Why::Missing));
-        };
-        let spec = policy.spec.clone().unwrap_or_default();
-        let types = spec.policy_types.unwrap_or_default();
-        let has = |type_: &str| types.iter().any(|it| it == type_);
-        let pods = spec.pod_selector.unwrap_or_default();
-        let pods = kubernetes_selector(&pods, &at.key("podSelector"))?;
-        let own = Selector::equal(NAMESPACE, namespace);
-        let is_kubernetes = Selector::equal(ORCHESTRATOR, "k8s");
+    fn with_rules(
+        mut self,
+        directions: &Directions,
+        (ingress, egress, namespace): (&[Rule], &[Rule], &str),
+        at: &FieldPath,
+        mut objections: Objections,
+    ) -> Draft {
+        // Also those that no direction uses have to be right.
+        let (of_ingress, comes_in) = rules(ingress, namespace, &at.key("ingress"), &mut objections);
+        let (of_egress, goes_out) = rules(egress, namespace, &at.key("egress"), &mut objections);
+        self.ingress = directions.ingress.then_some(comes_in);
+        self.egress = directions.egress.then_some(goes_out);
+        Draft {
+            policy: self,
+            ingress: of_ingress,
+            egress: of_egress,
+            objections: objections.0,
+        }
+    }
+}
 
-        let ingress = spec.ingress.unwrap_or_default();
-        let ingress = ingress.into_iter().filter_map(|rule| {
-            let (peers, ports) = (
-                rule.from.unwrap_or_default(),
-                rule.ports.unwrap_or_default(),
-            );
-            kubernetes_rules(&peers, &ports, namespace, &at.key("ingress")).ok()
-        });
-        let ingress = ingress.flatten().map(|(protocol, peer, ports)| PolicyRule {
-            source: peer,
-            destination: RuleEnd {
-                ports,
-                ..RuleEnd::default()
-            },
-            ..allow(protocol)
-        });
-        let egress = spec.egress.unwrap_or_default();
-        let has_egress = !egress.is_empty();
-        let egress = egress.into_iter().filter_map(|rule| {
-            let (peers, ports) = (rule.to.unwrap_or_default(), rule.ports.unwrap_or_default());
-            kubernetes_rules(&peers, &ports, namespace, &at.key("egress")).ok()
-        });
-        let egress = egress.flatten().map(|(protocol, peer, ports)| PolicyRule {
-            destination: RuleEnd { ports, ..peer },
-            ..allow(protocol)
-        });
-        // What the API server fills in where nothing is said.
-        let comes_in = has("Ingress") || types.is_empty();
-        let goes_out = has("Egress") || (types.is_empty() && has_egress);
-        Ok(Self {
-            id: PolicyId {
-                kind: PolicyKind::Kubernetes,
-                namespace: Some(namespace.clone()),
-                name: name.clone(),
-            },
-            tier: DEFAULT_TIER.to_owned(),
-            order: Some(ORDER_OF_KUBERNETES),
-            selector: Selector::and([is_kubernetes].into_iter().chain(pods).chain([own])),
-            ingress: comes_in.then(|| ingress.collect()),
-            egress: goes_out.then(|| egress.collect()),
-        })
+impl NetworkSet {
+    /// Addresses that are not written as Calico's API has them.
+    #[must_use]
+    pub fn objections(&self) -> Vec<Objection> {
+        let mut objections = Objections::default();
+        let at = FieldPath::default().key("spec").key("nets");
+        nets(&self.spec.nets, &at, &mut objections);
+        objections.0
+    }
+}
+
+/// A selector that is put before the others: its text, its field, what stands before its labels, and what `all()` means
+/// once it is there.
+type Another<'a> = (
+    Option<&'a str>,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
+
+/// The selector of a policy. Others that are none are dropped, so that the policy is for more than it seems.
+fn put_together<const N: usize>(
+    (own, namespace): (Option<&str>, Option<Selector>),
+    others: [Another<'_>; N],
+    at: &FieldPath,
+    objections: &mut Objections,
+) -> Selector {
+    let own = own.filter(|text| !text.is_empty());
+    let parsed = own.map(str::parse::<Selector>).transpose();
+    let mut good = Vec::new();
+    let mut error = None;
+    match parsed {
+        Ok(parsed) => good.extend(parsed),
+        Err(other) => error = Some(other),
+    }
+    good.extend(namespace.clone());
+    // The same as text, which counts where its own part is no selector.
+    let mut text = match (own, &namespace) {
+        (Some(own), Some(namespace)) => format!("({own}) && {namespace}"),
+        (Some(own), None) => own.to_owned(),
+        (None, namespace) => namespace.iter().map(ToString::to_string).collect(),
+    };
+    let mut all = (!good.is_empty()).then(|| Selector::and(good));
+    for (other, field, prefix, anyone) in others {
+        let Some(other) = other.filter(|it| !it.is_empty()) else {
+            continue;
+        };
+        match other.parse::<Selector>() {
+            Ok(other) => {
+                let other = other.of_labels_with(prefix);
+                text = if text.is_empty() {
+                    other.to_string()
+                } else {
+                    format!("({text}) && ({other})")
+                };
+                all = Some(Selector::and(all.take().into_iter().chain([other])));
+            }
+            Err(error) => objections.add(&at.key(field), Why::Selector(error), Effect::LeftOut),
+        }
+        // Calico replaces it in the whole selector, not in this part only.
+        if let Some(anyone) = anyone {
+            let anyone = Selector::has(anyone);
+            text = text.replace("all()", &anyone.to_string());
+            all = all.map(|it| it.in_place_of_all(&anyone, None));
+        }
+    }
+    if let Some(error) = error {
+        let path = at.key("selector");
+        match text.parse::<Selector>() {
+            Ok(read) => {
+                objections.add(&path, Why::Selector(error), Effect::TakenFor(text));
+                return read;
+            }
+            Err(_) => objections.add(&path, Why::Selector(error), Effect::Missing),
+        }
+    }
+    all.unwrap_or(Selector::All)
+}
+
+fn hints(hints: &[String], at: &FieldPath, objections: &mut Objections) {
+    for (index, hint) in hints.iter().enumerate() {
+        if hint != "AssumeNeededOnEveryNode" || hints.iter().take(index).any(|it| it == hint) {
+            let path = at.key("performanceHints").index(index);
+            objections.add(&path, Why::Hint(hint.clone()), Effect::Missing);
+        }
     }
 }
 
@@ -307,14 +359,13 @@ struct Directions {
 
 impl Directions {
     fn of(
-        types: &[String],
-        ingress: &[Rule],
-        egress: &[Rule],
+        (types, ingress, egress): (&[String], &[Rule], &[Rule]),
         written: Written,
         at: &FieldPath,
-    ) -> Result<Self, Unreadable> {
+        objections: &mut Objections,
+    ) -> Self {
         if types.is_empty() {
-            return Ok(match written {
+            return match written {
                 Written::Storage => Self {
                     ingress: true,
                     egress: true,
@@ -323,315 +374,36 @@ impl Directions {
                     ingress: !ingress.is_empty() || egress.is_empty(),
                     egress: !egress.is_empty(),
                 },
-            });
+            };
         }
-        let known = |type_: &&String| ["Ingress", "Egress"].contains(&type_.as_str());
-        if let Some(other) = types.iter().find(|type_| !known(type_)) {
-            return Err(unreadable(&at.key("types"), Why::Direction(other.clone())));
-        }
-        Ok(Self {
-            ingress: types.iter().any(|it| it == "Ingress"),
-            egress: types.iter().any(|it| it == "Egress"),
-        })
-    }
-}
-
-fn rules(
-    has_direction: bool,
-    rules: &[Rule],
-    namespace: &str,
-    at: &FieldPath,
-) -> Result<Option<Vec<PolicyRule>>, Unreadable> {
-    let rules = rules.iter().enumerate();
-    // Also those that no direction uses have to be right.
-    let rules = rules
-        .map(|(index, it)| rule(it, namespace, &at.index(index)))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(has_direction.then_some(rules))
-}
-
-fn rule(rule: &Rule, namespace: &str, at: &FieldPath) -> Result<PolicyRule, Unreadable> {
-    let protocol = |text: &Option<String>, field| {
-        let read = |text: &String| {
-            let why = || unreadable(&at.key(field), Why::Protocol(text.clone()));
-            TransportProtocol::read(text).ok_or_else(why)
+        let mut found = Self {
+            ingress: false,
+            egress: false,
         };
-        text.as_ref().map(read).transpose()
-    };
-    let own = protocol(&rule.protocol, "protocol")?;
-    let ends = [(&rule.source, "source"), (&rule.destination, "destination")];
-    for (end, name) in ends {
-        for (ports, field) in [(&end.ports, "ports"), (&end.not_ports, "notPorts")] {
-            let can = own.is_some_and(TransportProtocol::has_ports);
-            if !ports.is_empty() && !can {
-                return Err(unreadable(
-                    &at.key(name).key(field),
-                    Why::PortsWithoutProtocol,
-                ));
-            }
+        for written in types {
+            let known = match folded(written).as_str() {
+                "ingress" => {
+                    found.ingress = true;
+                    Some("Ingress")
+                }
+                "egress" => {
+                    found.egress = true;
+                    Some("Egress")
+                }
+                _ => None,
+            };
+            let effect = match known {
+                Some(known) if known == written => continue,
+                Some(known) => Effect::TakenFor(known.to_owned()),
+                None => Effect::LeftOut,
+            };
+            objections.add(&at.key("types"), Why::Direction(written.clone()), effect);
         }
-    }
-    Ok(blocks::as_checked(PolicyRule {
-        action: rule.action,
-        ip_version: rule.ip_version,
-        protocol: own,
-        not_protocol: protocol(&rule.not_protocol, "notProtocol")?,
-        icmp: rule.icmp,
-        not_icmp: rule.not_icmp,
-        source: end(&rule.source, namespace, &at.key("source"))?,
-        destination: end(&rule.destination, namespace, &at.key("destination"))?,
-    }))
-}
-
-impl RuleEnd {
-    /// One end of a rule of Calico's, in a policy of a namespace; empty for one of the whole cluster.
-    ///
-    /// # Errors
-    /// What Felix takes the policy for missing because of.
-    pub fn of_calico(
-        end: &EntityRule,
-        namespace: &str,
-        at: &FieldPath,
-    ) -> Result<Self, Unreadable> {
-        self::end(end, namespace, at)
-    }
-
-    /// A peer in a policy of Kubernetes.
-    ///
-    /// # Errors
-    /// What Calico leaves the rule out because of.
-    pub fn of_kubernetes(
-        peer: &networking::NetworkPolicyPeer,
-        namespace: &str,
-        at: &FieldPath,
-    ) -> Result<Self, Unreadable> {
-        kubernetes_peer(peer, namespace, at)
+        found
     }
 }
 
-impl Selector {
-    /// The labels that a selector of Kubernetes selects.
-    ///
-    /// # Errors
-    /// Where it has an operator that does not exist.
-    pub fn of_kubernetes(selector: &LabelSelector, at: &FieldPath) -> Result<Self, Unreadable> {
-        Ok(Self::and(kubernetes_selector(selector, at)?))
-    }
-}
-
-fn end(end: &EntityRule, namespace: &str, at: &FieldPath) -> Result<RuleEnd, Unreadable> {
-    let pods = selector(end.selector.as_deref(), &at.key("selector"))?;
-    let not = selector(end.not_selector.as_deref(), &at.key("notSelector"))?;
-    let namespaces = end.namespace_selector.as_deref();
-    let namespaces = selector(namespaces, &at.key("namespaceSelector"))?;
-    let accounts = end.service_accounts.as_ref();
-    let accounts = accounts.map(|it| service_accounts(it, &at.key("serviceAccounts")));
-    let accounts = accounts.transpose()?.flatten();
-
-    let named = pods.is_some() || not.is_some() || accounts.is_some();
-    let inside = match namespaces {
-        Some(namespaces) => Some(of_namespaces(namespaces)),
-        // Whoever names pods in any way means those of the policy's own namespace.
-        None if named && !namespace.is_empty() => Some(Selector::equal(NAMESPACE, namespace)),
-        None => None,
-    };
-    let all: Vec<_> = inside.into_iter().chain(accounts).chain(pods).collect();
-    let nets = nets(&end.nets, &at.key("nets"))?;
-    Ok(RuleEnd {
-        selector: (!all.is_empty()).then(|| Selector::and(all)),
-        not_selector: not,
-        nets: (!end.nets.is_empty()).then_some(nets),
-        not_nets: self::nets(&end.not_nets, &at.key("notNets"))?,
-        ports: ports(&end.ports, &at.key("ports"))?,
-        not_ports: ports(&end.not_ports, &at.key("notPorts"))?,
-        // Without a name it is no criterion to Felix.
-        service: end
-            .services
-            .as_ref()
-            .filter(|it| !it.name.is_empty())
-            .map(|it| (it.namespace.clone(), it.name.clone())),
-    })
-}
-
-fn service_accounts(
-    accounts: &ServiceAccountMatch,
-    at: &FieldPath,
-) -> Result<Option<Selector>, Unreadable> {
-    let labelled = selector(accounts.selector.as_deref(), &at.key("selector"))?;
-    let labelled = labelled.map(|it| it.of_labels_with(OF_SERVICE_ACCOUNT));
-    if accounts.names.is_empty() {
-        return Ok(labelled);
-    }
-    // Calico puts the names into the text of a selector as they are. Where that is none, it drops all that is said
-    // of service accounts, and where a name brings a selector of its own along, that counts.
-    let names = accounts.names.join("', '");
-    let by_name = format!("{SERVICE_ACCOUNT} in {{ '{names}' }}").parse::<Selector>();
-    let all = |by_name| Selector::and(labelled.into_iter().chain([by_name]));
-    Ok(by_name.ok().map(all))
-}
-
-fn nets(texts: &[String], at: &FieldPath) -> Result<Vec<IpNet>, Unreadable> {
-    let texts = texts.iter().enumerate();
-    texts
-        .map(|(index, text)| {
-            let net = text.parse::<IpNet>().map(|net| net.trunc());
-            let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-            net.or_else(|_| address())
-                .map_err(|_| unreadable(&at.index(index), Why::Net(text.clone())))
-        })
-        .collect()
-}
-
-fn ports(declared: &[IntOrString], at: &FieldPath) -> Result<Vec<PortMatch>, Unreadable> {
-    let declared = declared.iter().enumerate();
-    declared
-        .map(|(index, port)| {
-            port_match(port).ok_or_else(|| {
-                let text = match port {
-                    IntOrString::Int(number) => number.to_string(),
-                    IntOrString::String(text) => text.clone(),
-                };
-                unreadable(&at.index(index), Why::Port(text))
-            })
-        })
-        .collect()
-}
-
-/// A number, a range of them, or a name.
-fn port_match(port: &IntOrString) -> Option<PortMatch> {
-    let text = match port {
-        IntOrString::Int(number) => {
-            let number = u16::try_from(*number).ok()?;
-            return Some(PortMatch::Range(number, number));
-        }
-        IntOrString::String(text) => text,
-    };
-    if let Some((first, last)) = text.split_once(':') {
-        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-        return (first <= last).then_some(PortMatch::Range(first, last));
-    }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = text.parse().ok()?;
-        return Some(PortMatch::Range(number, number));
-    }
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    (text.len() <= 128 && text.bytes().all(is_name)).then(|| PortMatch::Named(text.clone()))
-}
-
-fn allow(protocol: Option<TransportProtocol>) -> PolicyRule {
-    PolicyRule {
-        action: Action::Allow,
-        ip_version: None,
-        protocol,
-        not_protocol: None,
-        icmp: None,
-        not_icmp: None,
-        source: RuleEnd::default(),
-        destination: RuleEnd::default(),
-    }
-}
-
-/// What a rule of Kubernetes comes to: protocol, peer and ports, one for each combination.
-type KubernetesRule = (Option<TransportProtocol>, RuleEnd, Vec<PortMatch>);
-
-fn kubernetes_rules(
-    peers: &[networking::NetworkPolicyPeer],
-    ports: &[networking::NetworkPolicyPort],
-    namespace: &str,
-    at: &FieldPath,
-) -> Result<Vec<KubernetesRule>, Unreadable> {
-    let mut ends = Vec::new();
-    for peer in peers {
-        ends.push(kubernetes_peer(peer, namespace, at)?);
-    }
-    if peers.is_empty() {
-        ends.push(RuleEnd::default());
-    }
-    // None: all ports of the protocol.
-    let mut by_protocol: Vec<(Option<TransportProtocol>, Option<Vec<PortMatch>>)> = Vec::new();
-    for port in ports {
-        let name = port.protocol.as_deref().unwrap_or("TCP");
-        let why = || unreadable(&at.key("ports"), Why::Protocol(name.to_owned()));
-        let protocol = TransportProtocol::read(name).ok_or_else(why)?;
-        let range = match (&port.port, port.end_port) {
-            (None, _) => None,
-            (Some(IntOrString::Int(first)), Some(last)) => {
-                Some(IntOrString::String(format!("{first}:{last}")))
-            }
-            (Some(one), _) => Some(one.clone()),
-        };
-        let range = range.map(|range| self::ports(&[range], &at.key("ports")));
-        let range = range.transpose()?;
-        let known = by_protocol.iter_mut().find(|it| it.0 == Some(protocol));
-        match (known, range) {
-            (Some((_, known)), None) => *known = None,
-            (Some((_, Some(known))), Some(range)) => known.extend(range),
-            (Some((_, None)), Some(_)) => {}
-            (None, range) => by_protocol.push((Some(protocol), range)),
-        }
-    }
-    if ports.is_empty() {
-        by_protocol.push((None, None));
-    }
-    let each = by_protocol.into_iter().flat_map(|(protocol, ports)| {
-        let ports = ports.unwrap_or_default();
-        let ends = ends.clone();
-        ends.into_iter()
-            .map(move |end| (protocol, end, ports.clone()))
-    });
-    Ok(each.collect())
-}
-
-fn kubernetes_peer(
-    peer: &networking::NetworkPolicyPeer,
-    namespace: &str,
-    at: &FieldPath,
-) -> Result<RuleEnd, Unreadable> {
-    if let Some(block) = &peer.ip_block {
-        return Ok(RuleEnd {
-            nets: Some(nets(std::slice::from_ref(&block.cidr), &at.key("ipBlock"))?),
-            not_nets: nets(
-                block.except.as_deref().unwrap_or_default(),
-                &at.key("except"),
-            )?,
-            ..RuleEnd::default()
-        });
-    }
-    let pods = peer.pod_selector.clone().unwrap_or_default();
-    let pods = kubernetes_selector(&pods, &at.key("podSelector"))?;
-    let namespaces = match &peer.namespace_selector {
-        None => Selector::equal(NAMESPACE, namespace),
-        Some(selector) => {
-            let labels = kubernetes_selector(selector, &at.key("namespaceSelector"))?;
-            of_namespaces(Selector::and(labels))
-        }
-    };
-    let is_kubernetes = Selector::equal(ORCHESTRATOR, "k8s");
-    Ok(RuleEnd {
-        selector: Some(Selector::and(
-            [namespaces, is_kubernetes].into_iter().chain(pods),
-        )),
-        ..RuleEnd::default()
-    })
-}
-
-fn kubernetes_selector(
-    selector: &LabelSelector,
-    at: &FieldPath,
-) -> Result<Vec<Selector>, Unreadable> {
-    let labels = selector.match_labels.iter().flatten();
-    let mut all: Vec<_> = labels
-        .map(|(key, value)| Selector::equal(key, value))
-        .collect();
-    for it in selector.match_expressions.iter().flatten() {
-        let values = || it.values.iter().flatten().cloned().collect();
-        all.push(match it.operator.as_str() {
-            "In" => Selector::Compare(it.key.clone(), Comparison::In(values())),
-            "NotIn" => Selector::Compare(it.key.clone(), Comparison::NotIn(values())),
-            "Exists" => Selector::has(&it.key),
-            "DoesNotExist" => Selector::has(&it.key).negate(),
-            other => return Err(unreadable(at, Why::Operator(other.to_owned()))),
-        });
-    }
-    Ok(all)
+/// In lower case, as Go's `strings.EqualFold` compares words: the long s is an s to it.
+fn folded(text: &str) -> String {
+    text.to_lowercase().replace('\u{17f}', "s")
 }

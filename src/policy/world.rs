@@ -11,7 +11,7 @@ use super::model::{DEFAULT_TIER, Policy, PortMatch, RuleEnd, TransportProtocol};
 use super::rewrite::{
     NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
 };
-use super::{Comparison, NetworkSet, Selector, Tier};
+use super::{Comparison, NetworkSet, Selector, Tier, net};
 
 /// Labels, by key.
 pub type LabelMap = BTreeMap<String, String>;
@@ -139,10 +139,7 @@ impl AddressSet {
         if let Some(name) = inside {
             labels.insert(NAMESPACE.to_owned(), name.to_owned());
         }
-        let read = |net: &String| {
-            let address = || net.parse::<IpAddr>().ok().map(IpNet::from);
-            net.parse().ok().or_else(address)
-        };
+        let read = |text: &String| net::range_or_address(text);
         Self {
             name: (
                 set.metadata.namespace.clone(),

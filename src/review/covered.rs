@@ -55,6 +55,58 @@ impl Cover {
         ports.iter().all(is_match)
     }
 
+    /// The parts of a rule's ports on which it does not change whether something is open.
+    pub(super) fn cut(
+        &self,
+        protocol: Option<TransportProtocol>,
+        parts: Vec<PortMatch>,
+    ) -> Vec<PortMatch> {
+        let own = self.ports.iter();
+        let own = own.filter(|it| protocol == Some(number(it.protocol)));
+        let mut edges: Vec<u16> = own
+            .flat_map(|it| [Some(it.first), it.last.checked_add(1)])
+            .flatten()
+            .collect();
+        edges.sort_unstable();
+        let cut = |part: PortMatch| {
+            let PortMatch::Range(mut first, last) = part else {
+                return vec![part];
+            };
+            let mut parts = Vec::new();
+            for edge in edges.iter().copied().filter(|it| *it <= last) {
+                if first < edge {
+                    parts.push(PortMatch::Range(first, edge - 1));
+                    first = edge;
+                }
+            }
+            parts.push(PortMatch::Range(first, last));
+            parts
+        };
+        parts.into_iter().flat_map(cut).collect()
+    }
+
+    /// Whether it may open any of the ports that a rule is about.
+    pub(super) fn may_have_ports(&self, (protocol, ports): RulePorts<'_>) -> bool {
+        let own: Vec<_> = self
+            .ports
+            .iter()
+            .filter(|it| protocol.is_none_or(|protocol| protocol == number(it.protocol)))
+            .collect();
+        let is_open = |port: &PortMatch| match port {
+            PortMatch::Range(first, last) => {
+                own.iter().any(|it| it.first <= *last && *first <= it.last)
+            }
+            PortMatch::Named(_) => !own.is_empty(),
+        };
+        self.ports.is_empty() || (ports.is_empty() && !own.is_empty()) || ports.iter().any(is_open)
+    }
+
+    /// Whether some pods that a policy selects are among those that it is for.
+    pub(super) fn may_be_for(&self, selected: &Selector) -> bool {
+        let both = [selected.clone(), self.own.clone()];
+        !matches!(crate::policy::example(&both), Ok(None))
+    }
+
     /// Whether all pods that a policy selects are among those that it is for.
     pub(super) fn is_for(&self, selected: &Selector) -> bool {
         let others = [selected.clone(), self.own.clone().negate()];
@@ -190,7 +242,13 @@ fn cover(opening: &Opening, is_shared: bool, boundary: &Boundary, landscape: &La
     } else {
         match name_of(opening, boundary) {
             Some(name) => format!("crossing {name}, {what}"),
-            None => format!("a crossing {what}"),
+            // Its ports tell it from the others.
+            None if opening.ports.is_empty() => format!("a crossing {what}"),
+            None => {
+                let ports = opening.ports.iter().map(ToString::to_string);
+                let ports: Vec<_> = ports.collect();
+                format!("a crossing {what} on {}", ports.join(", "))
+            }
         }
     };
     cover

@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 
 use super::object::Shape;
 use crate::domain::FieldPath;
-use crate::policy::TransportProtocol;
+use crate::policy::{Action, TransportProtocol};
 
-/// The words of Calico for what happens on a match.
-const ACTIONS: [&str; 4] = ["Allow", "Deny", "Log", "Pass"];
 /// Each name, and each fifteen numbers, is a match of iptables, which takes some thirty.
 const MOST_NOT_PORTS: usize = 50;
 const MOST_NAMES_IN_NOT_PORTS: usize = 10;
@@ -56,7 +54,7 @@ pub(super) fn fatal(object: &Value, shape: Shape) -> Vec<Fatal> {
                     }
                 }
                 Shape::Calico | Shape::Global => rule(one, &at, &mut found),
-                Shape::NetworkSet | Shape::Tier => {}
+                Shape::NetworkSet | Shape::Tier | Shape::Admin(_) | Shape::Namespace => {}
             }
         }
     }
@@ -87,7 +85,7 @@ pub(super) fn readable(object: &Value, shape: Shape) -> Cow<'_, Value> {
 
 fn unknown_action(rule: &Value) -> Option<&str> {
     let action = rule.get("action").and_then(Value::as_str);
-    action.filter(|it| !ACTIONS.contains(it))
+    action.filter(|it| Action::read(it).is_none())
 }
 
 fn rule(rule: &Value, at: &FieldPath, found: &mut Vec<Fatal>) {
@@ -270,7 +268,7 @@ mod tests {
         };
         for (rule, field) in [
             (json!({"action": "Accept"}), ".action"),
-            (json!({"action": "allow"}), ".action"),
+            (json!({"action": "permit"}), ".action"),
             (
                 json!({"protocol": "TCP", "notProtocol": 17}),
                 ".notProtocol",

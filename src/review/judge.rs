@@ -8,6 +8,8 @@
 mod classify;
 mod effect;
 mod leak;
+mod namespace;
+mod ports;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,8 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, DEFAULT_TIER, GlobalNetworkPolicy, NetworkPolicy, Policy, Selector, Tier, Unreadable,
+    self, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, NAMESPACE, NetworkPolicy,
+    Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
 };
 
 use super::known::{self, canonical};
@@ -75,8 +78,10 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Kubernetes(policy) => judge.kubernetes(policy),
         Body::Calico(policy) => judge.calico(policy),
         Body::Global(policy) => judge.global(policy),
+        Body::Admin(kind, policy) => judge.admin(*kind, policy),
         Body::NetworkSet(set) => judge.set(set),
         Body::Tier(tier) => judge.tier(tier),
+        Body::Namespace(namespace) => judge.namespace(namespace),
     }
     judge.findings
 }
@@ -127,7 +132,9 @@ impl<'a> Judge<'a> {
 
     fn invalid(&mut self, unreadable: &Unreadable) {
         let what = match self.object.body {
-            Body::Kubernetes(_) => "the API server refuses it, or Calico leaves the rule out",
+            Body::Kubernetes(_) | Body::Admin(..) => {
+                "the API server refuses it, or Calico leaves the rule out"
+            }
             _ => {
                 "Felix takes the policy for missing, or leaves a part of it out, and says so in its log only"
             }
@@ -139,6 +146,44 @@ impl<'a> Judge<'a> {
             message,
             "correct it",
         );
+    }
+
+    /// Tells what is not as the API has it, and what becomes of the policy.
+    fn object_to(&mut self, objection: &Objection) {
+        let refuses =
+            "Calico's API server refuses it; written to its storage, which nobody validates, ";
+        let becomes = match (&self.object.body, &objection.effect) {
+            (Body::Kubernetes(_) | Body::Admin(..), Effect::TakenFor(other)) => {
+                format!("newer versions of Kubernetes refuse it, and older ones take it for {other}")
+            }
+            (Body::Kubernetes(_) | Body::Admin(..), _) => {
+                "Kubernetes refuses it; where a version of it does not, Calico leaves it out, and the rest of the rule \
+                 decides"
+                    .to_owned()
+            }
+            (_, effect) => {
+                let written = match self.object.written {
+                    Written::Api => refuses,
+                    Written::Storage => "",
+                };
+                let becomes = match effect {
+                    Effect::Missing => "Felix takes the whole policy for missing".to_owned(),
+                    Effect::LeftOut => "Felix leaves it out, and the rest decides".to_owned(),
+                    Effect::TakenFor(other) => format!("Felix takes it for {other}"),
+                };
+                format!("{written}{becomes}, and tells nobody")
+            }
+        };
+        let problem = &objection.problem;
+        let message = format!("{problem}; {becomes}");
+        self.find(Rule::Invalid, problem.path.clone(), message, "correct it");
+    }
+
+    fn objections(&mut self, all: &[Objection]) {
+        let object = self.object;
+        for objection in all.iter().chain(&object.spelled) {
+            self.object_to(objection);
+        }
     }
 
     fn kubernetes(&mut self, policy: &k8s_openapi::api::networking::v1::NetworkPolicy) {
@@ -188,47 +233,71 @@ impl<'a> Judge<'a> {
         } else if let Some(other) = of_name.filter(|it| *it != DEFAULT_TIER) {
             self.other_tier(root.key("metadata").key("name"), other);
         }
-        let read = match Policy::of_calico(policy, self.object.written) {
-            Ok(read) => read,
+        let draft = match Policy::draft_of_calico(policy, self.object.written) {
+            Ok(draft) => draft,
             Err(unreadable) => return self.invalid(&unreadable),
         };
+        self.objections(&draft.objections);
+        let read = &draft.policy;
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        let selected: Vec<_> = self.of_namespace(&read).into_iter().collect();
-        if self.selects_nothing(&read, "selector") {
+        let mut selected: Vec<_> = self.of_namespace(read).into_iter().collect();
+        if self.selects_nothing(read, "selector") {
             return;
         }
         let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
-        self.both(&read, (&spec.ingress, &spec.egress), namespace, &selected);
+        if Self::reaches_out(&draft, namespace) {
+            selected = self.of_cluster(read);
+        }
+        self.both(&draft, (&spec.ingress, &spec.egress), namespace, &selected);
     }
 
     fn global(&mut self, policy: &'a GlobalNetworkPolicy) {
         let spec = &policy.spec;
-        let read = match Policy::of_global(policy, self.object.written) {
-            Ok(Some(read)) => read,
+        let draft = match Policy::draft_of_global(policy, self.object.written) {
+            Ok(Some(draft)) => draft,
             Ok(None) => return,
             Err(unreadable) => return self.invalid(&unreadable),
         };
+        self.objections(&draft.objections);
+        let read = &draft.policy;
         self.types(&spec.types, [spec.ingress.len(), spec.egress.len()]);
-        if self.selects_nothing(&read, "selector") {
+        if self.selects_nothing(read, "selector") {
+            return;
+        }
+        let selected = self.of_cluster(read);
+        self.both(&draft, (&spec.ingress, &spec.egress), "", &selected);
+    }
+
+    /// Administrators' policies lie in tiers of their own, after that of the boundary and before what teams write.
+    fn admin(&mut self, kind: PolicyKind, policy: &AdminPolicy) {
+        let read = match Policy::of_admin(policy, kind) {
+            Ok(read) => read,
+            Err(unreadable) => return self.invalid(&unreadable),
+        };
+        if self.selects_nothing(&read, "subject") {
             return;
         }
         let selected = self.of_cluster(&read);
-        self.both(&read, (&spec.ingress, &spec.egress), "", &selected);
+        let spec = &policy.spec;
+        let ingress = Direction::ingress(walk::of_admin(&spec.ingress, "ingress"));
+        self.direction(&ingress, &selected);
+        let egress = Direction::egress(walk::of_admin(&spec.egress, "egress"));
+        self.direction(&egress, &selected);
     }
 
     fn both(
         &mut self,
-        read: &Policy,
+        draft: &Draft,
         (ingress, egress): (&'a [crate::policy::Rule], &'a [crate::policy::Rule]),
         namespace: &str,
         selected: &[Selected<'a>],
     ) {
-        if let Some(rules) = &read.ingress {
-            let rules = walk::of_calico(ingress, rules, namespace, "ingress");
+        if let Some(rules) = &draft.policy.ingress {
+            let rules = walk::of_calico(ingress, (&draft.ingress, rules), namespace, "ingress");
             self.direction(&Direction::ingress(rules), selected);
         }
-        if let Some(rules) = &read.egress {
-            let rules = walk::of_calico(egress, rules, namespace, "egress");
+        if let Some(rules) = &draft.policy.egress {
+            let rules = walk::of_calico(egress, (&draft.egress, rules), namespace, "egress");
             self.direction(&Direction::egress(rules), selected);
         }
     }
@@ -243,9 +312,10 @@ impl<'a> Judge<'a> {
                 FieldPath::default().key("metadata").key("namespace"),
                 format!(
                     "namespace {name} belongs to no landing zone that is known and has no label \
-                     {APPLICATION_CODE}, so nobody can say what its boundary is"
+                     {APPLICATION_CODE}, so nobody can say whether what the policy allows leaves a boundary"
                 ),
-                "give the landing zone or the namespace as well, or correct the name",
+                "give the LandingZone as well (kubectl landingzone review -f takes several folders), correct the name, \
+                 or declare the namespace in spec.namespaces of its LandingZone",
             );
             return None;
         };
@@ -255,6 +325,20 @@ impl<'a> Judge<'a> {
             words: format!("pods of {name}"),
             selector: known::in_namespace(&canonical(read.selector.clone()), name, namespace),
         })
+    }
+
+    /// Whether a policy of a namespace selects pods of others: one whose selector is none by itself can.
+    fn reaches_out(draft: &Draft, namespace: &str) -> bool {
+        let at = FieldPath::default().key("spec").key("selector");
+        let is_odd =
+            |it: &Objection| it.problem.path == at && matches!(it.effect, Effect::TakenFor(_));
+        if !draft.objections.iter().any(is_odd) {
+            return false;
+        }
+        let elsewhere = Selector::equal(NAMESPACE, namespace).negate();
+        let selector = canonical(draft.policy.selector.clone());
+        let found = policy::example(&[selector, elsewhere, known::is_pod()]);
+        !matches!(found, Ok(None))
     }
 
     /// The boundaries whose pods a policy of the whole cluster selects.

@@ -114,6 +114,22 @@ pub(super) fn a_pod(
     }))
 }
 
+/// Whether all of these selectors select a pod that could be in a namespace that is known. What is too complex counts as
+/// none.
+pub(super) fn in_known_namespace(selectors: &[Selector], landscape: &Landscape) -> bool {
+    let all = Selector::and(selectors.iter().cloned());
+    let Ok(Some(found)) = example(&[all.clone(), is_pod()]) else {
+        return false;
+    };
+    candidates(&found, landscape).into_iter().any(|name| {
+        let namespace = landscape.namespace(name);
+        namespace.is_some_and(|namespace| {
+            let left = in_namespace(&all, name, namespace);
+            matches!(example(&[left]), Ok(Some(_)))
+        })
+    })
+}
+
 /// Namespaces that are worth trying: those with a label of the pod that was found, and a few of others.
 fn candidates<'a>(found: &LabelMap, landscape: &'a Landscape) -> Vec<&'a str> {
     const TRIED: usize = 16;

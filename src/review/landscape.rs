@@ -54,6 +54,8 @@ pub struct KnownNamespace {
     pub labels: LabelMap,
     /// Inside of which boundary it lies.
     pub(super) boundary: Option<usize>,
+    /// Whether a landing zone declares it, and not only labels say so.
+    pub(super) is_declared: bool,
 }
 
 impl KnownNamespace {
@@ -67,8 +69,10 @@ impl KnownNamespace {
 /// What is known besides the policy that is judged.
 #[derive(Clone, Debug, Default)]
 pub struct Landscape {
-    /// All boundaries.
+    /// All boundaries, those of landing zones that are declared first.
     boundaries: Vec<Boundary>,
+    /// How many are declared.
+    declared: usize,
     /// Namespaces by name.
     namespaces: BTreeMap<String, KnownNamespace>,
     /// Namespaces by each of their labels.
@@ -108,9 +112,10 @@ impl Landscape {
             let index = landscape.boundaries.len() - 1;
             of_zones.insert(zone.name.to_string(), index);
             for declared in build::namespaces(zone) {
-                landscape.add(&declared, Some(index));
+                landscape.add(&declared, Some(index), true);
             }
         }
+        landscape.declared = landscape.boundaries.len();
         for written in namespaces {
             let name = written.metadata.name.clone().unwrap_or_default();
             if let Some(declared) = landscape.namespaces.get_mut(&name) {
@@ -132,7 +137,7 @@ impl Landscape {
             if let Some(boundary) = boundary {
                 landscape.boundaries[boundary].namespaces.insert(name);
             }
-            landscape.add(written, boundary);
+            landscape.add(written, boundary, false);
         }
         landscape
     }
@@ -166,6 +171,18 @@ impl Landscape {
         self.namespaces.get(name)
     }
 
+    /// The boundary of the landing zone that declares a namespace.
+    pub(super) fn declaring(&self, name: &str) -> Option<&Boundary> {
+        let known = self.namespaces.get(name).filter(|it| it.is_declared)?;
+        known.boundary.map(|it| &self.boundaries[it])
+    }
+
+    /// The boundary of a landing zone that is declared, by the code of its application.
+    pub(super) fn declared_with_code(&self, code: &str) -> Option<&Boundary> {
+        let mut declared = self.boundaries.iter().take(self.declared);
+        declared.find(|it| it.code == code)
+    }
+
     /// The name of a namespace, where it is known.
     pub(super) fn known_name(&self, name: &str) -> Option<&str> {
         let known = self.namespaces.get_key_value(name);
@@ -189,7 +206,7 @@ impl Landscape {
         found.into_iter().flatten().map(String::as_str)
     }
 
-    fn add(&mut self, namespace: &Namespace, boundary: Option<usize>) {
+    fn add(&mut self, namespace: &Namespace, boundary: Option<usize>, is_declared: bool) {
         let name = namespace.metadata.name.clone().unwrap_or_default();
         let mut labels = namespace.metadata.labels.clone().unwrap_or_default();
         // The API server gives it to every namespace.
@@ -198,8 +215,12 @@ impl Landscape {
             let of_label = self.by_label.entry((key.clone(), value.clone()));
             of_label.or_default().push(name.clone());
         }
-        self.namespaces
-            .insert(name, KnownNamespace { labels, boundary });
+        let known = KnownNamespace {
+            labels,
+            boundary,
+            is_declared,
+        };
+        self.namespaces.insert(name, known);
     }
 
     /// A namespace that no declaration names belongs where the operator's label says, else, where nobody declares its

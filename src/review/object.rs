@@ -1,14 +1,18 @@
 //! Policies, and what policies depend on, as somebody wrote them: any of the kinds, in any of the groups.
 
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::networking::v1 as networking;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fatal::{Fatal, fatal, readable};
-use crate::api::names::MANAGER;
+use crate::api::names::{MANAGER, OWNER};
 use crate::domain::{FieldPath, Segment};
-use crate::policy::{GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Tier, Written};
+use crate::policy::{
+    Action, AdminPolicy, Effect, GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Objection,
+    PolicyKind, Tier, Unreadable, Why, Written,
+};
 
 /// Something that is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,13 +23,16 @@ pub struct Object {
     pub written: Written,
     /// Whether it is staged: recorded, and not in force.
     pub staged: bool,
+    /// Actions that are not spelled as Calico's API has them.
+    pub spelled: Vec<Objection>,
     /// Fields that its kind does not have.
     pub unknown: Vec<FieldPath>,
     /// What in it ends Calico's Felix. An action that is none is read as one that denies.
     pub fatal: Vec<Fatal>,
     /// What its author wrote about findings: the annotation `landingzones.dev/waive`.
     pub waivers: Option<String>,
-    /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so.
+    /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so; a namespace
+    /// that it made or took over.
     pub is_operators: bool,
 }
 
@@ -38,10 +45,14 @@ pub enum Body {
     Calico(Box<NetworkPolicy>),
     /// A policy of the whole cluster.
     Global(Box<GlobalNetworkPolicy>),
+    /// An administrator's policy of the whole cluster, and which of its kinds it is of.
+    Admin(PolicyKind, Box<AdminPolicy>),
     /// Addresses with labels; in no namespace: a global one.
     NetworkSet(Box<NetworkSet>),
     /// A tier.
     Tier(Box<Tier>),
+    /// A namespace: its labels say whose it is.
+    Namespace(Box<Namespace>),
 }
 
 /// Why an object cannot be read.
@@ -79,8 +90,10 @@ impl Object {
             Shape::Kubernetes => read(object).map(|(it, known)| (Body::Kubernetes(it), known)),
             Shape::Calico => read(object).map(|(it, known)| (Body::Calico(it), known)),
             Shape::Global => read(object).map(|(it, known)| (Body::Global(it), known)),
+            Shape::Admin(kind) => read(object).map(|(it, known)| (Body::Admin(kind, it), known)),
             Shape::NetworkSet => read(object).map(|(it, known)| (Body::NetworkSet(it), known)),
             Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
+            Shape::Namespace => read(object).map(|(it, known)| (Body::Namespace(it), known)),
         }?;
         let mut unknown = Vec::new();
         let spec = FieldPath::default().key("spec");
@@ -93,14 +106,26 @@ impl Object {
             );
         }
         let metadata = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        // Whoever may label a namespace as the operator's own may not label it as a landing zone's: rules on admission
+        // see to that.
+        let is_protected = match &body {
+            Body::Namespace(it) => it
+                .metadata
+                .labels
+                .as_ref()
+                .is_some_and(|it| it.contains_key(OWNER)),
+            _ => true,
+        };
         Ok(Self {
             body,
             written,
             staged,
+            spelled: spelled(object, shape),
             unknown,
             fatal,
             waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
-            is_operators: metadata("/metadata/namespace").is_none()
+            is_operators: is_protected
+                && metadata("/metadata/namespace").is_none()
                 && metadata("/metadata/labels/app.kubernetes.io~1managed-by") == Some(MANAGER),
         })
     }
@@ -122,8 +147,10 @@ impl Object {
             Body::Kubernetes(it) => &it.metadata,
             Body::Calico(it) => &it.metadata,
             Body::Global(it) => &it.metadata,
+            Body::Admin(_, it) => &it.metadata,
             Body::NetworkSet(it) => &it.metadata,
             Body::Tier(it) => &it.metadata,
+            Body::Namespace(it) => &it.metadata,
         }
     }
 }
@@ -134,14 +161,28 @@ pub(super) enum Shape {
     Kubernetes,
     Calico,
     Global,
+    Admin(PolicyKind),
     NetworkSet,
     Tier,
+    Namespace,
 }
 
 fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
+    if (api_version, kind) == ("v1", "Namespace") {
+        return Some((Shape::Namespace, Written::Api, false));
+    }
     let (group, _) = api_version.split_once('/')?;
     if group == "networking.k8s.io" {
         return (kind == "NetworkPolicy").then_some((Shape::Kubernetes, Written::Api, false));
+    }
+    if group == "policy.networking.k8s.io" {
+        let kind = match kind {
+            "AdminNetworkPolicy" => PolicyKind::Admin,
+            "BaselineAdminNetworkPolicy" => PolicyKind::BaselineAdmin,
+            "ClusterNetworkPolicy" => PolicyKind::ClusterNetworkPolicy,
+            _ => return None,
+        };
+        return Some((Shape::Admin(kind), Written::Api, false));
     }
     let written = match group {
         "projectcalico.org" => Written::Api,
@@ -186,9 +227,42 @@ fn read<K: DeserializeOwned + Serialize>(object: &Value) -> Result<(Box<K>, Valu
     }
 }
 
+/// Actions of Calico's that Felix reads, and Calico's API does not.
+fn spelled(object: &Value, shape: Shape) -> Vec<Objection> {
+    if !matches!(shape, Shape::Calico | Shape::Global) {
+        return Vec::new();
+    }
+    let mut spelled = Vec::new();
+    for direction in ["ingress", "egress"] {
+        let rules = object.pointer(&format!("/spec/{direction}"));
+        for (index, rule) in rules
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let text = rule.get("action").and_then(Value::as_str);
+            let Some((text, action)) = text.and_then(|it| Some((it, Action::read(it)?))) else {
+                continue;
+            };
+            if text != action.name() {
+                let rules = FieldPath::default().key("spec").key(direction);
+                spelled.push(Objection {
+                    problem: Unreadable {
+                        path: rules.index(index).key("action"),
+                        why: Why::Action(text.to_owned()),
+                    },
+                    effect: Effect::TakenFor(action.name().to_owned()),
+                });
+            }
+        }
+    }
+    spelled
+}
+
 /// Fields of Calico's that decide nothing about pods: notes on a rule, what needs application layer policy, and how hosts
-/// and the data plane go about it.
-const UNREAD: [&str; 4] = ["metadata", "http", "applyOnForward", "performanceHints"];
+/// go about it.
+const UNREAD: [&str; 3] = ["metadata", "http", "applyOnForward"];
 
 /// Fields that are written, say something, and were not understood.
 fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldPath>) {

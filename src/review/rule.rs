@@ -105,6 +105,8 @@ rules! {
     NetworkSetInside = "network-set-inside", Error, true, "a network set inherits the labels of the landing zone";
     /// A network set with labels that only Calico gives.
     ForgedLabels = "forged-labels", Error, true, "a network set has labels that only Calico gives";
+    /// A namespace with the labels of a landing zone that does not declare it.
+    NamespaceJoins = "namespace-joins", Error, true, "a namespace labels itself into a landing zone that does not declare it";
     /// It comes before the boundary.
     OrderBeforePlatform = "order-before-platform", Error, true, "it would be asked before the boundary";
     /// It stands in a tier that is not the team's.
@@ -128,7 +130,7 @@ rules! {
     /// It has rules for a direction that it does not have.
     RulesWithoutType = "rules-without-type", Warning, false, "its rules are for a direction that its types leave out";
     /// Nobody knows whose namespace that is.
-    NamespaceUnknown = "namespace-unknown", Note, false, "the namespace belongs to no landing zone that is known";
+    NamespaceUnknown = "namespace-unknown", Error, true, "the namespace belongs to no landing zone that is known, so its boundary cannot be judged";
     /// A waiver that waives nothing.
     WaiverWithoutEffect = "waiver-without-effect", Warning, false, "nothing is found that it would waive";
     /// Too complex to judge.

@@ -113,7 +113,7 @@ fn nobody_has_to_read_a_selector_of_a_megabyte() {
 /// Whoever sees only the comment or the log must not take silence for consent.
 #[test]
 fn what_is_not_judged_is_told_in_each_form() {
-    let other = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: a}\n";
+    let other = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\n";
     let files = [
         ("a.yaml", other),
         ("chart.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n"),
@@ -124,7 +124,7 @@ fn what_is_not_judged_is_told_in_each_form() {
     ];
     let table = review(&files, &["-f", "."]);
     assert_eq!(table.code, 0);
-    let told = "note: nothing is said of objects of kind AdminNetworkPolicy";
+    let told = "note: nothing is said of objects of kind CiliumNetworkPolicy";
     assert!(table.err.contains(told), "{}", table.err);
 
     let json = review(&files, &["-f", ".", "-o", "json"]).json();
@@ -136,7 +136,7 @@ fn what_is_not_judged_is_told_in_each_form() {
     let one = Value::from(1);
     let two = Value::from(2);
     let expected = [
-        ("AdminNetworkPolicy", &one),
+        ("CiliumNetworkPolicy", &one),
         ("ConfigMap", &two),
         ("files without YAML", &one),
     ];
@@ -151,7 +151,7 @@ fn what_is_not_judged_is_told_in_each_form() {
     let markdown = review(&files, &["-f", ".", "-o", "markdown"]).out;
     assert!(
         markdown.contains(
-            "\nNot judged: 1 × <code>AdminNetworkPolicy</code> (this command does not judge"
+            "\nNot judged: 1 × <code>CiliumNetworkPolicy</code> (this command does not judge"
         ),
         "{markdown}"
     );

@@ -7,6 +7,8 @@ mod command;
 mod forms;
 mod pipelines;
 mod sarif;
+mod told;
+mod yaml;
 
 use std::fs;
 use std::path::Path;
@@ -143,7 +145,10 @@ fn what_could_not_be_read_is_exit_code_2_and_nothing_is_said() {
     assert_eq!((wrong.code, wrong.out.as_str()), (2, ""));
     // What is none of our business is none.
     let chart = review(
-        &[("chart/x.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n")],
+        &[
+            ("zones.yaml", ZONES),
+            ("chart/x.yaml", "{{ if .Values.x }}\na: b\n{{ end }}\n"),
+        ],
         &["-f", "."],
     );
     assert_eq!(

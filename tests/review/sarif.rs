@@ -133,7 +133,7 @@ fn every_rule_in_one_log_is_valid() {
     let mut files = catalogue();
     let waived = waived(&policy("team == 'red'"), "namespace-labels: CHG-1");
     files.push(("waived.yaml".to_owned(), waived));
-    let other = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: a}\n";
+    let other = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\n";
     files.push(("other.yaml".to_owned(), other.to_owned()));
     let files: Vec<(&str, &str)> = files
         .iter()
@@ -163,7 +163,7 @@ fn every_rule_in_one_log_is_valid() {
         it["message"]["text"]
             .as_str()
             .unwrap()
-            .contains("AdminNetworkPolicy")
+            .contains("CiliumNetworkPolicy")
     };
     assert_eq!(notes.iter().find(of_kind).unwrap()["level"], "warning");
     assert_eq!(run["invocations"][0]["executionSuccessful"], true);
@@ -194,7 +194,7 @@ fn what_opens_against_a_base_is_valid() {
 /// GitHub refuses a log with more results, and nothing of it would be shown.
 #[test]
 fn no_log_has_more_results_than_code_scanning_takes() {
-    let harmless = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, namespace: nobodys}\nspec: {podSelector: {}}\n---\n";
+    let harmless = policy(INSIDE).replace("  types: [Ingress]\n", "") + "---\n";
     let many = harmless.repeat(25_010);
     let crossing = policy(OUTSIDE);
     let files = [

@@ -43,6 +43,8 @@ pub struct Wired {
     pub node: FelixNode,
     /// By namespace and name.
     pub pods: BTreeMap<(String, String), WiredPod>,
+    /// Whose turn it is: tests run at once, and there is one set of policies.
+    pub turn: tokio::sync::Mutex<()>,
     /// What the last round left.
     written: tokio::sync::Mutex<BTreeSet<Key>>,
     before: HostNetwork,
@@ -103,6 +105,7 @@ impl Shared for Ground {
             governed,
             node,
             pods,
+            turn: tokio::sync::Mutex::default(),
             written: tokio::sync::Mutex::default(),
             before,
         })))

@@ -5,6 +5,7 @@
 
 mod generated;
 mod ground;
+mod sloppy;
 
 use std::env;
 use std::fmt::Write as _;
@@ -14,17 +15,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, bail, ensure};
 use e2e::data_plane::{End, Place, Protocol, Verdict};
 use e2e::scenario::{self, Skipped};
-use e2e::{scenarios, seed};
+use e2e::{eventually, scenarios, seed};
 use futures::{StreamExt as _, stream};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1 as networking;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use landing_zone_operator::policy::{
     self, AddressSet, Endpoint, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Packet,
     Policy, TransportProtocol, World, Written,
 };
-use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
@@ -33,10 +36,14 @@ use ground::{GROUPS, Ground, Wired};
 
 /// Without `AGREEMENT_SETS`.
 const SETS: usize = 500;
+/// The same, of what nobody validates.
+const SLOPPY_SETS: usize = 200;
 /// Without `AGREEMENT_SEED`.
 const SEED: [u8; 32] = *b"packets say who may talk to whom";
 /// How long an answer is waited for at first; whatever differs is asked again with more patience.
 const HURRIED: Duration = Duration::from_millis(150);
+/// How long it may take until the API server forgets a rule on admission.
+const TAKES_EFFECT: Duration = Duration::from_mins(1);
 /// Packets that are on their way at once.
 const AT_ONCE: usize = 512;
 /// So many differences are told.
@@ -45,27 +52,71 @@ const TOLD: usize = 5;
 fn main() -> ExitCode {
     scenario::run(scenarios![
         every_verdict_is_what_packets_say within Duration::from_hours(12),
+        what_nobody_validates_is_what_packets_say within Duration::from_hours(12),
     ])
 }
 
 async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
+    let strategies: Vec<_> = (0..GROUPS).map(generated::set).collect();
+    agree(ground, &strategies, SETS).await
+}
+
+/// What Calico's API refuses, written to its storage: what Felix makes of it.
+async fn what_nobody_validates_is_what_packets_say(ground: &Ground) -> Result<()> {
+    if let Ground::Wired(wired) = ground {
+        without_admission(wired).await?;
+    }
+    let strategies: Vec<_> = (0..GROUPS).map(sloppy::set).collect();
+    agree(ground, &strategies, SLOPPY_SETS).await
+}
+
+/// Takes our own rules on admission away, which refuse most of it: this is about what they do not see, and clusters without
+/// them.
+async fn without_admission(wired: &Wired) -> Result<()> {
+    let client = wired.governed.client();
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let all = bindings
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await?;
+    drop(all);
+    let kind = GroupVersionKind::gvk("crd.projectcalico.org", "v1", "NetworkPolicy");
+    let policies: Api<DynamicObject> =
+        Api::namespaced_with(client, "default", &ApiResource::from_gvk(&kind));
+    let refused: DynamicObject = serde_json::from_value(sloppy::refused())?;
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    eventually(TAKES_EFFECT, "admission to take it", async || {
+        Ok(policies.create(&dry, &refused).await.ok())
+    })
+    .await?;
+    Ok(())
+}
+
+/// `AGREEMENT_SETS` of these sets of policies, or else so many.
+async fn agree(
+    ground: &Ground,
+    strategies: &[impl Strategy<Value = Vec<Value>>],
+    sets: usize,
+) -> Result<()> {
     let wired = match ground {
         Ground::Wired(wired) => wired,
         Ground::OutOfReach(why) => return Err(Error::new(Skipped::because(why))),
     };
+    let turn = wired.turn.lock().await;
     let sets: usize = match env::var("AGREEMENT_SETS") {
         Ok(sets) => sets.parse().context("AGREEMENT_SETS is no number")?,
-        Err(_) => SETS,
+        Err(_) => sets,
     };
     let sets = sets.next_multiple_of(GROUPS);
     let seed = seed::asked_for("AGREEMENT_SEED", SEED)?;
     let mut runner = TestRunner::new_with_rng(Config::default(), seed::rng(&seed));
-    let strategies: Vec<_> = (0..GROUPS).map(generated::set).collect();
     let (mut asked, mut allowed) = (0, 0);
     let (mut waited, mut compared) = (Duration::ZERO, Duration::ZERO);
     for round in 0..sets / GROUPS {
         let mut objects = Vec::new();
-        for strategy in &strategies {
+        for strategy in strategies {
             let tree = strategy.new_tree(&mut runner);
             objects.extend(tree.map_err(|why| anyhow::anyhow!("{why}"))?.current());
         }
@@ -100,6 +151,7 @@ async fn every_verdict_is_what_packets_say(ground: &Ground) -> Result<()> {
         waited.as_secs_f64(),
         compared.as_secs_f64()
     );
+    drop(turn);
     // Agreeing that all is open, or all is closed, would not say much.
     ensure!(
         allowed > asked / 5 && allowed < asked * 4 / 5,
@@ -139,11 +191,13 @@ async fn world(wired: &Wired, objects: &[Value]) -> Result<World> {
             }
             (_, Some("NetworkPolicy")) => {
                 let policy: NetworkPolicy = serde_json::from_value(read)?;
-                policies.push(Policy::of_calico(&policy, Written::Storage)?);
+                let read = Policy::of_calico(&policy, Written::Storage);
+                policies.extend(sloppy::in_force(object, read)?);
             }
             (_, Some("GlobalNetworkPolicy")) => {
                 let policy: GlobalNetworkPolicy = serde_json::from_value(read)?;
-                policies.extend(Policy::of_global(&policy, Written::Storage)?);
+                let read = Policy::of_global(&policy, Written::Storage);
+                policies.extend(sloppy::in_force(object, read)?.flatten());
             }
             _ => {
                 let set: NetworkSet = serde_json::from_value(read)?;

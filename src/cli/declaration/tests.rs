@@ -230,6 +230,31 @@ fn the_order_of_files_does_not_matter() {
     assert_eq!(names(&[&other, GOOD]), ["abc", "app"]);
 }
 
+#[test]
+fn half_a_document_is_none() {
+    // The line is a directive, which the parser takes for the end of what came before.
+    let broken = GOOD.replace("    quota:", "%a    quota:");
+    let read = declarations(&[&broken]);
+    assert_eq!(read.zones.len(), 0);
+    assert_eq!(read.findings.len(), 1, "{:?}", read.findings);
+
+    // What was over before is whole, and so is what comes after.
+    let other = GOOD.replace(": app", ": other");
+    for end in ["---\n", "...\n"] {
+        let read = declarations(&[&format!(
+            "{other}{end}{broken}---\n{}",
+            GOOD.replace(": app", ": last")
+        )]);
+        let names: Vec<_> = read
+            .zones
+            .iter()
+            .map(|zone| zone.name.to_string())
+            .collect();
+        assert_eq!(names, ["last", "other"], "{:?}", read.findings);
+        assert_eq!(read.findings.len(), 1, "{:?}", read.findings);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -61,15 +61,41 @@ fn read(text: &str, skipped: usize, stream: &mut Stream) -> Option<usize> {
             }
             Err(error) => {
                 let at = builder.position(*error.marker());
+                let line = error.marker().line();
+                stream
+                    .documents
+                    .pop_if(|last| !is_over(text, skipped, last, line));
                 let rule = format!("this is not YAML: {}", error.info());
                 stream
                     .syntax
                     .push(Flaw::new(at, FieldPath::default(), "", rule));
-                return Some(error.marker().line());
+                return Some(line);
             }
         }
     }
     None
+}
+
+/// Whether a document was over before a line in error: by a line that ends it, or begins another one. The parser takes a
+/// directive for its end as well, so that half a document would be taken for the whole.
+fn is_over(text: &str, skipped: usize, document: &Document, error_line: usize) -> bool {
+    let Some(begins) = document
+        .root
+        .at
+        .line
+        .checked_sub(skipped)
+        .filter(|it| *it > 0)
+    else {
+        // It was read before, up to another error.
+        return true;
+    };
+    let rest = text.lines().take(error_line).skip(begins);
+    rest.map(|line| {
+        line.split_whitespace()
+            .next()
+            .filter(|_| !line.starts_with(char::is_whitespace))
+    })
+    .any(|first| matches!(first, Some("---" | "...")))
 }
 
 /// The text from the first `---` after a line, and how many lines come before it. No value can hold
@@ -111,7 +137,8 @@ enum Children {
         key: Option<(String, Position)>,
         /// Lines of the keys so far.
         lines: HashMap<String, usize>,
-        merged: Vec<Rc<Node>>,
+        /// What is merged, each with the number of entries before it.
+        merged: Vec<(Rc<Node>, usize)>,
     },
 }
 
@@ -216,7 +243,7 @@ impl Builder {
                 lines,
                 merged,
             } => match key.take() {
-                Some((name, _)) if name == MERGE => merged.push(node),
+                Some((name, _)) if name == MERGE => merged.push((node, entries.len())),
                 Some((name, key_at)) => {
                     if let Some(first) = lines.get(&name) {
                         let rule = format!(
@@ -258,13 +285,23 @@ impl Builder {
         }
     }
 
-    /// Adds what merge keys bring in: a map's own keys win, then the earlier of the merged maps.
-    fn merge(&mut self, mut entries: Vec<Entry>, merged: &[Rc<Node>]) -> Vec<Entry> {
+    /// Adds what merge keys bring in: a map's own keys win, then the earlier of the merged maps. To Go's reader of YAML
+    /// 1.1, which kubectl uses, what comes later wins.
+    fn merge(&mut self, mut entries: Vec<Entry>, merged: &[(Rc<Node>, usize)]) -> Vec<Entry> {
         if merged.is_empty() {
             return entries;
         }
         let mut keys: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        for node in merged {
+        let own: Vec<(String, Position)> = entries
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.key_at))
+            .collect();
+        let mut known: HashMap<String, Position> = HashMap::new();
+        let mut taken = 0;
+        for (node, before) in merged {
+            known.extend(own.get(taken..*before).into_iter().flatten().cloned());
+            taken = *before;
+            let earlier = known.clone();
             let maps = match &node.content {
                 Content::List(items) => items.as_slice(),
                 Content::Map(_) | Content::Scalar { .. } => std::slice::from_ref(node),
@@ -275,6 +312,11 @@ impl Builder {
                     continue;
                 };
                 for entry in more {
+                    if let Some(at) = earlier.get(&entry.key) {
+                        let path = self.path().key(&entry.key);
+                        self.flaws.push(Flaw::new(*at, path, "", MERGED_OVER));
+                    }
+                    known.insert(entry.key.clone(), entry.key_at);
                     if keys.insert(entry.key.clone()) {
                         entries.push(entry.clone());
                     }
@@ -307,6 +349,13 @@ impl Builder {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Node {
         let plain = matches!(style, ScalarStyle::Plain);
+        if text == MERGE && (!plain || tag.is_some()) && self.is_at_key() {
+            self.flaw(
+                at,
+                text,
+                "some readers merge what stands here, others take it for a field: write << without quotes and tags",
+            );
+        }
         // A key is text whatever it looks like; `attach` sees to those that are not.
         let value = if tag.is_some_and(is_text_tag) || !plain || text == MERGE {
             Value::String(text.to_owned())
@@ -324,6 +373,12 @@ impl Builder {
                 written: text.to_owned(),
             },
         )
+    }
+
+    /// Whether the next node is a key.
+    fn is_at_key(&self) -> bool {
+        let innermost = self.open.last().map(|open| &open.children);
+        matches!(innermost, Some(Children::Entries { key: None, .. }))
     }
 
     /// Refuses every tag but the one that says what stands there anyway.
@@ -361,6 +416,8 @@ impl Builder {
 }
 
 const MERGE: &str = "<<";
+const MERGED_OVER: &str = "kubectl takes what is merged by << after this key instead, other readers do not: put << first, \
+     or remove the key";
 const CORE_TAGS: &str = "tag:yaml.org,2002:";
 
 /// Whether a tag says that a word is text.

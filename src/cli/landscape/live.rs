@@ -5,12 +5,11 @@ use super::{Landscape, LandscapeError, Objects, WorkloadName, rendered};
 use crate::api::{EffectiveValues, LandingZonePlatform, LandingZoneStatus};
 use crate::cli::client::client;
 use crate::cli::crossings::{Before, resolved_among};
-use crate::cli::reader::{Hints, Kind, NAMESPACES, PLATFORMS, Reader, declared};
+use crate::cli::reader::{ADMINISTRATORS, Hints, Kind, NAMESPACES, PLATFORMS, Reader, declared};
 use crate::domain::{CalicoNaming, Flavour, LandingZone, Opening, Platform, PolicyApi};
 
 const CORE: (&str, &str) = ("", "v1");
-const POLICIES: &str = "policy.networking.k8s.io";
-const KUBERNETES: [Kind; 8] = [
+const KUBERNETES: [Kind; 5] = [
     NAMESPACES,
     Kind::namespaced(CORE, "ServiceAccount", "serviceaccounts"),
     Kind::namespaced(CORE, "Pod", "pods"),
@@ -23,21 +22,6 @@ const KUBERNETES: [Kind; 8] = [
         ("networking.k8s.io", "v1"),
         "NetworkPolicy",
         "networkpolicies",
-    ),
-    Kind::global(
-        (POLICIES, "v1alpha1"),
-        "AdminNetworkPolicy",
-        "adminnetworkpolicies",
-    ),
-    Kind::global(
-        (POLICIES, "v1alpha1"),
-        "BaselineAdminNetworkPolicy",
-        "baselineadminnetworkpolicies",
-    ),
-    Kind::global(
-        (POLICIES, "v1alpha2"),
-        "ClusterNetworkPolicy",
-        "clusternetworkpolicies",
     ),
 ];
 /// Calico's groups. Both show the same objects.
@@ -78,7 +62,7 @@ pub(in crate::cli) async fn read(
         &mut objects,
     )
     .await;
-    for kind in KUBERNETES {
+    for kind in KUBERNETES.into_iter().chain(ADMINISTRATORS) {
         let found = reader.objects(kind).await;
         for object in found.into_iter().flat_map(|it| it.objects) {
             objects.add(&object, "the cluster");

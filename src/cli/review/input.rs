@@ -25,7 +25,7 @@ pub(super) struct Input {
     pub namespaces: Vec<Namespace>,
     /// What is judged.
     pub written: Vec<Written>,
-    /// Landing zones, platforms and namespaces as they are written: not judged, but a change of them is one.
+    /// Landing zones and platforms as they are written: not judged, but a change of them is one.
     pub others: Vec<Written<()>>,
     /// What could not be read, so that the review is not whole.
     pub unreadable: Vec<Finding>,
@@ -103,13 +103,16 @@ impl std::fmt::Display for ObjectName {
 /// Words without which no object is of a kind that is read.
 const KINDS: [&[u8]; 4] = [b"NetworkPolicy", b"NetworkSet", b"Tier", b"Namespace"];
 
+/// Ways of writing such a word otherwise: escapes of characters, and text in base64.
+const OTHERWISE: [&[u8]; 6] = [b"\\x", b"\\u", b"\\U", b"\\\n", b"\\\r", b"binary"];
+
 /// Whether a text or a broken one may hold something that is reviewed. UTF-16, which kubectl reads, has bytes of 0.
 pub(super) fn concerns(bytes: &[u8]) -> bool {
+    let has = |word: &&[u8]| bytes.windows(word.len()).any(|window| window == *word);
     mentions_landing_zones(bytes)
         || bytes.contains(&0)
-        || KINDS
-            .iter()
-            .any(|kind| bytes.windows(kind.len()).any(|window| window == *kind))
+        || KINDS.iter().any(has)
+        || OTHERWISE.iter().any(has)
 }
 
 /// A character that ends a line to the reader of YAML in kubectl, and not here: what looks like a comment would be more.
@@ -126,14 +129,26 @@ fn odd_line_break(file: &SourceFile) -> Option<Finding> {
     Some(Finding::of_file(&file.name, message))
 }
 
-/// What kubectl takes for another object than is read here, so that nobody may say what it is.
-fn misread(document: &Document) -> Vec<Flaw> {
+/// Whether a flaw stands where an object says what it is: whoever reads it otherwise reads another object.
+fn is_telling(flaw: &Flaw) -> bool {
     const TELLING: [&str; 4] = ["apiVersion", "kind", "metadata", "items"];
-    let is_telling = |flaw: &&Flaw| match flaw.problem.path.0.as_slice() {
+    match flaw.problem.path.0.as_slice() {
+        [] => true,
         [Segment::Key(key)] => TELLING.contains(&key.as_str()),
         _ => false,
-    };
-    let mut misread: Vec<Flaw> = document.flaws.iter().filter(is_telling).cloned().collect();
+    }
+}
+
+/// What kubectl takes for another object than is read here, so that nobody may say what it is.
+fn misread(document: &Document) -> Vec<Flaw> {
+    let own = document.flaws.iter().filter(|flaw| is_telling(flaw));
+    let mut misread: Vec<Flaw> = own.cloned().collect();
+    for (object, flaws) in objects(document) {
+        // Those of a document that is one object are there already.
+        if !std::ptr::eq(object, &raw const document.root) {
+            misread.extend(flaws.into_iter().filter(is_telling));
+        }
+    }
     let root = &document.root;
     let path = FieldPath::default().key("items");
     let Some(Content::List(items)) = root.get("items").map(|it| &it.content) else {
@@ -235,6 +250,10 @@ impl Input {
     /// Takes an object, whatever it is.
     pub fn add(&mut self, json: Value, place: Option<Place>) {
         let name = ObjectName::of(&json);
+        let is_namespace = name.group.is_empty() && name.kind == "Namespace";
+        if is_namespace && !self.namespace(&json, place.as_ref()) {
+            return;
+        }
         if let Some(mut read) = Object::read(&json) {
             // In a file anybody can write the operator's label; in a cluster it takes rights that no team has.
             if let Ok(object) = &mut read {
@@ -248,10 +267,7 @@ impl Input {
             });
             return;
         }
-        let is_namespace = name.group.is_empty() && name.kind == "Namespace";
-        if is_namespace {
-            self.namespace(&json, place.as_ref());
-        } else if name.group != GROUP {
+        if name.group != GROUP {
             let kind = if name.kind.is_empty() {
                 "without kind".to_owned()
             } else {
@@ -268,9 +284,21 @@ impl Input {
         });
     }
 
-    fn namespace(&mut self, json: &Value, place: Option<&Place>) {
+    /// Whether nothing at all was read: neither what is reviewed nor anything else.
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+            && self.others.is_empty()
+            && self.skipped.is_empty()
+            && self.unreadable.is_empty()
+    }
+
+    /// Takes a namespace for one that is known; false where it cannot be read, which is told.
+    fn namespace(&mut self, json: &Value, place: Option<&Place>) -> bool {
         match serde_path_to_error::deserialize(json.clone()) {
-            Ok(namespace) => self.namespaces.push(namespace),
+            Ok(namespace) => {
+                self.namespaces.push(namespace);
+                true
+            }
             Err(error) => {
                 let why = error.inner().to_string();
                 let path = declaration::field_path(error.path());
@@ -279,6 +307,7 @@ impl Input {
                     Finding::of_flaw(&place.file, &Flaw::new(at, path, "", why))
                 });
                 self.unreadable.extend(finding);
+                false
             }
         }
     }

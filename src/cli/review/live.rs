@@ -2,7 +2,9 @@
 
 use kube::Client;
 
-use super::super::reader::{Found, Hints, Kind, NAMESPACES, PLATFORMS, Reader, Unread, declared};
+use super::super::reader::{
+    ADMINISTRATORS, Found, Hints, Kind, NAMESPACES, PLATFORMS, Reader, Unread, declared,
+};
 use super::input::{Input, ObjectName};
 use crate::api;
 use crate::domain::Platform;
@@ -67,6 +69,9 @@ pub(super) async fn read(
     reading.declarations(&hints).await;
     reading.objects(NAMESPACES).await;
     reading.objects(KUBERNETES).await;
+    for kind in ADMINISTRATORS {
+        reading.objects(kind).await;
+    }
     for group in [CALICO, STORAGE] {
         let mut is_served = false;
         for kind in calico(group) {

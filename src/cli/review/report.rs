@@ -106,6 +106,15 @@ pub(super) enum Counted {
         /// All.
         all: usize,
     },
+    /// Of all policies that were given, and namespaces that cross.
+    Objects {
+        /// Those that cross.
+        crossing: usize,
+        /// Those that end Felix.
+        breaking: usize,
+        /// All.
+        all: usize,
+    },
     /// Of what changed.
     Changes {
         /// Those that cross.
@@ -151,10 +160,24 @@ pub(super) struct Reported {
 impl Report {
     /// Of everything that is found.
     pub fn of(input: &Input, findings: Vec<Reported>) -> Self {
-        let counted = Counted::Policies {
-            crossing: crossing(&findings).len(),
-            breaking: breaking(&findings).len(),
-            all: input.written.len(),
+        // Namespaces are no policies: what is not told of them is not counted.
+        let names: BTreeSet<_> = findings.iter().map(|it| &it.object).collect();
+        let is_counted = |it: &&Written| !is_namespace(&it.name) || names.contains(&it.name);
+        let all = input.written.iter().filter(is_counted).count();
+        let crossing = crossing(&findings).len();
+        let breaking = breaking(&findings).len();
+        let counted = if names.iter().any(|name| is_namespace(name)) {
+            Counted::Objects {
+                crossing,
+                breaking,
+                all,
+            }
+        } else {
+            Counted::Policies {
+                crossing,
+                breaking,
+                all,
+            }
         };
         Self::new(findings, counted)
     }
@@ -202,6 +225,11 @@ impl Report {
                 breaking,
                 all,
             } => (crossing, breaking, all, "policy", "policies"),
+            Counted::Objects {
+                crossing,
+                breaking,
+                all,
+            } => (crossing, breaking, all, "object", "objects"),
             Counted::Changes {
                 crossing,
                 breaking,
@@ -236,6 +264,11 @@ impl Report {
 
 /// No kind has a name as long.
 const KIND: usize = 60;
+
+fn is_namespace(name: &ObjectName) -> bool {
+    name.group.is_empty() && name.kind == "Namespace"
+}
+
 /// Characters of a line that are quoted.
 const QUOTED: usize = 400;
 

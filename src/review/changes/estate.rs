@@ -140,8 +140,17 @@ impl<'a> Estate<'a> {
     /// All that is open across the boundary of a landing zone.
     pub fn all_traffic(&self, zone: &LandingZone) -> Vec<Traffic> {
         let services = self.platform.shared_services.iter();
-        let services = services.filter(|it| is_for(it, zone));
-        let mut all: Vec<_> = services.flat_map(|it| self.service(zone, it)).collect();
+        let for_all = services.filter(|it| is_for_all(it));
+        let mut all: Vec<_> = for_all.flat_map(|it| self.service(zone, it)).collect();
+        all.extend(self.declared_traffic(zone));
+        all
+    }
+
+    /// What a landing zone declares of it: not what the platform opens for every landing zone.
+    pub fn declared_traffic(&self, zone: &LandingZone) -> Vec<Traffic> {
+        let services = self.platform.shared_services.iter();
+        let asked = services.filter(|it| is_for(it, zone) && !is_for_all(it));
+        let mut all: Vec<_> = asked.flat_map(|it| self.service(zone, it)).collect();
         for crossing in &zone.network.crossings {
             all.extend(self.crossing(zone, crossing).1);
         }
@@ -149,10 +158,13 @@ impl<'a> Estate<'a> {
     }
 }
 
+fn is_for_all(service: &SharedService) -> bool {
+    service.landing_zones == crate::api::ServiceAudience::All
+}
+
 /// Whether a landing zone uses a shared service, or is reached from it.
 pub(super) fn is_for(service: &SharedService, zone: &LandingZone) -> bool {
-    service.landing_zones == crate::api::ServiceAudience::All
-        || zone.network.shared_services.contains(&service.name)
+    is_for_all(service) || zone.network.shared_services.contains(&service.name)
 }
 
 /// A landing zone that declares nothing about its boundary.

@@ -202,7 +202,7 @@ fn namespaces(both: Both<'_>, (old_owners, new_owners): (&Owners<'_>, &Owners<'_
             Some((owner, known)) => Some(moved(both.name, owner, known, namespace, at())),
             // It is told with the landing zone.
             None if both.old.is_none() => None,
-            None => both.new.map(|new| joined(new, namespace, at())),
+            None => both.new.map(|new| joined(both, new, namespace, at())),
         };
         changes.extend(change);
         let before = known.map(|(_, known)| known.pod_security);
@@ -230,16 +230,31 @@ fn namespaces(both: Both<'_>, (old_owners, new_owners): (&Owners<'_>, &Owners<'_
     changes
 }
 
-fn joined(zone: &LandingZone, namespace: &Namespace, at: (Side, FieldPath)) -> Change {
+/// A namespace that was in no landing zone gets what is open for its zone, whose crossings were approved without it. What
+/// a zone gets that is new itself, the policies tell.
+fn joined(
+    both: Both<'_>,
+    zone: &LandingZone,
+    namespace: &Namespace,
+    at: (Side, FieldPath),
+) -> Change {
     let adopts = zone.adoption_policy != AdoptionPolicy::Never;
-    let what = if adopts {
-        format!(
+    let mut what = String::new();
+    if adopts {
+        what = format!(
             ": with adoptionPolicy {:?} it may be one that is there already, whose pods come inside the boundary",
             zone.adoption_policy
-        )
-    } else {
-        String::new()
-    };
+        );
+    }
+    let is_known = |old: &LandingZone| old.namespaces.iter().any(|it| it.zone == namespace.zone);
+    let declared = both.after.declared_traffic(zone);
+    let inherits = both.old.is_some_and(is_known)
+        && !extent::as_of_layer(&declared, &namespace.zone, &namespace.zone).is_empty();
+    if inherits {
+        let and = if adopts { ", and" } else { ":" };
+        what =
+            format!("{what}{and} its pods get all that is open across the boundary for that zone");
+    }
     let message = format!(
         "namespace {} joins landing zone {}, zone {}{what}",
         namespace.name, zone.name, namespace.zone
@@ -251,7 +266,7 @@ fn joined(zone: &LandingZone, namespace: &Namespace, at: (Side, FieldPath)) -> C
         message,
     )
     .named(namespace.name.as_str())
-    .crossing_if(adopts, Scope::Carries(zone.name.clone()))
+    .crossing_if(adopts || inherits, Scope::Carries(zone.name.clone()))
 }
 
 fn moved(

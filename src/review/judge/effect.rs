@@ -2,12 +2,15 @@
 
 use super::walk::{Direction, WalkedRule};
 use super::{Judge, MOST_COMPLEX, MOST_RULES, Selected};
-use crate::api::names::ZONE;
+use crate::api::names::{APPLICATION_CODE, ZONE};
 use crate::domain::FieldPath;
 use crate::policy::{Action, Policy, PolicyRule, RuleEnd, Selector, Way, Written, example};
 use crate::review::address::without;
 use crate::review::covered::{Cover, covers};
-use crate::review::known::{canonical, in_namespace, is_inside, is_pod};
+use crate::review::known::{
+    canonical, in_known_namespace, in_namespace, is_inside, is_pod, of_namespace,
+};
+use crate::review::landscape::Boundary;
 use crate::review::{Body, Rule};
 
 /// With more rules that decide, later ones are not compared with all of them.
@@ -30,6 +33,9 @@ impl<'a> Judge<'a> {
                     continue;
                 }
             };
+            for objection in &walked.objections {
+                self.object_to(objection);
+            }
             if index >= MOST_RULES {
                 self.find(
                     Rule::TooComplex,
@@ -153,15 +159,7 @@ impl<'a> Judge<'a> {
         if !matches!(example(&inside), Ok(None)) {
             return false;
         }
-        let all = Selector::and(meant);
-        let is_in = |name: &String| {
-            let namespace = self.landscape.namespace(name);
-            namespace.is_none_or(|namespace| {
-                let left = in_namespace(&all, name, namespace);
-                !matches!(example(&[left, is_pod()]), Ok(None))
-            })
-        };
-        if boundary.namespaces.iter().any(is_in) {
+        if self.is_in_some(boundary, &Selector::and(meant)) {
             return false;
         }
         let zones = boundary.namespaces.iter();
@@ -179,17 +177,36 @@ impl<'a> Judge<'a> {
         true
     }
 
+    /// Whether a selector can mean pods in the namespaces of a boundary.
+    fn is_in_some(&self, boundary: &Boundary, selector: &Selector) -> bool {
+        let is_in = |name: &String| {
+            let namespace = self.landscape.namespace(name);
+            namespace.is_none_or(|namespace| {
+                let left = in_namespace(selector, name, namespace);
+                !matches!(example(&[left, is_pod()]), Ok(None))
+            })
+        };
+        boundary.namespaces.iter().any(is_in)
+    }
+
     /// What is denied outside the boundary is denied anyway.
     fn denies(&mut self, way: Way, walked: &WalkedRule, selected: &[Selected<'a>]) {
         let [selected] = selected else { return };
         let end = &walked.end;
-        let is_global = matches!(self.object.body, Body::Global(_));
+        let is_global = matches!(self.object.body, Body::Global(_) | Body::Admin(..));
         if end.service.is_some() || is_global || self.complex >= MOST_COMPLEX {
             return;
         }
         let boundary = selected.boundary;
-        let covers = covers(boundary, selected.namespace, way, self.landscape);
-        let is_needless = match (&end.selector, &end.nets) {
+        let mut covers = covers(boundary, selected.namespace, way, self.landscape);
+        // What is open on other ports, or for other pods, has nothing to do with it.
+        covers.retain(|it| {
+            let mut ports = walked.ports.iter();
+            ports.any(|(protocol, ports)| it.may_have_ports((*protocol, ports)))
+                && it.may_be_for(&selected.selector)
+        });
+        // Whether all of it lies outside, and what of that is open.
+        let (is_outside, open): (bool, Vec<&Cover>) = match (&end.selector, &end.nets) {
             (Some(selector), _) => {
                 let mut meant = vec![canonical(selector.clone())];
                 let not = end.not_selector.iter().cloned();
@@ -199,9 +216,22 @@ impl<'a> Judge<'a> {
                     matches!(example(&both), Ok(None))
                 };
                 let is_pod_outside = Selector::and([is_inside(boundary).negate(), is_pod()]);
-                never(is_inside(boundary))
-                    && !never(is_pod_outside)
-                    && covers.iter().filter_map(|it| it.pods.clone()).all(never)
+                let code = Selector::equal(of_namespace(APPLICATION_CODE), &boundary.code);
+                let is_outside = never(code)
+                    && !self.is_in_some(boundary, &Selector::and(meant.clone()))
+                    && !never(is_pod_outside);
+                let may_be = |it: &&Cover| it.pods.clone().is_some_and(|pods| !never(pods));
+                let open: Vec<_> = covers.iter().filter(may_be).collect();
+                let is_meant = |it: &&Cover| {
+                    let both = meant.iter().cloned().chain(it.pods.clone());
+                    in_known_namespace(&both.collect::<Vec<_>>(), self.landscape)
+                };
+                let certain: Vec<_> = open.iter().copied().filter(is_meant).collect();
+                if certain.is_empty() && !open.is_empty() {
+                    // Nobody knows of a pod that it is about.
+                    return;
+                }
+                (is_outside, certain)
             }
             (None, Some(nets)) => {
                 let pods = &self.landscape.platform.pod_cidrs;
@@ -211,21 +241,36 @@ impl<'a> Judge<'a> {
                         .flat_map(|net| others.iter().map(move |it| (net, it)));
                     pairs.all(|(net, other)| !crate::domain::overlap(*net, *other))
                 };
-                let open = |it: &Cover| it.nets.clone();
-                !pods.is_empty()
-                    && is_apart(pods)
-                    && covers.iter().map(open).all(|it| is_apart(&it))
+                let is_outside = !pods.is_empty() && is_apart(pods);
+                let is_meant = |it: &&Cover| !is_apart(&it.nets);
+                (is_outside, covers.iter().filter(is_meant).collect())
             }
-            (None, None) => false,
+            (None, None) => return,
         };
-        if is_needless {
+        if !is_outside {
+            return;
+        }
+        let at = walked.at.clone();
+        if open.is_empty() {
             self.find(
                 Rule::DenyWithoutEffect,
-                walked.at.clone(),
+                at,
                 format!("all that it denies lies outside of {boundary}, and the boundary denies that already"),
                 "remove it",
             );
+            return;
         }
+        let what: Vec<_> = open.iter().map(|it| it.what.as_str()).collect();
+        let what = what.join("; ");
+        self.find(
+            Rule::DenyWithoutEffect,
+            at,
+            format!(
+                "the platform's policies decide about what lies outside of {boundary} before those of teams: {what} stays \
+                 open, and the rest is denied already"
+            ),
+            format!("remove or narrow what is declared in {boundary}, or remove the rule"),
+        );
     }
 
     /// Whether a policy can select nothing, which is found then.
@@ -281,8 +326,8 @@ impl<'a> Judge<'a> {
             .into_iter()
             .enumerate()
         {
-            let is_named =
-                types.iter().any(|it| it == type_) || (types.is_empty() && implied[index]);
+            let is_named = types.iter().any(|it| it.eq_ignore_ascii_case(type_))
+                || (types.is_empty() && implied[index]);
             let is_implied = types.is_empty() && type_ == "Ingress";
             if counts[index] > 0 && !is_named && !is_implied {
                 self.find(

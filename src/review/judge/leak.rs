@@ -2,19 +2,20 @@
 
 use ipnet::IpNet;
 
-use super::walk::{Namespaces, WalkedRule};
+use super::ports::parts;
+use super::walk::{Form, Namespaces, WalkedRule};
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
-use crate::policy::{AddressSet, Selector, TooComplex, Way, example};
+use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, Way, example};
 use crate::review::address::{Holds, holds, within, without};
 use crate::review::covered::{Cover, covers};
 use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
 use crate::review::landscape::Boundary;
 use crate::review::{Finding, Rule};
 
-/// So many ranges are named.
-const SHOWN: usize = 3;
+/// So many ranges or ports are named.
+pub(super) const SHOWN: usize = 3;
 
 /// What gets through, before it is put into words for one place.
 struct Leak {
@@ -27,6 +28,8 @@ struct Leak {
     declared: Option<String>,
     /// What the ranges hold, where it is about ranges.
     holds: Option<String>,
+    /// The ports that nothing declares, where others of the rule are declared, or could be.
+    ports: Option<String>,
 }
 
 /// A rule and whom it is for.
@@ -34,8 +37,8 @@ struct Case<'a, 'b> {
     way: Way,
     walked: &'b WalkedRule,
     selected: &'b Selected<'a>,
-    /// What is open, for all ports of the rule.
-    covers: Vec<Cover>,
+    /// What is open on the ports that are asked about.
+    covers: Vec<&'b Cover>,
     /// What earlier rules decide.
     earlier: &'b [Selector],
 }
@@ -52,23 +55,12 @@ impl<'a> Judge<'a> {
         let mut first: Option<(Leak, &Selected<'a>)> = None;
         let mut others = 0;
         for it in selected {
-            let all = covers(it.boundary, it.namespace, way, self.landscape);
-            let is_open = |cover: &Cover| {
-                let mut ports = walked.ports.iter();
-                ports.all(|(protocol, ports)| cover.has_ports((*protocol, ports)))
-                    && cover.is_for(&it.selector)
-            };
-            let case = Case {
-                way,
-                walked,
-                selected: it,
-                covers: all.into_iter().filter(is_open).collect(),
-                earlier,
-            };
+            let mut all = covers(it.boundary, it.namespace, way, self.landscape);
+            all.retain(|cover| cover.is_for(&it.selector));
             let found = if self.complex >= super::MOST_COMPLEX {
                 Err(TooComplex)
             } else {
-                self.leak(&case)
+                self.leak_by_ports((way, walked, it, earlier), &all)
             };
             let leak = match found {
                 Ok(None) => continue,
@@ -81,6 +73,7 @@ impl<'a> Judge<'a> {
                         landing_zone: None,
                         declared: None,
                         holds: None,
+                        ports: None,
                     }
                 }
             };
@@ -99,6 +92,47 @@ impl<'a> Judge<'a> {
             let finding = told(leak, walked, selected, way, others);
             self.findings.push(finding);
         }
+    }
+
+    /// What gets through on any of a rule's ports: each may be declared by another crossing.
+    fn leak_by_ports(
+        &self,
+        (way, walked, selected, earlier): (Way, &WalkedRule, &Selected<'_>, &[Selector]),
+        all: &[Cover],
+    ) -> Result<Option<Leak>, TooComplex> {
+        let parts = parts(walked, all);
+        let mut declared: Vec<String> = Vec::new();
+        let mut last = None;
+        for part in &parts {
+            let case = Case {
+                way,
+                walked,
+                selected,
+                covers: part.covers.iter().map(|it| &all[*it]).collect(),
+                earlier,
+            };
+            let Some(mut leak) = self.leak(&case)? else {
+                // Whoever is meant is inside, whatever the ports.
+                return Ok(None);
+            };
+            match &leak.declared {
+                None => {
+                    let is_partly = parts.len() > 1 || part.named.is_some();
+                    leak.ports = is_partly.then(|| part.words()).filter(|_| !all.is_empty());
+                    return Ok(Some(leak));
+                }
+                Some(what) => {
+                    let new = what.split("; ").map(str::to_owned);
+                    let new: Vec<_> = new.filter(|it| !declared.contains(it)).collect();
+                    declared.extend(new);
+                }
+            }
+            last = Some(leak);
+        }
+        Ok(last.map(|leak| Leak {
+            declared: Some(declared.join("; ")),
+            ..leak
+        }))
     }
 
     fn leak(&self, case: &Case<'_, '_>) -> Result<Option<Leak>, TooComplex> {
@@ -148,6 +182,7 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared: None,
             holds: None,
+            ports: None,
         }))
     }
 
@@ -181,6 +216,7 @@ impl<'a> Judge<'a> {
             landing_zone: witness.landing_zone,
             declared,
             holds: None,
+            ports: None,
         })
     }
 
@@ -200,6 +236,7 @@ impl<'a> Judge<'a> {
             landing_zone: whose.and_then(|(boundary, _)| boundary.landing_zone.clone()),
             declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
             holds: None,
+            ports: None,
         })
     }
 
@@ -214,6 +251,7 @@ impl<'a> Judge<'a> {
             landing_zone: pod.and_then(|it| it.landing_zone),
             declared: None,
             holds: None,
+            ports: None,
         }
     }
 
@@ -251,6 +289,7 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared,
             holds: Some(words),
+            ports: None,
         })
     }
 
@@ -298,11 +337,12 @@ fn told(
         (None, Rule::AnyPeer) => walked.at.clone(),
         (None, _) => walked.end_at.clone(),
     };
-    let path = if leak.holds.is_some() && leak.rule != Rule::NetworkSet && !walked.is_kubernetes {
-        walked.end_at.key("nets")
-    } else {
-        path
-    };
+    let path =
+        if leak.holds.is_some() && leak.rule != Rule::NetworkSet && walked.form == Form::Calico {
+            walked.end_at.key("nets")
+        } else {
+            path
+        };
     let written = walked.blamed.as_ref().map(|(path, text)| {
         let field = FieldPath(path.0.last().cloned().into_iter().collect());
         format!("{field} \"{text}\" ")
@@ -379,9 +419,12 @@ fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -
     }
     let code = &boundary.code;
     let crossing = crossing(leak, boundary, way);
-    let inside = match (&walked.namespaces, walked.is_kubernetes) {
+    let inside = match (&walked.namespaces, walked.form) {
         _ if leak.holds.is_some() || matches!(leak.rule, Rule::ByService) => String::new(),
-        (_, true) => format!(
+        (_, Form::Admin) => format!(
+            "ask for {APPLICATION_CODE}: {code} among the labels of namespaces to stay inside"
+        ),
+        (_, Form::Kubernetes) => format!(
             "add namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}}}}} to stay inside"
         ),
         (Namespaces::By(selector), _) if leak.rule == Rule::CodeMissing => {
@@ -391,11 +434,20 @@ fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -
         }
         _ => format!("write namespaceSelector: \"{APPLICATION_CODE} == '{code}'\" to stay inside"),
     };
-    if inside.is_empty() {
+    let mut suggestion = if inside.is_empty() {
         crossing
     } else {
         format!("{inside}; {crossing}")
+    };
+    if let Some(ports) = &leak.ports {
+        suggestion = format!("{suggestion} (not declared: {ports})");
+        let mut all = walked.ports.iter().flat_map(|(_, ports)| ports);
+        if all.any(|it| matches!(it, PortMatch::Named(_))) {
+            suggestion +=
+                "; write the numbers of ports: what containers call them is not known here";
+        }
     }
+    suggestion
 }
 
 fn crossing(leak: &Leak, boundary: &Boundary, way: Way) -> String {

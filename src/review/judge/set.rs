@@ -36,6 +36,9 @@ impl Judge<'_> {
                 );
             }
         }
+        for objection in set.objections() {
+            self.object_to(&objection);
+        }
         let inside = set.metadata.namespace.as_deref();
         let boundary = inside.and_then(|name| self.landscape.of_namespace(name));
         let Some((boundary, _)) = boundary else {

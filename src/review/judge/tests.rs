@@ -1,5 +1,8 @@
+mod admin;
+mod covered;
 mod generated;
 mod hostile;
+mod lenient;
 
 use jiff::civil::date;
 use serde_json::{Value, json};
@@ -395,8 +398,8 @@ fn what_has_no_effect_is_found() {
 
     let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'orders'"}));
     policy["spec"]["egress"][0]["action"] = json!("Deny");
-    // Part of that is declared to be open: the team takes it back.
-    assert_eq!(rules(&policy), Vec::<&str>::new());
+    // Part of that is declared to be open, and the platform's policies decide first: it stays open.
+    assert_eq!(rules(&policy), ["deny-without-effect"]);
     policy["spec"]["egress"][0]["destination"]["namespaceSelector"] =
         json!("team == 'red' && applicationcode != 'application2'");
     assert_eq!(rules(&policy), Vec::<&str>::new(), "orders could be red");
@@ -531,11 +534,11 @@ fn what_calico_drops_is_no_criterion() {
         "metadata": {"name": "a"},
         "spec": {"namespaceSelector": "applicationcode == 'application2'", "types": ["Ingress"], "ingress": [quoted]},
     });
-    assert_eq!(rules(&policy), ["any-peer"]);
+    assert_eq!(rules(&policy), ["invalid", "any-peer"]);
     // One that brings a selector along is believed.
     let names = json!(["x'} || has(projectcalico.org/namespace) || a in {'b"]);
     let end = json!({"namespaceSelector": "all()", "serviceAccounts": {"names": names}});
-    assert_eq!(rules(&to(&end)), ["service-accounts"]);
+    assert_eq!(rules(&to(&end)), ["invalid", "service-accounts"]);
     for service in [
         json!({"name": ""}),
         json!({}),

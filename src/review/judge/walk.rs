@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, Action, EntityRule, PolicyRule, PortMatch, RuleEnd, Selector, TransportProtocol,
-    Unreadable, Way,
+    self, Action, EntityRule, Objection, PolicyRule, PortMatch, RuleEnd, Selector,
+    TransportProtocol, Unreadable, Way,
 };
 
 /// The rules of one direction.
@@ -47,8 +47,21 @@ pub(super) struct WalkedRule {
     pub(super) ports: Vec<(Option<TransportProtocol>, Vec<PortMatch>)>,
     /// The whole rule as Felix takes it, where one rule is one.
     pub(super) whole: Option<PolicyRule>,
-    /// Whether selectors are written as Kubernetes has them.
-    pub(super) is_kubernetes: bool,
+    /// In whose words it is written.
+    pub(super) form: Form,
+    /// What is wrong with its end, and not told yet.
+    pub(super) objections: Vec<Objection>,
+}
+
+/// In whose words a rule is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Calico's.
+    Calico,
+    /// Those of a team, in Kubernetes.
+    Kubernetes,
+    /// Those of an administrator, in Kubernetes.
+    Admin,
 }
 
 /// How the namespaces of a peer are chosen.
@@ -66,18 +79,19 @@ pub(super) enum Namespaces {
     By(Selector),
 }
 
-/// Rules of Calico's, with what Felix takes them for.
+/// Rules of Calico's, with what Felix takes those at some positions for.
 pub(super) fn of_calico(
     written: &[policy::Rule],
-    read: &[PolicyRule],
+    (positions, read): (&[usize], &[PolicyRule]),
     namespace: &str,
     field: &str,
 ) -> Vec<Result<WalkedRule, Unreadable>> {
     let at = FieldPath::default().key("spec").key(field);
     let is_ingress = field == "ingress";
-    let rules = written.iter().zip(read).enumerate();
+    let rules = positions.iter().zip(read);
     rules
-        .map(|(index, (rule, whole))| {
+        .filter_map(|(index, whole)| Some((*index, written.get(*index)?, whole)))
+        .map(|(index, rule, whole)| {
             let at = at.index(index);
             let (end, read, name) = if is_ingress {
                 (&rule.source, &whole.source, "source")
@@ -100,7 +114,8 @@ pub(super) fn of_calico(
                 has_accounts: end.service_accounts.is_some(),
                 ports: vec![(whole.protocol, whole.destination.ports.clone())],
                 whole: Some(whole.clone()),
-                is_kubernetes: false,
+                form: Form::Calico,
+                objections: Vec::new(),
                 end_at,
                 at,
             })
@@ -180,7 +195,7 @@ fn of_kubernetes<'a>(
     for (index, (peers, ports)) in rules.enumerate() {
         let at = root.index(index);
         let ports = kubernetes_ports(ports.unwrap_or_default());
-        let rule = |end, end_at: FieldPath, namespaces, blamed| WalkedRule {
+        let rule = |(end, objections), end_at: FieldPath, namespaces, blamed| WalkedRule {
             at: at.clone(),
             action: Action::Allow,
             end,
@@ -190,12 +205,13 @@ fn of_kubernetes<'a>(
             has_accounts: false,
             ports: ports.clone(),
             whole: None,
-            is_kubernetes: true,
+            form: Form::Kubernetes,
+            objections,
         };
         let peers = peers.unwrap_or_default();
         if peers.is_empty() {
             walked.push(Ok(rule(
-                RuleEnd::default(),
+                (RuleEnd::default(), Vec::new()),
                 at.clone(),
                 Namespaces::Any,
                 None,
@@ -212,7 +228,11 @@ fn of_kubernetes<'a>(
     walked
 }
 
-type KubernetesPeer = (RuleEnd, Namespaces, Option<(FieldPath, String)>);
+type KubernetesPeer = (
+    (RuleEnd, Vec<Objection>),
+    Namespaces,
+    Option<(FieldPath, String)>,
+);
 
 fn kubernetes_peer(
     peer: &networking::NetworkPolicyPeer,
@@ -237,6 +257,88 @@ fn kubernetes_peer(
         _ => "{}".to_owned(),
     };
     Ok((end, namespaces, Some((at, text))))
+}
+
+/// Rules of an administrator's. Where Calico cannot do what one denies, it denies everything; what it allows is then left
+/// out, and told.
+pub(super) fn of_admin(
+    rules: &[policy::AdminRule],
+    field: &str,
+) -> Vec<Result<WalkedRule, Unreadable>> {
+    let root = FieldPath::default().key("spec").key(field);
+    let is_ingress = field == "ingress";
+    let mut walked = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        let at = root.index(index);
+        let Some(action) = rule.does() else { continue };
+        let (peers, name) = if is_ingress {
+            (&rule.from, "from")
+        } else {
+            (&rule.to, "to")
+        };
+        for (position, peer) in peers.iter().enumerate() {
+            let end_at = at.key(name).index(position);
+            let read = rule.of_peer(peer, is_ingress, &end_at);
+            if read.is_err() && action != Action::Allow {
+                continue;
+            }
+            walked
+                .push(read.map(|read| admin_rule(peer, read, (action, is_ingress), &at, &end_at)));
+        }
+    }
+    walked
+}
+
+fn admin_rule(
+    peer: &policy::AdminPeer,
+    read: policy::AdminPeerRule,
+    (action, is_ingress): (Action, bool),
+    at: &FieldPath,
+    end_at: &FieldPath,
+) -> WalkedRule {
+    let ports = read.rules.iter();
+    let ports = ports.map(|it| (it.protocol, it.destination.ports.clone()));
+    let ports = ports.collect();
+    let mut rules = read.rules.into_iter();
+    let first = rules.next();
+    let end = first.as_ref().map(|it| {
+        let end = if is_ingress {
+            &it.source
+        } else {
+            &it.destination
+        };
+        RuleEnd {
+            ports: Vec::new(),
+            ..end.clone()
+        }
+    });
+    let field = match (&peer.pods, &read.namespaces) {
+        (Some(_), _) => end_at.key("pods").key("namespaceSelector"),
+        (None, Some(_)) => end_at.key("namespaces"),
+        (None, None) => end_at.key("networks"),
+    };
+    let (namespaces, text) = match read.namespaces {
+        Some(Selector::All) => (Namespaces::All, "{}".to_owned()),
+        Some(selector) => {
+            let text = selector.to_string();
+            (Namespaces::By(selector), text)
+        }
+        None => (Namespaces::Any, peer.networks.join(", ")),
+    };
+    WalkedRule {
+        at: at.clone(),
+        action,
+        end: end.unwrap_or_default(),
+        end_at: end_at.clone(),
+        namespaces,
+        blamed: Some((field, text)),
+        has_accounts: false,
+        ports,
+        // Of several protocols each is a rule of its own.
+        whole: first.filter(|_| rules.next().is_none()),
+        form: Form::Admin,
+        objections: Vec::new(),
+    }
 }
 
 fn kubernetes_ports(

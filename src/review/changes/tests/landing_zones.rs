@@ -142,6 +142,37 @@ fn namespaces_join_and_leave() {
 }
 
 #[test]
+fn a_namespace_that_joins_a_zone_with_crossings_needs_approval() {
+    let open = egress(TO_DATA);
+    let join = |text: &str, zone: &str| {
+        let added = format!("{NS1}  - {{name: strangers, zone: {zone}}}\n");
+        with(text, NS1, &added)
+    };
+    let found = between(&open, &join(&open, "backend"));
+    let change = only(&found);
+    assert_eq!(
+        (change.part, change.kind, change.crosses_boundary),
+        (Part::Namespace, ChangeKind::Added, true)
+    );
+    assert_eq!(
+        change.message,
+        "namespace strangers joins landing zone application2, zone backend: its pods get all that is open across the \
+         boundary for that zone"
+    );
+    // Nothing is open for the other zone, and nothing at all while the other half is missing.
+    assert!(!approval_required(&between(
+        &open,
+        &join(&open, "frontend")
+    )));
+    let half = with(
+        &open,
+        "from: {landingZone: application2",
+        "from: {landingZone: nobody",
+    );
+    assert!(!approval_required(&between(&half, &join(&half, "backend"))));
+}
+
+#[test]
 fn a_zone_that_joins_gets_what_is_open_to_all_zones() {
     let open = egress(&TO_DATA.replace("from: {zone: backend}, ", ""));
     let joined = with(

@@ -118,15 +118,37 @@ fn outsider() -> impl Strategy<Value = Endpoint> {
     })
 }
 
+/// What somebody may write who knows that nobody validates Calico's storage.
+fn sloppy(policy: &mut Value, how: u8) {
+    let spec = &mut policy["spec"];
+    match how {
+        0 => spec["egress"][1]["action"] = json!("allow"),
+        1 => spec["egress"][1]["action"] = json!(""),
+        2 => spec["types"] = json!(["EGRESS", "in"]),
+        3 => spec["egress"][0]["action"] = json!("log"),
+        4 => spec["egress"][1]["destination"] = json!({"nets": ["bogus"]}),
+        5 => spec["egress"][1]["destination"]["nets"] = json!(["10.0.0.0/33"]),
+        6 => spec["egress"][1]["destination"] = json!({"nets": ["10.0.0.0/008"]}),
+        7 => spec["selector"] = json!("app == 'x') || (all()"),
+        8 => spec["serviceAccountSelector"] = json!("app = 'x'"),
+        9 => spec["egress"][0]["destination"] = json!({"notNets": ["0.0.0.0/0x"]}),
+        _ => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whoever_gets_through_is_found(deny in end(), allow in end(), outsiders in proptest::collection::vec(outsider(), 8)) {
+    fn whoever_gets_through_is_found(
+        deny in end(), allow in end(), outsiders in proptest::collection::vec(outsider(), 8), how in 0..20_u8,
+    ) {
         let mut policy = to(&allow);
+        policy["apiVersion"] = json!("crd.projectcalico.org/v1");
         policy["spec"]["egress"].as_array_mut().unwrap().insert(0, json!({"action": "Deny", "destination": deny}));
+        sloppy(&mut policy, how);
         let read: NetworkPolicy = serde_json::from_value(policy.clone()).unwrap();
-        let mut world = World::new(&[], vec![Policy::of_calico(&read, Written::Api).unwrap()]);
+        let mut world = World::new(&[], vec![Policy::of_calico(&read, Written::Storage).unwrap()]);
         world.endpoints = outsiders;
         let own = landscape().namespace("app2-ns2").unwrap().labels.clone();
         let own = Endpoint {

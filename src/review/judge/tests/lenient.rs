@@ -1,0 +1,155 @@
+//! What Calico takes, and does not take for what it seems.
+
+use super::*;
+
+/// A policy of the backend of application2 in Calico's storage.
+fn stored(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "default.team", "namespace": "app2-ns2"}, "spec": spec,
+    })
+}
+
+fn global(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "default.team"}, "spec": spec,
+    })
+}
+
+const INSIDE: &str = "applicationcode == 'application2'";
+
+#[test]
+fn what_is_spelled_otherwise_is_told_and_judged() {
+    let policy = stored(&json!({"types": ["ingress"], "ingress": [{"action": "allow"}]}));
+    assert_eq!(rules(&policy), ["invalid", "invalid", "any-peer"]);
+    let found = found(&policy);
+    assert_eq!(found[0].path.to_string(), "spec.types");
+    assert_eq!(found[1].path.to_string(), "spec.ingress[0].action");
+    assert!(
+        found[1].message.contains("Felix takes it for Allow"),
+        "{found:?}"
+    );
+    // It denies nothing of what it seems to be silent about.
+    let denied = stored(
+        &json!({"types": ["Ingress"], "ingress": [{"action": "deny"}, {"action": "Allow"}]}),
+    );
+    assert_eq!(rules(&denied), ["invalid", "unreachable"]);
+}
+
+#[test]
+fn one_field_that_cannot_be_read_hides_nothing_else() {
+    for broken in [
+        json!({"action": "Allow", "source": {"namespaceSelector": "applicationcode = 'application2'"}}),
+        json!({"action": "Allow", "source": {"selector": "("}}),
+        json!({"action": "Allow", "destination": {"ports": [80]}}),
+        json!({"action": "Allow", "ipVersion": 5}),
+    ] {
+        for version in ["crd.projectcalico.org/v1", "projectcalico.org/v3"] {
+            let mut policy = stored(&json!({"types": ["Ingress"], "ingress": [
+                broken, {"action": "Allow", "source": {"namespaceSelector": "all()"}},
+            ]}));
+            policy["apiVersion"] = json!(version);
+            let found = found(&policy);
+            assert_eq!(rules(&policy), ["invalid", "all-namespaces"], "{policy}");
+            assert_eq!(
+                found[1].path.to_string(),
+                "spec.ingress[1].source.namespaceSelector"
+            );
+        }
+    }
+    let selector = stored(
+        &json!({"selector": "app = 'x'", "types": ["Ingress"], "ingress": [{"action": "Allow"}]}),
+    );
+    assert_eq!(rules(&selector), ["invalid", "any-peer"]);
+}
+
+#[test]
+fn ranges_that_calico_drops_mean_anybody() {
+    let bogus = stored(
+        &json!({"types": ["Ingress"], "ingress": [{"action": "Allow", "source": {"nets": ["bogus"]}}]}),
+    );
+    assert_eq!(rules(&bogus), ["breaks-felix", "invalid", "any-peer"]);
+    let zeros = stored(
+        &json!({"types": ["Egress"], "egress": [{"action": "Allow", "destination": {"nets": ["10.0.0.0/000"]}}]}),
+    );
+    assert_eq!(
+        rules(&zeros),
+        ["breaks-felix", "invalid", "nets-everything"]
+    );
+}
+
+#[test]
+fn a_policy_of_the_cluster_that_is_for_more_than_it_seems_is_judged_for_all() {
+    let spec = json!({
+        "namespaceSelector": "team = 'red'", "types": ["Ingress"],
+        "ingress": [{"action": "Allow", "source": {"namespaceSelector": "team == 'red'"}}],
+    });
+    let found = found(&global(&spec));
+    assert_eq!(rules(&global(&spec)), ["invalid", "namespace-labels"]);
+    assert!(
+        found[1]
+            .witness
+            .as_ref()
+            .unwrap()
+            .contains("1 more landing zone"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_selector_that_leaves_its_namespace_is_judged_for_all_that_it_selects() {
+    let spec = json!({
+        "selector": "app == 'x') || (all()", "types": ["Ingress"],
+        "ingress": [{"action": "Allow", "source": {"namespaceSelector": INSIDE}}],
+    });
+    let found = found(&stored(&spec));
+    assert_eq!(found[0].rule, Rule::Invalid);
+    // It is also for pods of orders, and lets those of application2 in there.
+    assert_eq!(found[1].rule, Rule::CodeWrong, "{found:?}");
+    assert!(
+        found[1].witness.as_ref().unwrap().contains("orders"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_kubernetes_refuses_is_told() {
+    let block = |cidr: &str| kubernetes_from(&json!([{"ipBlock": {"cidr": cidr}}]));
+    for (cidr, expected) in [
+        // Host bits, and zeros that are too many, are taken for a range by older versions.
+        ("203.0.113.7/24", vec!["invalid", "nets-outside"]),
+        ("203.0.113.0/024", vec!["invalid", "nets-outside"]),
+        // Calico cannot read it, and leaves it out.
+        ("203.0.113.010/32", vec!["invalid", "any-peer"]),
+        ("203.0.113.7", vec!["invalid", "any-peer"]),
+        ("203.0.113.0/24", vec!["nets-outside"]),
+        ("2001:DB8::/32", vec!["nets-outside"]),
+    ] {
+        assert_eq!(rules(&block(cidr)), expected, "{cidr}");
+    }
+    let except = kubernetes_from(
+        &json!([{"ipBlock": {"cidr": "203.0.113.0/24", "except": ["198.51.100.0/24"]}}]),
+    );
+    assert_eq!(rules(&except), ["invalid", "nets-outside"]);
+    assert_eq!(rules(&kubernetes_from(&json!([{}]))), ["invalid"]);
+    let both = json!([{"podSelector": {}, "ipBlock": {"cidr": "203.0.113.0/24"}}]);
+    assert_eq!(rules(&kubernetes_from(&both)), ["invalid", "nets-outside"]);
+    // What a crossing declares is not declared in another form.
+    let mut to_partner = kubernetes_from(&json!([]));
+    to_partner["spec"] = json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [{
+        "to": [{"ipBlock": {"cidr": "203.0.113.9/24"}}], "ports": [{"protocol": "TCP", "port": 443}],
+    }]});
+    let found = found(&to_partner);
+    assert!(found.iter().any(Finding::needs_approval), "{found:?}");
+}
+
+#[test]
+fn addresses_of_a_set_that_cannot_be_read_are_told() {
+    let set = json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet", "metadata": {"name": "set"},
+        "spec": {"nets": ["198.51.100.0/24", "here"]},
+    });
+    assert_eq!(rules(&set), ["breaks-felix", "invalid"]);
+    assert_eq!(found(&set)[1].path.to_string(), "spec.nets[1]");
+}

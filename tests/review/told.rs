@@ -1,0 +1,115 @@
+//! What is told of more than policies: namespaces that label themselves in, what belongs to nobody, and nothing at all.
+
+use std::fs;
+
+use super::command::*;
+
+/// A Namespace with labels.
+fn namespace(name: &str, labels: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {labels}\n")
+}
+
+#[test]
+fn a_policy_of_a_namespace_that_nothing_declares_has_to_be_approved() {
+    let elsewhere = policy(INSIDE).replace("application2-ns2", "nobodys-ns1");
+    let files = [("zones.yaml", ZONES), ("a.yaml", elsewhere.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["namespace-unknown"], "{}", ran.out);
+    assert_eq!(ran.json()["approvalRequired"], true);
+    let approval = review(&files, &["-f", ".", "--exit-on", "approval"]);
+    assert_eq!(approval.code, 1, "{}", approval.out);
+    // Without any declaration, nothing at all can be said.
+    let alone = review(&files[1..], &["-f", ".", "--exit-on", "approval"]);
+    assert_eq!(alone.code, 1, "{}", alone.out);
+}
+
+#[test]
+fn a_review_that_read_nothing_has_not_found_that_nothing_is_wrong() {
+    let nothing = tempfile::tempdir().unwrap();
+    for (text, form) in [(None, "table"), (Some("# later\n---\n"), "json")] {
+        if let Some(text) = text {
+            fs::write(nothing.path().join("a.yaml"), text).unwrap();
+        }
+        let ran = review_in(nothing.path(), &["-f", ".", "-o", form], b"");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.contains("no object"), "{}", ran.err);
+    }
+    let stdin = review_in(nothing.path(), &["-f", "-"], b"");
+    assert_eq!(stdin.code, 2, "{}", stdin.out);
+
+    // What a change takes away was there.
+    let policy = policy(OUTSIDE);
+    let files = [
+        ("main/policies/a.yaml", policy.as_str()),
+        ("policies/.gitkeep", ""),
+    ];
+    let ran = review(&files, &["-f", "policies", "--base", "main"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("no object"), "{}", ran.err);
+}
+
+#[test]
+fn a_namespace_that_labels_itself_into_a_landing_zone_has_to_be_approved() {
+    for labels in [
+        "{applicationcode: orders}",
+        "{landingzones.dev/landing-zone: orders}",
+        "{landingzones.dev/landing-zone: nobody-declares-it, app.kubernetes.io/managed-by: landing-zone-operator}",
+    ] {
+        let joins = namespace("mine", labels);
+        let files = [("zones.yaml", ZONES), ("ns.yaml", joins.as_str())];
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        assert_eq!(ran.rules(), ["namespace-joins"], "{labels}: {}", ran.out);
+        let json = ran.json();
+        assert_eq!(json["approvalRequired"], true);
+        assert_eq!(json["findings"][0]["policy"], "Namespace/mine");
+        assert_eq!(json["findings"][0]["line"], 5);
+        let table = review(&files, &["-f", "."]).out;
+        assert!(
+            table.ends_with("approval needed: 1 of 1 object crosses a boundary\n"),
+            "{table}"
+        );
+    }
+    // The landing zone that declares it may have it labelled so, and nobody else.
+    for (labels, expected) in [
+        (
+            "{applicationcode: orders, landingzones.dev/landing-zone: orders}",
+            0,
+        ),
+        ("{team: red}", 0),
+        ("{applicationcode: application2}", 1),
+    ] {
+        let declared = namespace("orders-ns1", labels);
+        let files = [("zones.yaml", ZONES), ("ns.yaml", declared.as_str())];
+        let ran = review(&files, &["-f", ".", "--exit-on", "approval"]);
+        assert_eq!(ran.code, expected, "{labels}: {}", ran.out);
+    }
+    // Where nobody declares landing zones, labels are what there is.
+    let labelled = namespace("orders-ns1", "{applicationcode: orders}");
+    let ran = review(&[("ns.yaml", labelled.as_str())], &["-f", "."]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn policies_of_administrators_are_judged() {
+    let open = "\
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: monitoring}
+spec:
+  priority: 10
+  subject:
+    namespaces:
+      matchLabels: {applicationcode: application2}
+  ingress:
+  - action: Allow
+    from:
+    - namespaces: {}
+";
+    let files = [("zones.yaml", ZONES), ("a.yaml", open)];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["all-namespaces"], "{}{}", ran.out, ran.err);
+    assert_eq!(ran.json()["approvalRequired"], true);
+    assert_eq!(ran.err, "");
+    let findings = ran.json()["findings"].clone();
+    assert_eq!(findings[0]["line"], 12, "{findings}");
+}
