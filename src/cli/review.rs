@@ -276,9 +276,11 @@ impl ReviewArgs {
         report.is_whole = given.is_whole;
         let approval = report.approval_required();
         if self.only == Some(Only::Crossings) {
-            report
-                .findings
-                .retain(|it| it.finding.leaves_boundary() && it.finding.declared.is_none());
+            // What ends Felix leaves no boundary, and has to be approved all the same.
+            report.findings.retain(|it| {
+                let leaves = it.finding.leaves_boundary() && it.finding.declared.is_none();
+                leaves || it.finding.rule == Rule::BreaksFelix
+            });
             report.changes.retain(|it| it.change.crosses_boundary);
         }
         report.quote(&given.files);

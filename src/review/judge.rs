@@ -19,8 +19,8 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, NAMESPACE, NetworkPolicy,
-    Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
+    self, Action, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, NAMESPACE,
+    NetworkPolicy, Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
 };
 
 use super::known::{self, canonical};
@@ -265,7 +265,43 @@ impl<'a> Judge<'a> {
             return;
         }
         let selected = self.of_cluster(read);
+        if !selected.is_empty() {
+            self.before_boundary(policy);
+        }
         self.both(&draft, (&spec.ingress, &spec.egress), "", &selected);
+    }
+
+    /// What a policy of the whole cluster lets through before the boundary is asked is decided by labels alone, which
+    /// addresses and other namespaces may have as well.
+    fn before_boundary(&mut self, policy: &GlobalNetworkPolicy) {
+        let spec = &policy.spec;
+        let mut rules = spec.ingress.iter().chain(&spec.egress);
+        if !rules.any(|it| matches!(it.action, Action::Allow | Action::Pass)) {
+            return;
+        }
+        let tier = spec.tier.as_deref().filter(|it| !it.is_empty());
+        let tier = tier.unwrap_or(DEFAULT_TIER);
+        let root = FieldPath::default().key("spec");
+        if build::own_tiers()
+            .iter()
+            .any(|own| own.metadata.name.as_deref() == Some(tier))
+        {
+            self.find(
+                Rule::OtherTier,
+                root.key("tier"),
+                format!("it is in tier {tier}, which is the operator's: what it allows there is decided before the boundary, or in its place"),
+                "leave tier out, or make one of your own after it",
+            );
+        } else if tier == DEFAULT_TIER
+            && let Some(order) = spec.order.filter(|it| *it < FIRST_ORDER_OF_TEAMS)
+        {
+            self.find(
+                Rule::OrderBeforePlatform,
+                root.key("order"),
+                format!("order {order} comes before the boundary, which is below 100 where there are no tiers: what it allows is decided by labels alone"),
+                "leave order out, or give it 100 or more",
+            );
+        }
     }
 
     /// Administrators' policies lie in tiers of their own, after that of the boundary and before what teams write.

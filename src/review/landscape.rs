@@ -256,12 +256,79 @@ impl Landscape {
     }
 }
 
+/// The annotation in which Calico's API server puts metadata away when it stores an object.
+pub(super) const STORED: &str = "projectcalico.org/metadata";
+
 /// The labels of an object in Calico's storage, where Calico's API server has put them away.
 pub(super) fn labels_in_storage(metadata: &ObjectMeta) -> LabelMap {
-    let annotations = metadata.annotations.as_ref();
-    let stored = annotations.and_then(|it| it.get("projectcalico.org/metadata"));
-    let stored = stored.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let labels = stored.as_ref().and_then(|it| it.get("labels")?.as_object());
-    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
-    labels.into_iter().flatten().filter_map(text).collect()
+    let stored = stored_metadata(metadata).and_then(Result::ok);
+    stored.unwrap_or_default()
+}
+
+/// Whether Calico may read other labels there than anybody else: what it takes for JSON is more than that (jsoniter), and
+/// its own API server writes nothing of the kind.
+pub(super) fn is_stored_oddly(metadata: &ObjectMeta) -> bool {
+    stored_metadata(metadata).is_some_and(|it| it.is_err())
+}
+
+/// The labels that an object in Calico's storage has put away; an error where readers may differ about them: a field in other
+/// letters or twice, or what is no JSON.
+fn stored_metadata(metadata: &ObjectMeta) -> Option<Result<LabelMap, Odd>> {
+    let text = metadata.annotations.as_ref()?.get(STORED)?;
+    let Ok(Fields(fields)) = serde_json::from_str::<Fields>(text) else {
+        return Some(Err(Odd));
+    };
+    let mut labels = None;
+    for (key, value) in fields {
+        if key == "labels" && labels.is_none() {
+            labels = Some(value);
+        } else if folded(&key) == "labels" {
+            return Some(Err(Odd));
+        }
+    }
+    let labels = match labels {
+        None | Some(Value::Null) => return Some(Ok(LabelMap::new())),
+        Some(labels) => serde_json::from_value::<LabelMap>(labels),
+    };
+    Some(labels.map_err(|_| Odd))
+}
+
+/// Readers may differ.
+struct Odd;
+
+/// A key as Go compares it without regard to case: the long s and the sign of Kelvin are letters to it.
+fn folded(key: &str) -> String {
+    key.to_lowercase()
+        .replace('\u{17f}', "s")
+        .replace('\u{212a}', "k")
+}
+
+/// The fields of a JSON object in their order, those that are there twice as well.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> serde::de::Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        from.deserialize_map(Reader)
+    }
 }

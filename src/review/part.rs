@@ -3,7 +3,7 @@
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
-use super::landscape::labels_in_storage;
+use super::landscape::{STORED, is_stored_oddly, labels_in_storage};
 
 /// What is judged of an object, as JSON that `Object::read` takes: name, namespace, labels and spec. Labels that
 /// Calico's API server has put away into an annotation are where it would show them. Waivers do not count in the
@@ -19,10 +19,19 @@ pub fn judged_part(api_version: &str, kind: &str, object: &DynamicObject) -> Val
         }
     }
     let mut shown = Map::new();
+    // Where readers may differ about what is put away, that is what has to be told.
+    let odd = metadata
+        .annotations
+        .as_ref()
+        .filter(|_| is_stored_oddly(metadata));
+    let odd = odd
+        .and_then(|it| it.get(STORED))
+        .map(|text| json!({STORED: text}));
     for (key, value) in [
         ("name", json!(metadata.name)),
         ("namespace", json!(metadata.namespace)),
         ("labels", json!(labels)),
+        ("annotations", json!(odd)),
     ] {
         if !value.is_null() {
             shown.insert(key.to_owned(), value);

@@ -243,6 +243,32 @@ spec:
 
 /// With Felix the boundary of everybody on the node ends: a waiver of its own is no approval.
 #[test]
+fn only_crossings_keeps_what_has_to_be_approved() {
+    let fatal = policy(INSIDE).replace(
+        "action: Allow",
+        "action: Allow\n    notProtocol: UDP\n    protocol: TCP",
+    );
+    let files = [("zones.yaml", ZONES), ("a.yaml", fatal.as_str())];
+    let ran = review(&files, &["-f", ".", "--only", "crossings", "-o", "json"]);
+    assert_eq!(ran.rules(), ["breaks-felix"], "{}", ran.out);
+    assert_eq!(ran.json()["approvalRequired"], true, "{}", ran.out);
+}
+
+#[test]
+fn a_rule_that_lets_out_is_told_behind_another_one() {
+    let two = policy("applicationcode != 'application2'")
+        + "  - action: Allow\n    source: {namespaceSelector: all()}\n";
+    let files = [("zones.yaml", ZONES), ("a.yaml", two.as_str())];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(
+        ran.rules(),
+        ["code-negated", "all-namespaces"],
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
 fn what_ends_felix_has_to_be_approved() {
     let ends = policy(INSIDE).replace("    source:\n", "    source:\n      notNets: [0.0.0.0/0]\n");
     let files = [

@@ -223,7 +223,7 @@ spec:
         &[("zones.yaml", ZONES), ("a.yaml", forged)],
         &["-f", ".", "-o", "json"],
     );
-    assert_eq!(ran.rules(), ["any-peer"], "{}", ran.out);
+    assert_eq!(ran.rules(), ["other-tier", "any-peer"], "{}", ran.out);
     assert_eq!(ran.json()["approvalRequired"], true);
 }
 

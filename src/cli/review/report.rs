@@ -48,9 +48,14 @@ impl NotJudged {
     /// What of the files was passed over.
     pub fn of(input: &Input) -> Vec<Self> {
         let kinds = input.skipped.iter().map(|(kind, count)| {
-            let decides = kind.contains("NetworkPolicy");
-            let why = if decides {
+            // By these Calico learns of addresses, and which of them have the labels of pods.
+            let tells_addresses = ["HostEndpoint", "IPPool", "FelixConfiguration", "Profile"];
+            let is_policy = kind.contains("NetworkPolicy");
+            let decides = is_policy || tells_addresses.contains(&kind.as_str());
+            let why = if is_policy {
                 "this command does not judge policies of that kind: somebody has to read them"
+            } else if decides {
+                "Calico takes from it whose addresses are whose, and this command does not judge that: somebody has to read it"
             } else {
                 "it is neither a policy nor a declaration"
             };

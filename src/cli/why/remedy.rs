@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::end::{Asked, End};
 use crate::api::{CrossingDirection, Protocol};
+use crate::cli::crossings::today;
 use crate::cli::landscape::{Landscape, Place, PlaceKind};
 use crate::cli::propose::entry::{Entry, Peer, Port};
 use crate::cli::propose::name::Names;
 use crate::cli::propose::yaml::fragment;
-use crate::domain::{Crossing, LandingZone, Peer as Declared, PortRange};
+use crate::domain::{Crossing, LandingZone, Peer as Declared, Platform, PortRange, is_metadata};
 use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
 
 /// The contacts of both ends.
@@ -101,7 +105,7 @@ pub(super) fn remedies(
             text.push_str(&side(CrossingDirection::Egress, own, peer, port));
             text.push_str(&side(CrossingDirection::Ingress, peer, own, port));
         }
-        (Some(own), ..) => text.push_str(&outwards(own, to, port)),
+        (Some(own), ..) => text.push_str(&outwards(&landscape.platform, own, to, port)),
         (_, Some(own), _) => text.push_str(&inwards(own, from, port)),
         _ => {}
     }
@@ -168,10 +172,18 @@ fn side(
     });
     if let Some(declared) = declared {
         let name = &declared.name;
-        return format!(
-            "landing zone {} declares it already: {list} {name}\n",
-            own.landing_zone
-        );
+        let ended = declared.valid_until.filter(|last| *last < today());
+        return match ended {
+            Some(day) => format!(
+                "landing zone {} declares it until {day}, which is over: {list} {name}; give it a later validUntil, or \
+                 leave that out\n",
+                own.landing_zone
+            ),
+            None => format!(
+                "landing zone {} declares it already: {list} {name}\n",
+                own.landing_zone
+            ),
+        };
     }
     let here = Peer {
         zone: Some(own.zone.to_owned()),
@@ -217,7 +229,7 @@ fn covers(ports: &[PortRange], port: Option<Port>) -> bool {
         })
 }
 
-fn outwards((own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
+fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
     let kind = to.place.map(|place| &place.kind);
     let there = match (kind, to.address) {
         (Some(PlaceKind::ApiServer), _) => Peer::api_server(),
@@ -237,11 +249,35 @@ fn outwards((own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
         CrossingDirection::Egress,
         &[zone, "to", &to.name],
     );
-    declare(
-        own.name.as_str(),
-        "egress",
-        &Entry::new(name, here, there, port),
-    )
+    let mut entry = Entry::new(name, here, there, port);
+    let is_address = to
+        .place
+        .is_none_or(|place| place.kind == PlaceKind::Addresses);
+    let kept = to
+        .address
+        .filter(|_| is_address)
+        .and_then(|it| kept_apart(it, platform));
+    entry.acknowledge = kept.map(|(acknowledge, _)| acknowledge);
+    let mut text = declare(own.name.as_str(), "egress", &entry);
+    if let Some((_, what)) = kept {
+        let _ = writeln!(text, "  (somebody has to acknowledge that this is {what})");
+    }
+    text
+}
+
+/// What somebody has to acknowledge before an address is opened, and why.
+fn kept_apart(address: IpAddr, platform: &Platform) -> Option<(&'static str, &'static str)> {
+    let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
+    if is_metadata(address.into()) {
+        Some(("MetadataService", "what gives out identity tokens"))
+    } else if holds(&platform.pod_cidrs) {
+        let why = "an address of pods, which others get when these are gone: name the landing zone instead where there is one";
+        Some(("PodRange", why))
+    } else if holds(&platform.node_cidrs) {
+        Some(("NodeRange", "an address of nodes"))
+    } else {
+        None
+    }
 }
 
 fn inwards((own, zone): &Inside, from: &End<'_>, port: Option<Port>) -> String {

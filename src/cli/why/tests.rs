@@ -25,6 +25,7 @@ spec:
     - {name: sql, from: {zone: frontend}, to: {zone: data}, ports: [{protocol: TCP, port: 5432}]}
     egress:
     - {name: orders, from: {zone: frontend}, to: {landingZone: orders, zone: api}, ports: [{protocol: TCP, port: 8443}]}
+    - {name: over, from: {zone: data}, to: {landingZone: orders, zone: api}, ports: [{protocol: TCP, port: 9443}], validUntil: 2020-02-29}
 ---
 apiVersion: landingzones.dev/v1alpha1
 kind: LandingZone
@@ -38,7 +39,8 @@ apiVersion: landingzones.dev/v1alpha1
 kind: LandingZonePlatform
 metadata: {name: cluster}
 spec:
-  network: {podCidrs: [10.244.0.0/16]}
+  network: {podCidrs: [10.244.0.0/16], nodeCidrs: [10.1.0.0/24]}
+  expiredCrossings: Close
 ---
 apiVersion: v1
 kind: Pod
@@ -265,4 +267,34 @@ fn wrong_questions_are_refused_with_a_way_out() {
     assert!(err.contains("\"http\" is not a port"), "{err}");
     let (_, _, err) = ask("shop/frontend", "shop/data:0");
     assert!(err.contains("\"0\" is not a port"), "{err}");
+}
+
+#[test]
+fn a_crossing_whose_last_day_is_over_is_not_what_opens() {
+    let out = told("shop/data", "orders/api:9443");
+    let ended = "landing zone shop declares it until 2020-02-29, which is over: egress over; give it a later validUntil";
+    assert!(out.contains(ended), "{out}");
+}
+
+#[test]
+fn what_is_kept_apart_says_what_has_to_be_acknowledged() {
+    for (address, acknowledge, why) in [
+        (
+            "169.254.169.254:80",
+            "MetadataService",
+            "what gives out identity tokens",
+        ),
+        ("10.244.77.7:80", "PodRange", "an address of pods"),
+        ("10.1.0.4:10250", "NodeRange", "an address of nodes"),
+    ] {
+        let out = told("shop/frontend", address);
+        let (_, fragment) = out.split_once("landing zone shop declares\n").unwrap();
+        assert!(
+            fragment.contains(&format!("acknowledge: {acknowledge}\n")),
+            "{out}"
+        );
+        assert!(fragment.contains(why), "{out}");
+    }
+    let outside = told("shop/frontend", "203.0.113.9:443");
+    assert!(!outside.contains("acknowledge"), "{outside}");
 }

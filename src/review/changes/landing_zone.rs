@@ -70,13 +70,23 @@ fn listed(zone: &LandingZone) -> String {
 fn added(both: Both<'_>, new: &LandingZone) -> Change {
     let denied = both.before.platform.default_deny.stage == DefaultDenyStage::Enforce;
     let opens = denied && new.stage == Stage::Observe;
-    let why = if opens {
-        ": in stage Observe nothing is denied there, and the default deny leaves landing zones alone"
+    let adopts = new.adoption_policy != AdoptionPolicy::Never;
+    let mut why = "";
+    if opens {
+        why = ": in stage Observe nothing is denied there, and the default deny leaves landing zones alone";
+    }
+    let and = if opens { "; and" } else { ":" };
+    let policy = new.adoption_policy;
+    let takes_over = if adopts {
+        format!(
+            "{and} with adoptionPolicy {policy:?} it takes over namespaces that are there already, out of whatever \
+             boundary they are in"
+        )
     } else {
-        ""
+        String::new()
     };
     let message = format!(
-        "landing zone {} is added in stage {:?}, with {}{why}",
+        "landing zone {} is added in stage {:?}, with {}{why}{takes_over}",
         new.name,
         new.stage,
         listed(new)
@@ -92,7 +102,7 @@ fn added(both: Both<'_>, new: &LandingZone) -> Change {
         message,
     )
     .named(new.name.as_str())
-    .crossing_if(opens, Scope::Carries(new.name.clone()))
+    .crossing_if(opens || adopts, Scope::Carries(new.name.clone()))
 }
 
 fn removed(old: &LandingZone, owners: &Owners<'_>) -> Change {

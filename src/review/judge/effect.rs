@@ -71,7 +71,10 @@ impl<'a> Judge<'a> {
                 Action::Deny => self.denies(direction.way, walked, selected),
                 Action::Log => {}
             }
-            let decided = walked.whole.as_ref().filter(|it| it.action != Action::Log);
+            // What an earlier rule lets through is told there, and of this one as well: who mends the first shall not find
+            // the next one new.
+            let decided = walked.whole.as_ref();
+            let decided = decided.filter(|it| matches!(it.action, Action::Deny | Action::Pass));
             if let Some(decided) = decided.and_then(|it| only_selector(it, direction.way))
                 && earlier.len() < MOST_COMPARED
             {

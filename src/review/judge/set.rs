@@ -3,7 +3,7 @@
 use super::Judge;
 use crate::domain::FieldPath;
 use crate::policy::NetworkSet;
-use crate::review::landscape::labels_in_storage;
+use crate::review::landscape::{is_stored_oddly, labels_in_storage};
 use crate::review::{Finding, Rule};
 
 /// What only Calico writes before or in labels.
@@ -20,6 +20,15 @@ impl Judge<'_> {
                 .key("annotations")
                 .key("projectcalico.org/metadata")
         };
+        if is_stored_oddly(&set.metadata) {
+            self.find(
+                Rule::ForgedLabels,
+                at_annotation(&String::new()),
+                "it is not as Calico's API server writes it, and Calico may read labels in it that nobody else sees: with them \
+                 these addresses can pass for pods of somebody else",
+                "remove the annotation, and write the labels in metadata.labels",
+            );
+        }
         let all = own.keys().map(|key| (key, at_labels(key)));
         let all = all.chain(stored.keys().map(|key| (key, at_annotation(key))));
         for (key, path) in all {

@@ -99,8 +99,10 @@ fn of_a_policy_of_the_cluster_each_hears_what_crosses_its_own_boundary() {
     global(&guard, Source::CalicoGlobal, json!({"spec": spec}));
     let told_of = told(&guard);
     let expected = [
+        ("orders", "order-before-platform", true),
         ("orders", "code-wrong", true),
         ("orders", "namespace-name", true),
+        ("shop", "order-before-platform", true),
     ];
     assert_eq!(in_short(&told_of), expected);
     for (_, found) in &told_of {
@@ -111,7 +113,7 @@ fn of_a_policy_of_the_cluster_each_hears_what_crosses_its_own_boundary() {
     }
     // What leaves both is told to each in its own words.
     let guard = Guard::default();
-    let spec = json!({"order": 5, "namespaceSelector": "all()", "types": ["Egress"], "egress": [to("team == 'red'")]});
+    let spec = json!({"order": 500, "namespaceSelector": "all()", "types": ["Egress"], "egress": [to("team == 'red'")]});
     global(&guard, Source::CalicoGlobal, json!({"spec": spec}));
     let told_of = told(&guard);
     assert_eq!(told_of.len(), 2);

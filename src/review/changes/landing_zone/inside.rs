@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use crate::api::AdoptionPolicy;
 use crate::domain::{Access, FieldPath, Flow, LandingZone, Namespace, Placement, Platform};
-use crate::review::changes::{Change, ChangeKind, Part, Side, spans, spec};
+use crate::review::changes::{Change, ChangeKind, Part, Scope, Side, spans, spec};
 
 /// What became of everything that crosses no boundary.
 pub(super) fn changes(
@@ -34,6 +35,15 @@ fn change(
 /// What stands in a field.
 type Told<'a> = &'a dyn Fn(&LandingZone) -> String;
 
+/// How much of what is there already a landing zone takes over.
+fn takes(zone: &LandingZone) -> u8 {
+    match zone.adoption_policy {
+        AdoptionPolicy::Never => 0,
+        AdoptionPolicy::IfIdentical => 1,
+        AdoptionPolicy::Always => 2,
+    }
+}
+
 fn description(old: &LandingZone, new: &LandingZone) -> Vec<Change> {
     let fields: [(&str, Told<'_>); 4] = [
         ("applicationCode", &|it| it.code.to_string()),
@@ -53,7 +63,15 @@ fn description(old: &LandingZone, new: &LandingZone) -> Vec<Change> {
                 value(new)
             );
             let at = (Side::After, spec().key(field));
-            change(new, (Part::Description, ChangeKind::Changed), at, message).named(field)
+            let adopts = field == "adoptionPolicy" && takes(new) > takes(old);
+            let message = if adopts {
+                format!("{message}: namespaces that are there already come inside the boundary, out of whatever one they are in")
+            } else {
+                message
+            };
+            change(new, (Part::Description, ChangeKind::Changed), at, message)
+                .named(field)
+                .crossing_if(adopts, Scope::Carries(new.name.clone()))
         })
         .collect()
 }

@@ -31,6 +31,14 @@ fn orders(field: &str) -> String {
 #[case::suspended("suspend: false", "suspend: true", (Part::Suspend, ChangeKind::Lowered, true), "nobody puts it back")]
 #[case::not_suspended("suspend: true", "suspend: false", (Part::Suspend, ChangeKind::Raised, false), "put back when it is changed")]
 #[case::contact("contact: me", "contact: you", (Part::Description, ChangeKind::Changed, false), "contact from \"me\" to \"you\"")]
+#[case::adopts(
+    "adoptionPolicy: Never", "adoptionPolicy: Always", (Part::Description, ChangeKind::Changed, true),
+    "namespaces that are there already come inside the boundary"
+)]
+#[case::adopts_no_more(
+    "adoptionPolicy: Always", "adoptionPolicy: IfIdentical", (Part::Description, ChangeKind::Changed, false),
+    "adoptionPolicy from \"Always\" to \"IfIdentical\""
+)]
 #[case::inside(
     "network_: 1", "network_: 1", (Part::Flow, ChangeKind::Added, false), "inside its boundary"
 )]
@@ -359,4 +367,23 @@ fn a_landing_zone_under_another_name_takes_its_namespaces_along() {
         .iter()
         .filter(|it| it.kind == ChangeKind::Moved && it.crosses_boundary);
     assert_eq!(moves.count(), 2, "{:#?}", told(&found));
+}
+
+#[test]
+fn a_new_landing_zone_that_takes_over_has_to_be_approved() {
+    let new = |policy: &str| {
+        format!(
+            "{BASE}---\napiVersion: landingzones.dev/v1alpha1\nkind: LandingZone\nmetadata: {{name: late}}\nspec:\n  \
+             applicationCode: late\n  adoptionPolicy: {policy}\n  namespaces: [{{name: stranger, zone: a}}]\n"
+        )
+    };
+    for (policy, expected) in [("Never", false), ("IfIdentical", true), ("Always", true)] {
+        let found = between(BASE, &new(policy));
+        assert_eq!(
+            approval_required(&found),
+            expected,
+            "{policy}: {:?}",
+            told(&found)
+        );
+    }
 }

@@ -153,3 +153,58 @@ fn addresses_of_a_set_that_cannot_be_read_are_told() {
     assert_eq!(rules(&set), ["breaks-felix", "invalid"]);
     assert_eq!(found(&set)[1].path.to_string(), "spec.nets[1]");
 }
+
+#[test]
+fn labels_that_are_put_away_oddly_are_forged() {
+    // Calico takes each of these for the label (libcalico-go/lib/json, jsoniter).
+    let label = "\"pcns.applicationcode\":\"application2\"";
+    for text in [
+        format!("{{\"Labels\":{{{label}}}}}"),
+        format!("{{\"label\u{17f}\":{{{label}}}}}"),
+        format!("{{\"labels\":{{{label}}},\"labels\":{{}}}}"),
+        format!("{{\"labels\":{{{label},\"x\":\"\\ud800\"}}}}"),
+        format!("{{\"labels\":{{{label}}}"),
+    ] {
+        let set = json!({
+            "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",
+            "metadata": {"name": "set", "annotations": {"projectcalico.org/metadata": text}},
+            "spec": {"nets": ["198.51.100.0/24"]},
+        });
+        assert_eq!(rules(&set), ["forged-labels"], "{text}");
+        let object = serde_json::from_value(set).unwrap();
+        let part =
+            crate::review::judged_part("crd.projectcalico.org/v1", "GlobalNetworkSet", &object);
+        assert_eq!(rules(&part), ["forged-labels"], "{part}");
+    }
+    let as_written = json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkSet",
+        "metadata": {"name": "set", "annotations": {
+            "projectcalico.org/metadata": "{\"uid\":\"1\",\"creationTimestamp\":null,\"labels\":{\"role\":\"offices\"}}",
+        }},
+        "spec": {"nets": ["198.51.100.0/24"]},
+    });
+    assert_eq!(rules(&as_written), Vec::<&str>::new());
+}
+
+#[test]
+fn what_lets_through_before_the_boundary_is_told_of_the_whole_cluster_too() {
+    let end = json!({"namespaceSelector": INSIDE});
+    let spec = |more: Value| {
+        let mut spec = json!({
+            "namespaceSelector": INSIDE, "types": ["Ingress"], "ingress": [{"action": "Allow", "source": end}],
+        });
+        for (key, value) in more.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        global(&spec)
+    };
+    assert_eq!(rules(&spec(json!({"order": 5}))), ["order-before-platform"]);
+    assert_eq!(rules(&spec(json!({"order": 500}))), Vec::<&str>::new());
+    let in_ours = spec(json!({"tier": "landingzones-platform"}));
+    assert_eq!(rules(&in_ours), ["other-tier"]);
+    // Whoever only denies opens nothing.
+    let denies = spec(
+        json!({"order": 5, "ingress": [{"action": "Deny", "source": {"nets": ["192.0.2.0/24"]}}]}),
+    );
+    assert_eq!(rules(&denies), Vec::<&str>::new());
+}
