@@ -11,8 +11,10 @@
 //! | [`calico_api_server`] | Calico's own API server, in front of its storage |
 //! | [`calico_selectors`] | what Calico itself makes of selectors |
 //! | [`data_plane`] | Calico's Felix on a node of its own, pods with real interfaces, packets |
+//! | [`http`] | questions to programs that serve on loopback |
 //! | [`install`] | applies manifests and waits until they are served |
 //! | [`operator`] | the operator as a child process, with its own rights |
+//! | [`prometheus`] | a real Prometheus, and its tool for rules and metrics |
 //! | [`refusals`] | declarations that must be refused, with the words of the refusal |
 //! | [`governed`] | a cluster with the operator in it, and what tests do there |
 //! | [`demo`] | shows on a cluster what the operator does, and checks what it shows |
@@ -34,6 +36,7 @@ pub mod cluster;
 pub mod data_plane;
 pub mod demo;
 pub mod governed;
+pub mod http;
 pub mod install;
 pub mod operator;
 pub mod owned;
@@ -41,6 +44,7 @@ pub mod ports;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;
+pub mod prometheus;
 pub mod refusals;
 pub mod scenario;
 pub mod seed;

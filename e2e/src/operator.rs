@@ -3,16 +3,12 @@
 use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::{Context, Result};
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http::{Response, StatusCode};
 
 use crate::{
     binaries::{OperatorBinaries, Profile},
     cluster::{Kubeconfig, LocalCluster},
+    http::HttpClient,
     ports::free_port,
     process::{Process, Program},
     wait::eventually,
@@ -25,7 +21,6 @@ pub const OPERATOR_USER: &str = "system:serviceaccount:landing-zone-system:landi
 
 /// How long the operator may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(15);
-const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How the operator starts.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +39,7 @@ pub struct OperatorOptions {
 #[derive(Debug)]
 pub struct OperatorProcess {
     process: Process,
-    address: String,
-    http: Client<HttpConnector, Empty<&'static [u8]>>,
+    http: HttpClient,
 }
 
 impl OperatorProcess {
@@ -88,18 +82,16 @@ impl OperatorProcess {
         for (name, value) in options.environment {
             program = program.variable(name, value);
         }
-        let http = Client::builder(TokioExecutor::new()).build_http();
         Ok(Self {
             process: program.start()?,
-            address,
-            http,
+            http: HttpClient::new(&address),
         })
     }
 
     /// Where it listens: host and port.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        self.http.address()
     }
 
     /// Its process, for what this type does not offer.
@@ -166,19 +158,12 @@ impl OperatorProcess {
 
     /// The same, with the headers of the answer.
     pub async fn fetch(&self, path: &str) -> Result<Response<String>> {
-        let request = Request::get(format!("http://{}{path}", self.address))
-            .body(Empty::new())
-            .context("failed to make a request")?;
-        let answer = async {
-            let (head, body) = self.http.request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            let body = String::from_utf8_lossy(&body).into_owned();
-            anyhow::Ok(Response::from_parts(head, body))
-        };
-        tokio::time::timeout(ANSWER_DEADLINE, answer)
-            .await
-            .with_context(|| format!("{path} was not answered in time"))?
-            .with_context(|| format!("failed to get {path}"))
+        self.http.get(path, &[]).await
+    }
+
+    /// The same for a client that takes an answer in one form only.
+    pub async fn fetch_as(&self, path: &str, form: &str) -> Result<Response<String>> {
+        self.http.get(path, &[("accept", form)]).await
     }
 }
 

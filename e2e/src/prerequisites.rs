@@ -111,6 +111,51 @@ pub fn browser() -> Result<PathBuf> {
     in_search_path(BROWSER.program).with_context(|| explain(&[&BROWSER]))
 }
 
+/// Takes Debian's package of Prometheus apart into a folder. It is not installed: that would start a server.
+///
+/// # Errors
+/// Where there is no such package, with what to do.
+pub fn prometheus_package(folder: &Path) -> Result<()> {
+    const MISSING: &str = "prometheus and promtool are missing; please install Prometheus 2.42 or later (Debian: apt-get \
+                           install prometheus)";
+    ensure!(
+        in_search_path("apt-get").is_some() && in_search_path("dpkg-deb").is_some(),
+        MISSING
+    );
+    let download = || {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["download", "--quiet", "prometheus"])
+            .current_dir(folder);
+        command.output().context("failed to start apt-get")
+    };
+    let mut fetched = download()?;
+    if !fetched.status.success() && rustix::process::geteuid().is_root() {
+        // A fresh machine has no lists of packages.
+        let updated = Command::new("apt-get").args(["update", "--quiet"]).output();
+        updated.context("failed to start apt-get")?;
+        fetched = download()?;
+    }
+    let said = String::from_utf8_lossy(&fetched.stderr);
+    ensure!(fetched.status.success(), "{MISSING}: {said}");
+    let mut packages = fs::read_dir(folder)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
+    let package = packages
+        .find(|path| path.extension().is_some_and(|it| it == "deb"))
+        .context("apt-get downloaded nothing")?;
+    let unpacked = Command::new("dpkg-deb")
+        .arg("-x")
+        .arg(&package)
+        .arg(folder)
+        .status();
+    ensure!(
+        unpacked.context("failed to start dpkg-deb")?.success(),
+        "dpkg-deb failed"
+    );
+    fs::remove_file(package).context("failed to remove the package")
+}
+
 const BROWSER: Need = Need {
     program: "chromium",
     purpose: "shows the page that matrix makes",

@@ -73,6 +73,8 @@ pub struct FindingLabels {
     pub landing_zone: String,
     /// Id of the rule.
     pub rule: String,
+    /// Whether it gets past the boundary, or could.
+    pub open: String,
 }
 
 /// Label of [`Metrics::guard_ready`].

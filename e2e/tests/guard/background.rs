@@ -118,8 +118,7 @@ async fn a_restart_repeats_nothing(governed: &Governed) -> Result<()> {
     restarted.wait_until_ready(CONVERGED).await?;
     eventually(CONVERGED, "the finding to be counted again", async || {
         let metrics = restarted.metrics().await?;
-        let line =
-            "landingzone_boundary_findings{landing_zone=\"shop\",rule=\"all-namespaces\"} 1\n";
+        let line = "landingzone_boundary_findings{landing_zone=\"shop\",rule=\"all-namespaces\",open=\"false\"} 1\n";
         ensure!(metrics.contains(line), "{metrics}");
         Ok(Some(()))
     })
@@ -228,8 +227,9 @@ pub(super) async fn shown(governed: &Governed, rule: &str, count: Option<i64>) -
     eventually(CONVERGED, "the metric to follow", async || {
         let metrics = governed.operator.metrics().await?;
         let start =
-            format!("landingzone_boundary_findings{{landing_zone=\"shop\",rule=\"{rule}\"}} ");
+            format!("landingzone_boundary_findings{{landing_zone=\"shop\",rule=\"{rule}\",open=");
         let shown = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        let shown = shown.and_then(|rest| Some(rest.split_once("} ")?.1));
         let expected = count.map(|count| count.to_string());
         ensure!(shown == expected.as_deref(), "it shows {shown:?}");
         Ok(Some(()))

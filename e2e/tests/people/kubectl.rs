@@ -34,11 +34,14 @@ pub async fn kubectl_explains_every_field(fixture: &Fixture) -> Result<()> {
 }
 
 pub async fn kubectl_applies_without_a_warning_and_shows_columns(fixture: &Fixture) -> Result<()> {
-    for path in [workspace::root().join("crds"), sample_file()] {
+    for (how, path) in [
+        ("-k", workspace::root().join("crds")),
+        ("-f", sample_file()),
+    ] {
         let path = path.to_str().context("a path that is no text")?.to_owned();
         let (said, warned) = run(
             fixture,
-            &["apply", "--server-side", "--force-conflicts", "-f", &path],
+            &["apply", "--server-side", "--force-conflicts", how, &path],
         )
         .await?;
         ensure!(said.contains("serverside-applied"), "{said}");

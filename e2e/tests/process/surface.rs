@@ -17,7 +17,8 @@ use super::{Fixture, operator_binary};
 pub async fn metrics_are_open_metrics(fixture: &Fixture) -> Result<()> {
     let governed = &fixture.governed;
     governed.converge("application2", sample_spec()?).await?;
-    let answer = governed.operator.fetch("/metrics").await?;
+    let form = "application/openmetrics-text;version=1.0.0";
+    let answer = governed.operator.fetch_as("/metrics", form).await?;
     let content_type = answer.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.context("no content type")?.to_str()?;
     ensure!(

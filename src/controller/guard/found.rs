@@ -41,12 +41,14 @@ impl Found {
     /// Shows them to whoever watches the metrics; `before`, what was shown.
     pub(super) fn measure(&self, zone: &str, before: Option<&Self>, metrics: &Metrics) {
         let (counts, before) = (self.counts(), before.map(Self::counts).unwrap_or_default());
-        for (rule, count) in &counts {
-            let gauge = metrics.boundary_findings.get_or_create(&labels(zone, rule));
+        for (what, count) in &counts {
+            let gauge = metrics
+                .boundary_findings
+                .get_or_create(&labels(zone, *what));
             gauge.set(*count);
         }
-        for rule in before.keys().filter(|rule| !counts.contains_key(*rule)) {
-            metrics.boundary_findings.remove(&labels(zone, rule));
+        for what in before.keys().filter(|what| !counts.contains_key(*what)) {
+            metrics.boundary_findings.remove(&labels(zone, *what));
         }
     }
 
@@ -55,19 +57,23 @@ impl Found {
         Self::default().measure(zone, Some(self), metrics);
     }
 
-    fn counts(&self) -> BTreeMap<&str, i64> {
+    /// How many there are, by rule and by whether they get through.
+    fn counts(&self) -> BTreeMap<(&str, bool), i64> {
         let mut counts = BTreeMap::new();
         for finding in &self.0 {
-            *counts.entry(finding.rule.as_str()).or_default() += 1;
+            *counts
+                .entry((finding.rule.as_str(), finding.open))
+                .or_default() += 1;
         }
         counts
     }
 }
 
-fn labels(zone: &str, rule: &str) -> FindingLabels {
+fn labels(zone: &str, (rule, open): (&str, bool)) -> FindingLabels {
     FindingLabels {
         landing_zone: zone.to_owned(),
         rule: rule.to_owned(),
+        open: open.to_string(),
     }
 }
 

@@ -275,16 +275,17 @@ fn metrics_count_by_rule_and_forget_what_is_mended() {
     ]);
     first.measure("shop", None, &metrics);
     let text = metrics.encode().unwrap();
-    let line = |rule: &str, count: i64| {
-        format!("landingzone_boundary_findings{{landing_zone=\"shop\",rule=\"{rule}\"}} {count}\n")
+    let line = |rule: &str, open: bool, count: i64| {
+        let labels = format!("landing_zone=\"shop\",rule=\"{rule}\",open=\"{open}\"");
+        format!("landingzone_boundary_findings{{{labels}}} {count}\n")
     };
-    assert!(text.contains(&line("code-wrong", 2)), "{text}");
-    assert!(text.contains(&line("forged-labels", 1)), "{text}");
+    assert!(text.contains(&line("code-wrong", false, 2)), "{text}");
+    assert!(text.contains(&line("forged-labels", true, 1)), "{text}");
     assert!(first.open().map(|it| &it.object).eq(["c"]));
     let second = Found::of(vec![of(Rule::CodeWrong, "a")]);
     second.measure("shop", Some(&first), &metrics);
     let text = metrics.encode().unwrap();
-    assert!(text.contains(&line("code-wrong", 1)), "{text}");
+    assert!(text.contains(&line("code-wrong", false, 1)), "{text}");
     assert!(!text.contains("forged-labels"), "{text}");
     second.withdraw("shop", &metrics);
     assert!(!metrics.encode().unwrap().contains("rule="));

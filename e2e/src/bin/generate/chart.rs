@@ -12,12 +12,13 @@ use super::Generated;
 const CHART: &str = "charts/landing-zone-operator";
 /// The folders of `config/` that the chart renders from, and whether their objects stay when the release goes: without the
 /// rules on admission, application teams could leave their boundaries.
-const FOLDERS: [(&str, bool); 6] = [
+const FOLDERS: [(&str, bool); 7] = [
     ("admission", true),
     ("eviction", false),
     ("guard", false),
     ("namespace-deletion", false),
     ("placement", true),
+    ("prometheus", false),
     ("rbac", false),
 ];
 /// The namespace of a release is Helm's to make.
