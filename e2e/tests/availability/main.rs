@@ -288,12 +288,19 @@ async fn an_operator_alone_outlives_its_lease(_: &Built) -> Result<()> {
     leads(&governed.operator, CONVERGED).await?;
     governed.operator.process().ensure_running()?;
 
+    let leases: Api<Lease> = Api::namespaced(governed.client(), NAMESPACE);
     governed.operator.pause()?;
-    tokio::time::sleep(PAST_THE_LEASE).await;
+    eventually(CONVERGED, "the Lease to run out", async || {
+        let spec = leases.get(LEASE).await?.spec.context("no spec")?;
+        let renewed = spec.renew_time.context("never renewed")?.0;
+        let age = Timestamp::now().duration_since(renewed);
+        ensure!(age.unsigned_abs() > PAST_THE_LEASE, "renewed {age:?} ago");
+        Ok(Some(()))
+    })
+    .await?;
     governed.operator.resume()?;
     leads(&governed.operator, CONVERGED).await?;
 
-    let leases: Api<Lease> = Api::namespaced(governed.client(), NAMESPACE);
     leases.delete(LEASE, &DeleteParams::default()).await?;
     eventually(CONVERGED, "the Lease to be there again", async || {
         Ok(leases.get_opt(LEASE).await?)
@@ -315,12 +322,11 @@ async fn the_clocks_of_others_decide_nothing(_: &Built) -> Result<()> {
         renew(&governed, &format!("skewed{minutes}"), minutes).await?;
         let name = format!("second{minutes}");
         let second = another(&governed, &name).await?;
-        let until = Instant::now() + PAST_THE_LEASE;
-        while Instant::now() < until {
+        holds_for(PAST_THE_LEASE, "the second one waits", async || {
             renew(&governed, &format!("skewed{minutes}"), minutes).await?;
-            waits(&second).await?;
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
+            waits(&second).await
+        })
+        .await?;
         let last = Instant::now();
         leads(&second, HANDED_OVER).await?;
         ensure!(

@@ -403,9 +403,30 @@ pub async fn the_operator_does_not_cut_itself_off((): &()) -> Result<()> {
         environment: vec![("LANDING_ZONE_OPERATOR_NAMESPACE".into(), "operators".into())],
         ..OperatorOptions::default()
     };
-    let governed = Governed::start(Calico::Storage, options).await?;
+    // Installed there, its rights to the Lease are there as well.
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "landing-zone-operator-lease", "namespace": "operators"},
+        "rules": [{
+            "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+            "verbs": ["get", "list", "watch", "update", "create"],
+        }],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "landing-zone-operator-lease", "namespace": "operators"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "landing-zone-operator-lease",
+        },
+        "subjects": [{
+            "kind": "ServiceAccount", "name": "landing-zone-operator", "namespace": "landing-zone-system",
+        }],
+    });
     let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "operators"}});
-    let own = Object::create(governed.client(), own).await?;
+    let older = [own, role, binding].map(serde_json::from_value);
+    let older = older.into_iter().collect::<Result<_, _>>()?;
+    let governed = Governed::start_among(Calico::Storage, options, older).await?;
+    let own = Object::new(governed.client(), ObjectKey::namespace("operators"));
     declare(&governed, "cluster", enforce()).await?;
     let words = ["operators (landing-zone-operator itself)"];
     says(&governed, "False", "WouldCutOff", &words).await?;
