@@ -1,7 +1,7 @@
 //! observe → validate → build → compare → apply → status.
 //!
-//! [`apply`] and [`status`] are the only modules that write; everything that decides is pure and
-//! stands in a module of its own: [`claims`], [`adoption`], [`compare`], [`plan`], [`memory`].
+//! [`apply`] and [`status`] are the only modules that write objects of landing zones and what is said of them; `webhook`
+//! and `lease` write their own. What decides is pure and stands in a module of its own: [`claims`], [`adoption`], [`compare`], [`plan`], [`memory`].
 
 pub mod adoption;
 pub mod apply;
