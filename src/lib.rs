@@ -27,3 +27,15 @@ pub mod domain;
 pub mod policy;
 pub mod review;
 pub mod telemetry;
+
+/// The version and, where a release was built, its commit: `0.1.0 (4b5f932…)`. The build tells the commit by the variable
+/// `LANDING_ZONE_OPERATOR_COMMIT`: whoever compiles at the desk does not compile anew after each commit.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        let commit = option_env!("LANDING_ZONE_OPERATOR_COMMIT").unwrap_or("not a release");
+        format!("{version} ({commit})")
+    });
+    &VERSION
+}

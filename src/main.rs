@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Turns LandingZones into governed namespaces and puts back whatever drifts. Runs in a cluster, or
 /// against the current kubeconfig outside of one.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version = landing_zone_operator::version())]
 #[expect(
     clippy::doc_markdown,
     reason = "--help shows these comments as they are"

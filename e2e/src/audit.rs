@@ -108,13 +108,12 @@ impl AuditLog {
             // The last line may still be under way.
             .filter(|line| line.ends_with(b"\n"))
             .map(|line| {
-                let record: Record = serde_json::from_slice(line).with_context(|| {
+                Event::read(line).with_context(|| {
                     format!(
                         "failed to read an audit event: {}",
                         String::from_utf8_lossy(line)
                     )
-                })?;
-                Ok(record.into())
+                })
             })
             .collect()
     }
@@ -138,6 +137,11 @@ impl AuditLog {
 }
 
 impl Event {
+    /// Reads a line of the log.
+    pub(crate) fn read(line: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice::<Record>(line).map(Self::from)
+    }
+
     /// Whether the request was to change something. A dry run is not.
     #[must_use]
     pub fn is_write(&self) -> bool {

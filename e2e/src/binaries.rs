@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -148,6 +148,21 @@ const KUSTOMIZE_CONTROLLER: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const KREW: GoPrograms = GoPrograms {
+    folder: "krew",
+    module: "sigs.k8s.io/krew",
+    what: "krew",
+    programs: &[
+        ("sigs.k8s.io/krew/cmd/krew", "krew", "krew"),
+        (
+            "sigs.k8s.io/krew/cmd/validate-krew-manifest",
+            "validate-krew-manifest",
+            "validate-krew-manifest",
+        ),
+    ],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlPlaneBinaries {
@@ -213,6 +228,14 @@ pub fn cyclonus_cases(progress: &Progress) -> Result<PathBuf> {
 pub fn helm(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = HELM.ensure(progress)?;
     Ok(folder.join("helm"))
+}
+
+/// `krew` and `validate-krew-manifest`; built first where they are not there.
+///
+/// Blocks for a minute when it builds: call it from a thread that may.
+pub fn krew(progress: &Progress) -> Result<[PathBuf; 2]> {
+    let (_, folder) = KREW.ensure(progress)?;
+    Ok([folder.join("krew"), folder.join("validate-krew-manifest")])
 }
 
 /// A program that tells what Argo CD makes of objects; built first where it is not there.
@@ -461,32 +484,13 @@ impl OperatorBinaries {
     ///
     /// Blocks while it builds: call it from a thread that may.
     pub fn ensure(profile: Profile) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = command_that_dies_with_us(cargo);
-        command
-            .current_dir(workspace::root())
-            .args([
-                "build",
-                "--bins",
-                "--message-format=json-render-diagnostics",
-            ])
-            .args(["--package", "landing-zone-operator"]);
-        // Cargo tells the programs that it runs about their package. Build scripts that look at
-        // these variables would run anew each time the package is another one.
-        for (name, _) in std::env::vars_os() {
-            let told = [
-                "CARGO_PKG_",
-                "CARGO_MANIFEST_",
-                "CARGO_BIN_",
-                "CARGO_CRATE_",
-            ];
-            if told
-                .iter()
-                .any(|start| name.to_string_lossy().starts_with(start))
-            {
-                command.env_remove(name);
-            }
-        }
+        let mut command = cargo();
+        command.current_dir(workspace::root()).args([
+            "build",
+            "--bins",
+            "--package",
+            "landing-zone-operator",
+        ]);
         match profile {
             // Cargo compiles a dependency anew for each set of features. These are
             // the packages and targets of the command that compiled us, so the
@@ -495,10 +499,7 @@ impl OperatorBinaries {
             Profile::Dev => command.args(["--package", "e2e"]),
             Profile::Release => command.arg("--release"),
         };
-        // Standard error stays: Cargo shows its progress there.
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = spawn(command).context("failed to start cargo")?;
-        let mut programs = executables(child)?;
+        let mut programs = executables(command)?;
         let mut program = |name: &str| {
             programs
                 .remove(name)
@@ -511,8 +512,35 @@ impl OperatorBinaries {
     }
 }
 
-/// Reads Cargo's messages until it ends: the programs that it made, by name.
-fn executables(mut cargo: Child) -> Result<HashMap<String, PathBuf>> {
+/// Cargo, as it was before it started us.
+pub(crate) fn cargo() -> Command {
+    let mut command =
+        command_that_dies_with_us(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Cargo tells the programs that it runs about their package. Build scripts that look at
+    // these variables would run anew each time the package is another one.
+    for (name, _) in std::env::vars_os() {
+        let told = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ];
+        if told
+            .iter()
+            .any(|start| name.to_string_lossy().starts_with(start))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a `cargo build` until it ends: the programs that it made, by name.
+pub(crate) fn executables(mut command: Command) -> Result<HashMap<String, PathBuf>> {
+    command.arg("--message-format=json-render-diagnostics");
+    // Standard error stays: Cargo shows its progress there.
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut cargo = spawn(command).context("failed to start cargo")?;
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,

@@ -23,7 +23,7 @@ use self::{
     directory::ClusterDirectory,
 };
 use crate::{
-    audit::AuditLog, binaries::ControlPlaneBinaries, process::Process, progress::Progress,
+    audit::AuditLog, binaries::ControlPlaneBinaries, process::Process, progress::Progress, rights,
     wait::eventually,
 };
 
@@ -241,6 +241,7 @@ impl LocalCluster {
         for process in [&self.controller_manager, &self.scheduler, &self.etcd] {
             process.kill().await?;
         }
+        rights::keep(&self.control_plane.audit_log)?;
         self.directory.remove()
     }
 

@@ -82,9 +82,14 @@ impl OperatorProcess {
         for (name, value) in options.environment {
             program = program.variable(name, value);
         }
+        Self::run(&program, &address)
+    }
+
+    /// Starts a program that becomes an operator which listens there.
+    pub fn run(program: &Program, address: &str) -> Result<Self> {
         Ok(Self {
             process: program.start()?,
-            http: HttpClient::new(&address),
+            http: HttpClient::new(address),
         })
     }
 

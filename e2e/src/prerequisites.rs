@@ -101,14 +101,26 @@ impl PacketFilter {
 /// # Errors
 /// Where it is missing and cannot be installed.
 pub fn browser() -> Result<PathBuf> {
+    found(&BROWSER)
+}
+
+/// What makes images of containers without an engine.
+///
+/// # Errors
+/// Where it is missing and cannot be installed.
+pub fn image_builder() -> Result<PathBuf> {
+    found(&IMAGE_BUILDER)
+}
+
+fn found(need: &Need) -> Result<PathBuf> {
     static ONCE: Mutex<()> = Mutex::new(());
     let _one = ONCE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !BROWSER.is_met() {
-        install(&[&BROWSER])?;
+    if !need.is_met() {
+        install(&[need])?;
     }
-    in_search_path(BROWSER.program).with_context(|| explain(&[&BROWSER]))
+    in_search_path(need.program).with_context(|| explain(&[need]))
 }
 
 /// Takes Debian's package of Prometheus apart into a folder. It is not installed: that would start a server.
@@ -161,6 +173,13 @@ const BROWSER: Need = Need {
     purpose: "shows the page that matrix makes",
     debian_package: "chromium",
     elsewhere: "Chromium, in the search path as chromium",
+};
+
+const IMAGE_BUILDER: Need = Need {
+    program: "buildah",
+    purpose: "makes the image",
+    debian_package: "buildah",
+    elsewhere: "buildah 1.28 or later",
 };
 
 /// A program, and how to get it.

@@ -22,7 +22,9 @@ pub fn state() -> PathBuf {
     target().join("e2e")
 }
 
-fn target() -> PathBuf {
+/// Where Cargo puts what it builds.
+#[must_use]
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || root().join("target"),
         // Cargo reads a relative one from where it was started, which for

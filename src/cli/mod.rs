@@ -5,6 +5,7 @@
 //! for editors and for CI; the exit codes are those of [`Outcome`].
 
 mod client;
+mod completion;
 mod crossings;
 mod declaration;
 mod document;
@@ -36,7 +37,7 @@ pub use platform::PlatformArgs;
 #[command(
     name = "kubectl-landingzone",
     bin_name = "kubectl landingzone",
-    version,
+    version = crate::version(),
     about = "Landing zones for applications in shared clusters",
     after_help = EXIT_CODES
 )]
@@ -59,6 +60,12 @@ enum Command {
     /// Find what leaves the boundary of a landing zone, in policies and in declarations
     #[command(after_help = review::EXIT_CODES)]
     Review(review::ReviewArgs),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = EXIT_CODES)]
+    Completion(completion::CompletionArgs),
+    /// Tell what may follow what was typed; kubectl asks
+    #[command(hide = true)]
+    Complete(completion::CompleteArgs),
     /// Tell how a landing zone of a cluster stands, and which pods run elsewhere
     #[command(after_help = EXIT_CODES)]
     Status(status::StatusArgs),
@@ -106,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Matrix(matrix) => matrix.run(),
         Command::Propose(propose) => propose.run(),
         Command::Review(review) => review.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::Complete(complete) => complete.run(),
         Command::Status(status) => status.run(),
         Command::Why(why) => why.run(),
     }

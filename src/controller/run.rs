@@ -121,7 +121,7 @@ pub async fn run(
     let metrics = Metrics::shared();
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| Ended::Listening(settings.listen, error))?;
-    tracing::info!(address = %settings.listen, "serving /metrics, /healthz and /readyz");
+    tracing::info!(version = crate::version(), address = %settings.listen, "serving /metrics, /healthz and /readyz");
     let serving = serve(
         listener,
         metrics.clone(),

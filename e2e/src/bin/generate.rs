@@ -11,6 +11,8 @@ use serde_json::Value;
 
 #[path = "generate/chart.rs"]
 mod chart;
+#[path = "generate/man.rs"]
+mod man;
 
 /// Writes the generated files of the project.
 #[derive(Parser)]
@@ -69,6 +71,7 @@ fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
         path: format!("crds/{name}"),
         content,
     }));
+    files.extend(man::pages()?);
     Ok(files)
 }
 

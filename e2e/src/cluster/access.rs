@@ -86,6 +86,12 @@ users:
         &self.server
     }
 
+    /// The certificate of whoever signs for the API server.
+    #[must_use]
+    pub fn authority(&self) -> &Path {
+        &self.authority
+    }
+
     /// The configuration of a client that does not try again by itself.
     pub async fn config(&self) -> Result<Config> {
         let kubeconfig = kube::config::Kubeconfig::read_from(&self.file)
@@ -113,6 +119,16 @@ impl LocalCluster {
         namespace: &str,
         name: &str,
     ) -> Result<Kubeconfig> {
+        let token = self.service_account_token(namespace, name).await?;
+        let file = self
+            .directory()
+            .join(format!("{namespace}-{name}.kubeconfig"));
+        let user = format!("token: {token}");
+        Kubeconfig::write(file, &self.admin.server, &self.admin.authority, &user)
+    }
+
+    /// A token of a service account, as a pod of it is given one.
+    pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec {
@@ -125,15 +141,8 @@ impl LocalCluster {
             .create_token_request(name, &PostParams::default(), &request)
             .await
             .with_context(|| format!("failed to get a token for {namespace}/{name}"))?;
-        let token = answer
-            .status
-            .context("a token request was not answered")?
-            .token;
-        let file = self
-            .directory()
-            .join(format!("{namespace}-{name}.kubeconfig"));
-        let user = format!("token: {token}");
-        Kubeconfig::write(file, &self.admin.server, &self.admin.authority, &user)
+        let status = answer.status.context("a token request was not answered")?;
+        Ok(status.token)
     }
 
     /// A client that acts as a user of these groups, with the rights that the

@@ -1,0 +1,67 @@
+//! The bill of materials: every package that is linked, with version, licence and checksum.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use cargo_cyclonedx::SbomGenerator;
+use cargo_cyclonedx::config::{SbomConfig, Target};
+use cargo_metadata::MetadataCommand;
+use cyclonedx_bom::models::bom::SpecVersion;
+use cyclonedx_bom::prelude::{DateTime, Validate};
+use jiff::Timestamp;
+
+use super::program::{Source, platform};
+
+const PACKAGE: &str = "landing-zone-operator";
+
+/// Writes it to a file. The same commit gives the same bytes.
+///
+/// # Errors
+/// Where Cargo cannot say what the program depends on.
+pub(super) fn write(source: &Source, file: &Path) -> Result<()> {
+    let (triple, _) = platform()?;
+    let metadata = MetadataCommand::new()
+        .manifest_path(source.root.join("Cargo.toml"))
+        .other_options([
+            "--locked".to_owned(),
+            "--filter-platform".to_owned(),
+            triple.to_owned(),
+        ])
+        .exec()
+        .context("cargo metadata failed")?;
+    let config = SbomConfig {
+        target: Some(Target::SingleTarget(triple.to_owned())),
+        // What only builds or tests it is not in it.
+        only_normal_deps: Some(true),
+        ..SbomConfig::empty_config()
+    };
+    let all = SbomGenerator::create_sboms(metadata, &config)
+        .context("failed to list what the program is made of")?;
+    let mut materials = all
+        .into_iter()
+        .find(|it| it.package_name == PACKAGE)
+        .context("cargo does not know the operator")?
+        .bom;
+    // By default it has a random number and the time of now.
+    materials.serial_number = None;
+    let described = materials
+        .metadata
+        .as_mut()
+        .context("it describes nothing")?;
+    let time = Timestamp::from_second(source.time.try_into()?)?;
+    described.timestamp =
+        Some(DateTime::try_from(time.to_string()).map_err(|error| anyhow::anyhow!("{error:?}"))?);
+    let validated = materials.validate_version(SpecVersion::V1_5);
+    ensure!(
+        validated.passed(),
+        "the bill of materials is not valid: {validated:?}"
+    );
+    let mut written = Vec::new();
+    materials
+        .output_as_json(&mut written, SpecVersion::V1_5)
+        .context("failed to write the bill of materials")?;
+    // Packages of the workspace are named by where they are.
+    let root = source.root.to_str().context("a path that is no text")?;
+    let written = String::from_utf8(written)?.replace(root, "/source");
+    std::fs::write(file, written).with_context(|| format!("failed to write {}", file.display()))
+}

@@ -1,0 +1,105 @@
+//! What can be said only when all other tests have run; by its name this target is the last one.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use e2e::install::read_manifests;
+use e2e::rights::{Call, Right, kept};
+use e2e::scenario::{self, skip};
+use e2e::{scenarios, workspace};
+
+/// The folders of `config/` that grant the operator something.
+const GRANTING: [&str; 4] = ["eviction", "guard", "namespace-deletion", "rbac"];
+/// The roles for application teams, which are not for the operator.
+const OF_TEAMS: &str = "landing-zone-team-policies";
+/// Test targets that use rights which no other uses. Without one of them nothing can be said.
+const TARGETS: [&str; 11] = [
+    "availability",
+    "crossings",
+    "disruption",
+    "flavours",
+    "guard",
+    "operator",
+    "people",
+    "placement",
+    "platform",
+    "process",
+    "silence",
+];
+
+/// Rights that no call of the operator shows, and who asks for them.
+fn is_asked_for_elsewhere(right: &Right) -> bool {
+    match (right.resource.as_str(), right.verb.as_str()) {
+        // The API server itself, when a RoleBinding to the role is written.
+        ("clusterroles", "bind") => true,
+        // The rules in config/admission, of whoever changes a namespace.
+        ("landingzones", "update") => true,
+        // Calico's API server, of whoever reads or writes a policy in a tier.
+        (resource, _) => resource.starts_with("tier."),
+    }
+}
+
+/// Nothing more than it needs, nothing that it lacks.
+async fn each_right_is_used_and_each_call_is_granted((): &()) -> Result<()> {
+    let mut manifests = Vec::new();
+    for folder in GRANTING {
+        manifests.extend(read_manifests(
+            &workspace::root().join("config").join(folder),
+        )?);
+    }
+    let mut rights = Right::of(&manifests)?;
+    rights.retain(|right| !right.role.starts_with(OF_TEAMS));
+    for right in &rights {
+        let all = [&right.group, &right.resource, &right.verb];
+        ensure!(
+            !all.iter().any(|it| it.contains('*')),
+            "a wildcard: {right:?}"
+        );
+        ensure!(
+            right.verb != "escalate" && right.verb != "impersonate",
+            "{right:?}"
+        );
+        ensure!(right.verb != "bind" || right.name.is_some(), "{right:?}");
+        let reads_secrets = right.resource == "secrets" && right.verb != "create";
+        ensure!(!reads_secrets || right.name.is_some(), "{right:?}");
+    }
+
+    let kept = kept()?;
+    let missing: Vec<_> = TARGETS
+        .iter()
+        .filter(|target| !kept.iter().any(|(name, _)| name == *target))
+        .collect();
+    if !missing.is_empty() {
+        return skip(format!(
+            "it needs what all tests have asked for, and {missing:?} have not run: cargo test runs them"
+        ));
+    }
+    let calls: BTreeSet<Call> = kept.into_iter().flat_map(|(_, calls)| calls).collect();
+    let denied: Vec<_> = calls
+        .iter()
+        .filter(|call| !rights.iter().any(|right| right.grants(call)))
+        .collect();
+    ensure!(denied.is_empty(), "asked for and not granted: {denied:#?}");
+    let unused: Vec<_> = rights
+        .iter()
+        .filter(|right| !is_asked_for_elsewhere(right))
+        .filter(|right| !calls.iter().any(|call| right.grants(call)))
+        .map(|right| {
+            let Right {
+                role,
+                group,
+                resource,
+                verb,
+                ..
+            } = right;
+            format!("{role}: {verb} {resource}.{group}")
+        })
+        .collect();
+    ensure!(unused.is_empty(), "granted and never used: {unused:#?}");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    scenario::run::<()>(scenarios![each_right_is_used_and_each_call_is_granted])
+}
