@@ -6,7 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use kube::Config;
 use landing_zone_operator::cli::PlatformArgs;
-use landing_zone_operator::controller::{Clients, Settings, WebhookSettings, run};
+use landing_zone_operator::controller::{
+    CertificateKeeper, Clients, Settings, WebhookSettings, run,
+};
 use landing_zone_operator::telemetry::{LogFormat, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +68,15 @@ struct Arguments {
         value_parser = webhook_url
     )]
     webhook_url: Option<http::Uri>,
+    /// Who makes the certificate of the webhook, in the Secret landing-zone-operator-guard, and replaces it in time.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_WEBHOOK_CERTIFICATE",
+        value_name = "KEEPER",
+        value_enum,
+        default_value = "operator"
+    )]
+    webhook_certificate: CertificateKeeper,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -88,6 +99,7 @@ async fn main() -> anyhow::Result<()> {
             listen: arguments.webhook_listen,
             url: arguments.webhook_url,
             own_namespace: own_namespace.clone(),
+            certificate: arguments.webhook_certificate,
         },
         own_namespace,
     };

@@ -1,5 +1,5 @@
-//! The certificate of the webhook. Nobody else signs with its authority: both are made together, the authority's key is
-//! forgotten at once, and both are replaced in good time.
+//! The certificate of the webhook. Where the operator makes it, nobody else signs with its authority: both are made together,
+//! the authority's key is forgotten at once, and both are replaced in good time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const SKEW: Duration = Duration::from_hours(24);
 pub struct Certificate {
     /// Whom the API server has to trust: the authority, and after it the one before.
     pub authorities: String,
-    /// The server's certificate.
+    /// The server's certificate, and after it those between it and its authority.
     pub chain: String,
     /// Its private key.
     pub key: String,
@@ -110,10 +110,14 @@ impl Certificate {
         self.for_server()?;
         let verifier =
             WebPkiServerVerifier::builder_with_provider(self.roots()?, provider()).build()?;
-        let certificate = CertificateDer::from_pem_slice(self.chain.as_bytes())?;
+        let chain: Vec<_> =
+            CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect::<Result<_, _>>()?;
+        let Some((certificate, between)) = chain.split_first() else {
+            return Err(rustls::pki_types::pem::Error::NoItemsFound.into());
+        };
         let at = Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default());
         let at = UnixTime::since_unix_epoch(at);
-        verifier.verify_server_cert(&certificate, &[], &name(server)?, &[], at)?;
+        verifier.verify_server_cert(certificate, between, &name(server)?, &[], at)?;
         Ok(())
     }
 

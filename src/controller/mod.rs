@@ -45,4 +45,4 @@ pub use clients::Clients;
 pub use kind::{Kind, ObjectKey, UnknownObject};
 pub use lease::{Deposed, Leadership, NotLeading};
 pub use run::{Ended, Settings, run};
-pub use webhook::WebhookSettings;
+pub use webhook::{CertificateKeeper, WebhookSettings};

@@ -40,6 +40,19 @@ pub struct WebhookSettings {
     pub url: Option<http::Uri>,
     /// The namespace of the operator, where that is known.
     pub own_namespace: Option<String>,
+    /// Who keeps the certificate.
+    pub certificate: CertificateKeeper,
+}
+
+/// Who makes the webhook's certificate and replaces it in time. Either way it is in the Secret
+/// `landing-zone-operator-guard`, as `ca.crt`, `tls.crt` and `tls.key`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CertificateKeeper {
+    /// The operator, with an authority of its own
+    #[default]
+    Operator,
+    /// Somebody else, for instance cert-manager: the Secret is read and never written
+    Secret,
 }
 
 impl WebhookSettings {
@@ -148,10 +161,22 @@ impl Keeper {
                     format!("the Secret {NAME} cannot be read: {why}; apply config/guard");
                 return Some(Err(Wrong(reason::NO_CERTIFICATE, message)));
             }
-            found => match certificate(cluster, &found, &server, shown.as_ref()).await {
-                Ok(certificate) => certificate,
-                Err(wrong) => return Some(Err(wrong)),
-            },
+            found => {
+                let certificate = match self.settings.certificate {
+                    CertificateKeeper::Operator => {
+                        certificate(cluster, &found, &server, shown.as_ref()).await
+                    }
+                    CertificateKeeper::Secret => match (kept_by_others(&found, &server), &shown) {
+                        // What is good goes on being shown, whatever becomes of the Secret meanwhile.
+                        (Err(_), Some(shown)) => Ok(shown.clone()),
+                        (kept, _) => kept,
+                    },
+                };
+                match certificate {
+                    Ok(certificate) => certificate,
+                    Err(wrong) => return Some(Err(wrong)),
+                }
+            }
         };
         // What is good goes on being shown until the API server knows the next one.
         let shown = match shown {
@@ -276,6 +301,32 @@ async fn certificate(
     Ok(made)
 }
 
+/// The certificate that somebody else keeps in the Secret.
+fn kept_by_others(
+    secret: &Found<k8s_openapi::api::core::v1::Secret>,
+    server: &str,
+) -> Result<Certificate, Wrong> {
+    let wrong = |what: String| {
+        let message = format!(
+            "{what}; the operator was started with --webhook-certificate=secret, so whoever keeps the Secret has to put \
+             a certificate for {server} there: see the Certificate {NAME} of cert-manager"
+        );
+        Wrong(reason::NO_CERTIFICATE, message)
+    };
+    let Found::Present(secret) = secret else {
+        return Err(wrong(format!("there is no Secret {NAME}")));
+    };
+    let known = cluster::read(secret).ok_or_else(|| {
+        wrong(format!(
+            "the Secret {NAME} lacks ca.crt, tls.crt or tls.key"
+        ))
+    })?;
+    known
+        .examine(server, Timestamp::now())
+        .map_err(|unfit| wrong(format!("in the Secret {NAME} {unfit}")))?;
+    Ok(known)
+}
+
 fn verdict(stage: GuardStage, answers: Result<(), Wrong>) -> Verdict {
     match answers {
         Ok(()) => {
@@ -299,5 +350,61 @@ fn verdict(stage: GuardStage, answers: Result<(), Wrong>) -> Verdict {
                  is out: {message}; in the background they are judged still, and boundaries hold as before"
             ),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::ByteString;
+    use k8s_openapi::api::core::v1::Secret;
+
+    use super::*;
+
+    const SERVER: &str = "landing-zone-operator-guard.landing-zone-system.svc";
+
+    fn secret(certificate: &Certificate) -> Secret {
+        let data: BTreeMap<_, _> = [
+            ("ca.crt", &certificate.authorities),
+            ("tls.crt", &certificate.chain),
+            ("tls.key", &certificate.key),
+        ]
+        .map(|(key, text)| (key.to_owned(), ByteString(text.clone().into_bytes())))
+        .into();
+        Secret {
+            data: Some(data),
+            ..Secret::default()
+        }
+    }
+
+    #[test]
+    fn what_others_keep_is_taken_as_long_as_it_is_good() {
+        let made = |at| Certificate::make(SERVER, at, None).unwrap();
+        let now = Timestamp::now();
+        let good = made(now);
+        let taken = kept_by_others(&Found::Present(secret(&good)), SERVER);
+        assert!(taken.is_ok_and(|it| it == good));
+        // Where the operator would have replaced it long ago.
+        let nearly_over = made(now - Duration::from_hours(88 * 24));
+        assert!(kept_by_others(&Found::Present(secret(&nearly_over)), SERVER).is_ok());
+
+        let mut incomplete = secret(&good);
+        incomplete.data.as_mut().unwrap().remove("ca.crt");
+        let over = made(now - Duration::from_hours(91 * 24));
+        for (found, words) in [
+            (Found::Absent, "there is no Secret"),
+            (Found::Present(incomplete), "lacks ca.crt"),
+            (Found::Present(secret(&over)), "cannot be used"),
+        ] {
+            let Err(Wrong(why, message)) = kept_by_others(&found, SERVER) else {
+                panic!("{words}: taken")
+            };
+            assert_eq!(why, reason::NO_CERTIFICATE);
+            assert!(message.contains(words), "{message}");
+            assert!(message.contains(SERVER), "{message}");
+        }
+        let other = kept_by_others(&Found::Present(secret(&good)), "other.default.svc");
+        assert!(other.is_err());
     }
 }

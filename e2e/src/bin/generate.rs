@@ -13,6 +13,8 @@ use serde_json::Value;
 mod chart;
 #[path = "generate/man.rs"]
 mod man;
+#[path = "generate/reference.rs"]
+mod reference;
 
 /// Writes the generated files of the project.
 #[derive(Parser)]
@@ -72,6 +74,13 @@ fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
         content,
     }));
     files.extend(man::pages()?);
+    files.push(reference::file(&[
+        ("LandingZone", reference::definition::<LandingZone>()?),
+        (
+            "LandingZonePlatform",
+            reference::definition::<LandingZonePlatform>()?,
+        ),
+    ])?);
     Ok(files)
 }
 

@@ -12,8 +12,9 @@ use super::Generated;
 const CHART: &str = "charts/landing-zone-operator";
 /// The folders of `config/` that the chart renders from, and whether their objects stay when the release goes: without the
 /// rules on admission, application teams could leave their boundaries.
-const FOLDERS: [(&str, bool); 7] = [
+const FOLDERS: [(&str, bool); 8] = [
     ("admission", true),
+    ("cert-manager", false),
     ("eviction", false),
     ("guard", false),
     ("namespace-deletion", false),
