@@ -180,7 +180,7 @@ fn rules(out: &mut String, schema: &Value) -> anyhow::Result<()> {
         let said = said.or_else(|| {
             rule["rule"]
                 .as_str()
-                .map(|rule| format!("{at}`{}`", cell(rule)))
+                .map(|rule| format!("{at}`{}`", joined(rule)))
         });
         if let Some(said) = said.filter(|it| !told.contains(it)) {
             told.push(said);
@@ -196,12 +196,15 @@ fn rules(out: &mut String, schema: &Value) -> anyhow::Result<()> {
 }
 
 fn text(schema: &Value) -> String {
-    let text = schema["description"].as_str().unwrap_or_default();
+    joined(schema["description"].as_str().unwrap_or_default())
+}
+
+/// The same text in one line.
+fn joined(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The same in one cell of a table.
 fn cell(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.replace('|', "\\|").replace('<', "&lt;")
+    joined(text).replace('|', "\\|").replace('<', "&lt;")
 }
