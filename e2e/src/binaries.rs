@@ -499,7 +499,7 @@ impl OperatorBinaries {
             Profile::Dev => command.args(["--package", "e2e"]),
             Profile::Release => command.arg("--release"),
         };
-        let mut programs = executables(command)?;
+        let mut programs = Compiled::by(command)?.programs;
         let mut program = |name: &str| {
             programs
                 .remove(name)
@@ -535,48 +535,64 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a `cargo build` until it ends: the programs that it made, by name.
-pub(crate) fn executables(mut command: Command) -> Result<HashMap<String, PathBuf>> {
-    command.arg("--message-format=json-render-diagnostics");
-    // Standard error stays: Cargo shows its progress there.
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut cargo = spawn(command).context("failed to start cargo")?;
-    #[derive(Deserialize)]
-    struct Message {
-        executable: Option<PathBuf>,
-        target: Option<Target>,
-        profile: Option<BuildProfile>,
-    }
-    #[derive(Deserialize)]
-    struct Target {
-        name: String,
-    }
-    #[derive(Deserialize)]
-    struct BuildProfile {
-        test: bool,
-    }
+/// What a `cargo build` made.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    /// Programs by name.
+    pub(crate) programs: HashMap<String, PathBuf>,
+    /// The files of each package, by Cargo's id of it.
+    pub(crate) packages: Vec<(String, Vec<PathBuf>)>,
+}
 
-    let mut programs = HashMap::new();
-    let Some(stdout) = cargo.stdout.take() else {
-        bail!("cargo has no output")
-    };
-    for line in BufReader::new(stdout).lines() {
-        let line = line.context("failed to read what cargo says")?;
-        // Build scripts may write lines of their own.
-        let Ok(message) = serde_json::from_str::<Message>(&line) else {
-            continue;
+/// What Cargo says of each thing that it made.
+#[derive(Deserialize)]
+struct Message {
+    package_id: String,
+    target: Target,
+    profile: BuildProfile,
+    filenames: Vec<PathBuf>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct BuildProfile {
+    test: bool,
+}
+
+impl Compiled {
+    /// Runs a `cargo build` until it ends.
+    pub(crate) fn by(mut command: Command) -> Result<Self> {
+        command.arg("--message-format=json-render-diagnostics");
+        // Standard error stays: Cargo shows its progress there.
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut cargo = spawn(command).context("failed to start cargo")?;
+        let Some(stdout) = cargo.stdout.take() else {
+            bail!("cargo has no output")
         };
-        // The unit tests of a program are a program of the same name.
-        let is_test = message.profile.is_some_and(|profile| profile.test);
-        if let (Some(executable), Some(target), false) =
-            (message.executable, message.target, is_test)
-        {
-            programs.insert(target.name, executable);
+        let mut compiled = Self::default();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.context("failed to read what cargo says")?;
+            // Cargo says other things as well, and build scripts may write lines of their own.
+            let Ok(message) = serde_json::from_str::<Message>(&line) else {
+                continue;
+            };
+            // The unit tests of a program are a program of the same name.
+            if let (Some(executable), false) = (message.executable, message.profile.test) {
+                compiled.programs.insert(message.target.name, executable);
+            }
+            compiled
+                .packages
+                .push((message.package_id, message.filenames));
         }
+        let status = cargo.wait().context("failed to wait for cargo")?;
+        ensure!(status.success(), "cargo build failed with {status}");
+        Ok(compiled)
     }
-    let status = cargo.wait().context("failed to wait for cargo")?;
-    ensure!(status.success(), "cargo build failed with {status}");
-    Ok(programs)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Image {
         std::fs::copy(&program.file, &kept).context("failed to keep the program")?;
         program.file = kept;
         let materials = folder.join("landing-zone-operator.cdx.json");
-        materials::write(source, &materials)?;
+        materials::write(source, &program, &materials)?;
         let archive = Archive::pack(source, &program, folder)?;
         Ok(Self {
             program,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::program::{Source, StaticProgram};
 use crate::prerequisites;
@@ -92,12 +93,12 @@ impl Archive {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn config(&self) -> Result<serde_json::Value> {
+    pub fn config(&self) -> Result<Value> {
         let container = self.container()?;
-        let mut inspect = self.buildah.command("inspect");
-        let said = run(inspect.args(["--format", "{{.OCIv1 | json}}", &container]));
+        let said = run(self.buildah.command("inspect").arg(&container));
         self.remove(&container)?;
-        Ok(serde_json::from_str(&said?)?)
+        let said: Value = serde_json::from_str(&said?)?;
+        Ok(said["OCIv1"].clone())
     }
 
     /// Lays its file tree out in a folder, as the runtime of a node does.

@@ -7,10 +7,11 @@ use cargo_cyclonedx::SbomGenerator;
 use cargo_cyclonedx::config::{SbomConfig, Target};
 use cargo_metadata::MetadataCommand;
 use cyclonedx_bom::models::bom::SpecVersion;
+use cyclonedx_bom::models::component::Component;
 use cyclonedx_bom::prelude::{DateTime, Validate};
 use jiff::Timestamp;
 
-use super::program::{Source, platform};
+use super::program::{Source, StaticProgram};
 
 const PACKAGE: &str = "landing-zone-operator";
 
@@ -18,8 +19,8 @@ const PACKAGE: &str = "landing-zone-operator";
 ///
 /// # Errors
 /// Where Cargo cannot say what the program depends on.
-pub(super) fn write(source: &Source, file: &Path) -> Result<()> {
-    let (triple, _) = platform()?;
+pub(super) fn write(source: &Source, program: &StaticProgram, file: &Path) -> Result<()> {
+    let triple = program.triple;
     let metadata = MetadataCommand::new()
         .manifest_path(source.root.join("Cargo.toml"))
         .other_options([
@@ -51,6 +52,18 @@ pub(super) fn write(source: &Source, file: &Path) -> Result<()> {
     let time = Timestamp::from_second(source.time.try_into()?)?;
     described.timestamp =
         Some(DateTime::try_from(time.to_string()).map_err(|error| anyhow::anyhow!("{error:?}"))?);
+    // Cargo speaks of the whole workspace, whose other members ask for more of some packages.
+    let is_linked = |id: &str| program.linked.contains(id);
+    if let Some(components) = &mut materials.components {
+        let is_linked = |it: &Component| it.bom_ref.as_deref().is_some_and(is_linked);
+        components.0.retain(is_linked);
+    }
+    if let Some(dependencies) = &mut materials.dependencies {
+        dependencies.0.retain(|it| is_linked(&it.dependency_ref));
+        for it in &mut dependencies.0 {
+            it.dependencies.retain(|id| is_linked(id));
+        }
+    }
     let validated = materials.validate_version(SpecVersion::V1_5);
     ensure!(
         validated.passed(),

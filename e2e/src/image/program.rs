@@ -1,11 +1,12 @@
 //! The program of the image: static, and without a trace of where it was built.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::binaries::{cargo, executables};
+use crate::binaries::{Compiled, cargo};
 use crate::workspace;
 
 /// Between the flags of the compiler in one variable.
@@ -31,6 +32,8 @@ pub struct Source {
 pub struct StaticProgram {
     /// Its file.
     pub file: PathBuf,
+    /// The packages that are linked, by Cargo's ids.
+    pub linked: BTreeSet<String>,
     /// What the compiler calls the machine that it is for.
     pub triple: &'static str,
     /// What containers call its processor.
@@ -77,12 +80,25 @@ impl Source {
             .env("CARGO_INCREMENTAL", "0")
             .env("LANDING_ZONE_OPERATOR_COMMIT", &self.commit)
             .env("SOURCE_DATE_EPOCH", self.time.to_string());
-        let mut programs = executables(command)?;
+        let Compiled {
+            mut programs,
+            packages,
+        } = Compiled::by(command)?;
         let file = programs
             .remove("landing-zone-operator")
             .context("cargo built no landing-zone-operator")?;
+        // What runs while it is compiled is elsewhere.
+        let for_target = self.target.join(triple);
+        let is_linked = |files: &[PathBuf]| {
+            let mut files = files.iter();
+            files.any(|it| {
+                it.starts_with(&for_target) && it.extension().is_some_and(|it| it == "rlib")
+            })
+        };
+        let linked = packages.into_iter().filter(|(_, files)| is_linked(files));
         Ok(StaticProgram {
             file,
+            linked: linked.map(|(package, _)| package).collect(),
             triple,
             architecture,
         })

@@ -198,7 +198,7 @@ async fn the_bill_of_materials_names_all_that_is_linked(Built(image): &Built) ->
             "--package",
             "landing-zone-operator",
             "--edges",
-            "normal",
+            "normal,no-proc-macro",
         ])
         .args([
             "--target",
