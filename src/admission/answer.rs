@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse};
+use serde_json::Value;
 
-use super::added::{Found, added};
 use crate::api::GuardStage;
-use crate::review::{Finding, Landscape, Object, Rule, Severity, judge, judged_part};
+use crate::review::{Finding, Found, Landscape, Object, Rule, Severity, added, judge, judged_part};
 
 /// The API server shows so much of a warning.
 const LONGEST_WARNING: usize = 250;
@@ -47,7 +47,13 @@ pub fn answer(
     let Some(now) = found(object, &kind.group, &kind.version, &kind.kind, landscape) else {
         return response;
     };
-    let new = added(&now, &before.unwrap_or_default());
+    let was = before.as_ref().map(Judged::found);
+    let is_new = added(&now.found(), was.as_slice());
+    let new = now.findings.into_iter().zip(is_new);
+    let new: Vec<_> = new
+        .filter(|(_, is_new)| *is_new)
+        .map(|(it, _)| it)
+        .collect();
     let zone = request
         .namespace
         .as_deref()
@@ -73,9 +79,25 @@ pub(super) fn in_vain(
         suggestion: "write it shorter: fewer rules, and selectors with fewer alternatives"
             .to_owned(),
         waived: None,
+        opening: None,
     };
     let zone = request.namespace.as_deref().unwrap_or_default();
     told(AdmissionResponse::from(request), &[finding], zone, stage)
+}
+
+/// An object, and what is found in it.
+struct Judged {
+    object: Value,
+    findings: Vec<Finding>,
+}
+
+impl Judged {
+    fn found(&self) -> Found<'_> {
+        Found {
+            object: &self.object,
+            findings: self.findings.iter().collect(),
+        }
+    }
 }
 
 /// What is found in an object that would not be there in a review; None where it is not judged. What cannot be read is
@@ -86,7 +108,7 @@ fn found(
     version: &str,
     kind: &str,
     landscape: &Landscape,
-) -> Option<Found> {
+) -> Option<Judged> {
     let object = judged_part(&format!("{group}/{version}"), kind, object);
     let mut findings = match Object::read(&object)? {
         Ok(read) => judge(&read, landscape),
@@ -94,7 +116,7 @@ fn found(
     };
     // Only namespaces of landing zones are asked about, so one that is not known is not known yet.
     findings.retain(|it| it.severity() > Severity::Note && it.rule != Rule::NamespaceUnknown);
-    Some(Found { object, findings })
+    Some(Judged { object, findings })
 }
 
 fn told(
@@ -141,12 +163,7 @@ fn told(
 /// Whether it is about the boundary, and nothing declares it. Waivers do not count: whoever may write the policy may
 /// write the waiver.
 fn is_refused(finding: &Finding) -> bool {
-    is_about_boundary(finding) && finding.declared.is_none()
-}
-
-/// Whether it is about the boundary, declared or not.
-pub(super) fn is_about_boundary(finding: &Finding) -> bool {
-    finding.leaves_boundary() || finding.rule == Rule::BreaksFelix
+    finding.rule.needs_approval() && finding.declared.is_none()
 }
 
 /// A finding with its place, as a review tells it.

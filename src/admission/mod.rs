@@ -4,11 +4,9 @@
 //! | file | does |
 //! |---|---|
 //! | `answer` | from a request to an answer: what is new in a policy, told like a review's findings; pure |
-//! | `added` | what is new: which finding of a changed policy was there before; pure |
 //! | `server` | takes requests, within bounds of size, number and time |
 //! | `certificate` | makes the server's certificate, and looks at it as the API server will |
 
-mod added;
 mod answer;
 pub mod certificate;
 mod server;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
 //! | `live` | the same from a cluster |
-//! | `report`, `meaning` | what is judged, and what tells one finding from another |
+//! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
 //! | `safe` | what a log of a pipeline would obey |

@@ -1,5 +1,7 @@
 //! Ranges of addresses: what is left of them, and whose addresses they hold.
 
+use std::collections::BTreeSet;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::domain::{Platform, metadata_addresses, overlap, reaches_most};
@@ -61,7 +63,7 @@ pub(super) fn within(nets: &[IpNet], others: &[IpNet]) -> Vec<IpNet> {
 }
 
 /// Whose addresses ranges can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Holds {
     /// Most addresses there are.
     Everything,
@@ -75,39 +77,48 @@ pub(super) enum Holds {
     Outside,
 }
 
-/// Whose addresses ranges hold: the worst of it, and all of it in words.
-pub(super) fn holds(nets: &[IpNet], platform: &Platform) -> (Holds, String) {
+/// Whose addresses ranges hold: all of them, but for what lies outside the cluster.
+pub(super) fn kinds(nets: &[IpNet], platform: &Platform) -> BTreeSet<Holds> {
     let any = |others: &[IpNet]| {
         nets.iter()
             .any(|net| others.iter().any(|other| overlap(*net, *other)))
     };
-    let mut worst = Holds::Outside;
-    let mut words = Vec::new();
-    for (holds, others, what) in [
-        (Holds::Pods, platform.pod_cidrs.clone(), "pods"),
-        (Holds::Nodes, platform.node_cidrs.clone(), "nodes"),
-        (
-            Holds::Metadata,
-            metadata_addresses(),
-            "Azure's metadata service",
-        ),
-    ] {
-        if any(&others) {
-            worst = holds;
-            words.push(what);
-        }
+    let mut held = BTreeSet::new();
+    if any(&platform.pod_cidrs) {
+        held.insert(Holds::Pods);
+    }
+    if any(&platform.node_cidrs) {
+        held.insert(Holds::Nodes);
+    }
+    if any(&metadata_addresses()) {
+        held.insert(Holds::Metadata);
     }
     if nets.iter().any(|net| reaches_most(*net)) {
-        worst = Holds::Everything;
-        words.push("most of the internet");
+        held.insert(Holds::Everything);
     }
-    words.reverse();
+    held
+}
+
+/// Whose addresses ranges hold: the worst of it, and all of it in words.
+pub(super) fn holds(nets: &[IpNet], platform: &Platform) -> (Holds, String) {
+    // In the order in which they are to be told.
+    let held = kinds(nets, platform);
+    let words: Vec<_> = held
+        .iter()
+        .map(|it| match it {
+            Holds::Everything => "most of the internet",
+            Holds::Metadata => "Azure's metadata service",
+            Holds::Nodes => "nodes",
+            Holds::Pods => "pods",
+            Holds::Outside => "others",
+        })
+        .collect();
     let words = match words.as_slice() {
         [] => "addresses outside the cluster".to_owned(),
         [one] => format!("addresses of {one}"),
         [most @ .., last] => format!("addresses of {} and of {last}", most.join(", of ")),
     };
-    (worst, words)
+    (held.first().copied().unwrap_or(Holds::Outside), words)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::domain::{Opening, PortRange, Reach};
 use crate::policy::{NAMESPACE, PortMatch, Selector, TransportProtocol, Way};
 
 /// One thing that is open.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cover {
     /// What it is, in words.
     pub(super) what: String,

@@ -1,7 +1,9 @@
 //! What is found in a policy, told so that its author can mend it and an analyst can decide.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::opening::Opening;
 use super::{Fatal, Rule, Severity, Unread};
 use crate::domain::FieldPath;
 
@@ -22,6 +24,8 @@ pub struct Finding {
     pub suggestion: String,
     /// Why it is waived; None: it is not.
     pub waived: Option<String>,
+    /// What the rule opens that it is about, which decides whether a change opens more; None where it is about none.
+    pub opening: Option<Arc<Opening>>,
 }
 
 impl Finding {
@@ -62,6 +66,7 @@ impl From<&Unread> for Finding {
             declared: None,
             suggestion: "correct it".to_owned(),
             waived: None,
+            opening: None,
         }
     }
 }
@@ -80,6 +85,7 @@ impl From<&Fatal> for Finding {
             declared: None,
             suggestion: fatal.instead.to_owned(),
             waived: None,
+            opening: None,
         }
     }
 }

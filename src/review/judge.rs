@@ -9,11 +9,13 @@ mod classify;
 mod effect;
 mod leak;
 mod namespace;
-mod ports;
+mod opened;
 mod set;
 #[cfg(test)]
 mod tests;
 mod walk;
+
+use std::sync::Arc;
 
 use crate::api::names::APPLICATION_CODE;
 use crate::build;
@@ -26,6 +28,7 @@ use crate::policy::{
 use super::known::{self, canonical};
 use super::landscape::{Boundary, KnownNamespace, Landscape};
 use super::object::{Body, Object};
+use super::opening::Place;
 use super::{Finding, Rule};
 use walk::Direction;
 
@@ -56,6 +59,7 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         object,
         landscape,
         only,
+        place: Place::default(),
         findings: Vec::new(),
         complex: 0,
         comparisons: 0,
@@ -96,6 +100,8 @@ struct Selected<'a> {
     words: String,
     /// Which pods, by canonical labels.
     selector: Selector,
+    /// The same in each of the namespaces in which it can select some, with what is known of it put in.
+    pods: Arc<[(String, Selector)]>,
 }
 
 struct Judge<'a> {
@@ -103,6 +109,8 @@ struct Judge<'a> {
     landscape: &'a Landscape,
     /// The landing zone of which alone a policy of the whole cluster is judged.
     only: Option<&'a str>,
+    /// Where the policy stands among the others.
+    place: Place,
     findings: Vec<Finding>,
     /// How many times it was too complex.
     complex: usize,
@@ -127,6 +135,7 @@ impl<'a> Judge<'a> {
             declared: None,
             suggestion: suggestion.into(),
             waived: None,
+            opening: None,
         });
     }
 
@@ -202,6 +211,7 @@ impl<'a> Judge<'a> {
                     return;
                 }
                 let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+                self.place = Place::of(&read);
                 if let Some(rules) = read.ingress.as_ref().map(|_| &ingress) {
                     let rules = walk::of_kubernetes_ingress(rules, namespace);
                     self.direction(&Direction::ingress(rules), &selected);
@@ -265,15 +275,16 @@ impl<'a> Judge<'a> {
             return;
         }
         let selected = self.of_cluster(read);
+        self.place = Place::of(read);
         if !selected.is_empty() {
-            self.before_boundary(policy);
+            self.before_boundary(policy, &selected);
         }
         self.both(&draft, (&spec.ingress, &spec.egress), "", &selected);
     }
 
     /// What a policy of the whole cluster lets through before the boundary is asked is decided by labels alone, which
     /// addresses and other namespaces may have as well.
-    fn before_boundary(&mut self, policy: &GlobalNetworkPolicy) {
+    fn before_boundary(&mut self, policy: &GlobalNetworkPolicy, selected: &[Selected<'a>]) {
         let spec = &policy.spec;
         let mut rules = spec.ingress.iter().chain(&spec.egress);
         if !rules.any(|it| matches!(it.action, Action::Allow | Action::Pass)) {
@@ -282,6 +293,7 @@ impl<'a> Judge<'a> {
         let tier = spec.tier.as_deref().filter(|it| !it.is_empty());
         let tier = tier.unwrap_or(DEFAULT_TIER);
         let root = FieldPath::default().key("spec");
+        let known = self.findings.len();
         if build::own_tiers()
             .iter()
             .any(|own| own.metadata.name.as_deref() == Some(tier))
@@ -302,6 +314,12 @@ impl<'a> Judge<'a> {
                 "leave order out, or give it 100 or more",
             );
         }
+        // Whom it is for may grow beside it.
+        if self.findings.len() > known {
+            let opening = self.opening_of_everything(selected);
+            let new = self.findings.iter_mut().skip(known);
+            new.for_each(|it| it.opening = Some(opening.clone()));
+        }
     }
 
     /// Administrators' policies lie in tiers of their own, after that of the boundary and before what teams write.
@@ -314,6 +332,7 @@ impl<'a> Judge<'a> {
             return;
         }
         let selected = self.of_cluster(&read);
+        self.place = Place::of(&read);
         let spec = &policy.spec;
         let ingress = Direction::ingress(walk::of_admin(&spec.ingress, "ingress"));
         self.direction(&ingress, &selected);
@@ -328,6 +347,7 @@ impl<'a> Judge<'a> {
         namespace: &str,
         selected: &[Selected<'a>],
     ) {
+        self.place = Place::of(&draft.policy);
         if let Some(rules) = &draft.policy.ingress {
             let rules = walk::of_calico(ingress, (&draft.ingress, rules), namespace, "ingress");
             self.direction(&Direction::ingress(rules), selected);
@@ -355,11 +375,13 @@ impl<'a> Judge<'a> {
             );
             return None;
         };
+        let selector = known::in_namespace(&canonical(read.selector.clone()), name, namespace);
         Some(Selected {
             boundary,
             namespace: Some(namespace),
             words: format!("pods of {name}"),
-            selector: known::in_namespace(&canonical(read.selector.clone()), name, namespace),
+            pods: Arc::new([(name.to_owned(), selector.clone())]),
+            selector,
         })
     }
 
@@ -390,15 +412,17 @@ impl<'a> Judge<'a> {
                 let namespace = self.landscape.namespace(name)?;
                 let left = known::in_namespace(&selector, name, namespace);
                 // What is too complex counts as selected.
-                let is_selected = !matches!(crate::policy::example(&[left]), Ok(None));
-                is_selected.then_some(namespace)
+                let found = crate::policy::example(std::slice::from_ref(&left));
+                let is_selected = !matches!(found, Ok(None));
+                is_selected.then(|| (namespace, (name.clone(), left)))
             });
-            let inside: Vec<_> = inside.collect();
+            let (inside, pods): (Vec<_>, Vec<_>) = inside.unzip();
             (!inside.is_empty()).then(|| Selected {
                 boundary,
                 namespace: Some(inside[0]).filter(|_| inside.len() == 1),
                 words: format!("pods of {boundary}"),
                 selector: selector.clone(),
+                pods: pods.into(),
             })
         });
         selected.collect()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -78,7 +79,7 @@ pub struct Landscape {
     /// Namespaces by each of their labels.
     by_label: BTreeMap<(String, String), Vec<String>>,
     /// Network sets, with the labels that they have in the end.
-    pub sets: Vec<AddressSet>,
+    pub sets: Vec<Arc<AddressSet>>,
     /// Tiers, as far as they are known besides those that Calico and the operator bring; None: this cluster has none.
     pub tiers: Option<Vec<Tier>>,
     /// What holds for the whole cluster.
@@ -153,7 +154,7 @@ impl Landscape {
             let mut set = set.clone();
             let stored = labels_in_storage(&set.metadata);
             set.metadata.labels.get_or_insert_default().extend(stored);
-            self.sets.push(AddressSet::of(&set, labels));
+            self.sets.push(Arc::new(AddressSet::of(&set, labels)));
         }
         self
     }

@@ -10,8 +10,11 @@
 //! | `known` | what is known of every pod, and who gets through, in words |
 //! | `address` | whose addresses ranges hold |
 //! | `covered` | what is declared to be open |
+//! | `opening` | what a rule opens, and whether that lies within what another one does |
+//! | `added` | what of what is found was not there before |
 //! | `changes` | what one set of declarations opens that another one does not |
 
+mod added;
 mod address;
 mod changes;
 mod covered;
@@ -21,10 +24,12 @@ mod judge;
 mod known;
 mod landscape;
 mod object;
+mod opening;
 mod part;
 mod rule;
 mod waiver;
 
+pub use added::{Found, added, identity};
 pub use changes::{
     Change, ChangeKind, Declared, Part, ReachChange, Side, approval_required, changes,
 };
@@ -33,6 +38,7 @@ pub use finding::Finding;
 pub use judge::{CALICOS_PREFIXES, FIRST_ORDER_OF_TEAMS, judge, judge_for};
 pub use landscape::{Boundary, KnownNamespace, Landscape};
 pub use object::{Body, Object, Unread};
+pub use opening::Opening;
 pub use part::judged_part;
 pub use rule::{Rule, Severity};
 pub use waiver::waive;

@@ -27,6 +27,9 @@ pub struct Object {
     pub spelled: Vec<Objection>,
     /// Fields that its kind does not have.
     pub unknown: Vec<FieldPath>,
+    /// What nobody here understands, and what may narrow a rule where something else does: those fields, and what needs
+    /// application layer policy.
+    pub unread: Vec<(FieldPath, Value)>,
     /// What in it ends Calico's Felix. An action that is none is read as one that denies.
     pub fatal: Vec<Fatal>,
     /// What its author wrote about findings: the annotation `landingzones.dev/waive`.
@@ -105,6 +108,7 @@ impl Object {
                 &mut unknown,
             );
         }
+        let unread = unread(object, &unknown);
         let metadata = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         // Whoever may label a namespace as the operator's own may not label it as a landing zone's: rules on admission
         // see to that.
@@ -122,6 +126,7 @@ impl Object {
             staged,
             spelled: spelled(object, shape),
             unknown,
+            unread,
             fatal,
             waivers: metadata("/metadata/annotations/landingzones.dev~1waive").map(str::to_owned),
             is_operators: is_protected
@@ -263,6 +268,30 @@ fn spelled(object: &Value, shape: Shape) -> Vec<Objection> {
 /// Fields of Calico's that decide nothing about pods: notes on a rule, what needs application layer policy, and how hosts
 /// go about it.
 const UNREAD: [&str; 3] = ["metadata", "http", "applyOnForward"];
+
+/// What stands in fields that are not understood, and what rules say of requests.
+fn unread(object: &Value, unknown: &[FieldPath]) -> Vec<(FieldPath, Value)> {
+    let spec = FieldPath::default().key("spec");
+    let rules = ["ingress", "egress"].into_iter().flat_map(|direction| {
+        let rules = object.get("spec").and_then(|it| it.get(direction));
+        let rules = rules.and_then(Value::as_array).map(Vec::as_slice);
+        let at = spec.key(direction);
+        let rules = rules.unwrap_or_default().iter().enumerate();
+        rules.filter_map(move |(index, rule)| {
+            let http = rule.get("http").filter(|it| says_something(it))?;
+            Some((at.index(index).key("http"), http.clone()))
+        })
+    });
+    let of_unknown = unknown.iter().filter_map(|path| {
+        let mut steps = path.0.iter();
+        let value = steps.try_fold(object, |value, step| match step {
+            Segment::Key(key) => value.get(key),
+            Segment::Index(index) => value.get(index),
+        })?;
+        Some((path.clone(), value.clone()))
+    });
+    of_unknown.chain(rules).collect()
+}
 
 /// Fields that are written, say something, and were not understood.
 fn lost(written: &Value, known: &Value, at: &FieldPath, unknown: &mut Vec<FieldPath>) {

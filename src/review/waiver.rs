@@ -105,6 +105,7 @@ fn told(message: String, suggestion: String) -> Finding {
         declared: None,
         suggestion,
         waived: None,
+        opening: None,
     }
 }
 
@@ -123,6 +124,7 @@ mod tests {
             declared: None,
             suggestion: String::new(),
             waived: None,
+            opening: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod forms;
 mod pipelines;
 mod sarif;
 mod told;
+mod widened;
 mod yaml;
 
 use std::fs;

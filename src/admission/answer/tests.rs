@@ -167,10 +167,55 @@ fn what_was_kept_from_an_old_rule_cannot_be_given_to_it_unseen() {
     assert!(passes(&before, &before));
     assert!(!passes(&policy(json!([all])), &before));
     assert!(!passes(&policy(json!([all, denied])), &before));
-    // What is denied in addition, and what says nothing about a rule, widens nothing.
+    // What is denied in addition widens nothing.
     let more = deny(&json!({"namespaceSelector": ELSEWHERE}));
-    let narrower = with_rules(json!([more, denied, all]), &json!({"order": 700}));
+    let narrower = policy(json!([more, denied, all]));
     assert!(passes(&narrower, &before));
+}
+
+#[test]
+fn an_old_policy_does_not_come_before_others_unseen() {
+    let rules = json!([allow(&json!({"namespaceSelector": "all()"}))]);
+    let at = |order: Option<u16>| with_rules(rules.clone(), &json!({"order": order}));
+    assert!(passes(&at(None), &at(Some(700))));
+    assert!(passes(&at(Some(800)), &at(Some(700))));
+    assert!(!passes(&at(Some(700)), &at(Some(800))));
+    assert!(!passes(&at(Some(700)), &at(None)));
+}
+
+#[rstest]
+#[case::a_narrower_range(json!({"nets": ["203.0.113.0/24"]}), json!({"nets": ["203.0.113.0/25"]}))]
+#[case::fewer_ports(json!({"ports": [443, 22]}), json!({"ports": ["443"]}))]
+#[case::fewer_pods(
+    json!({"namespaceSelector": "all()"}),
+    json!({"namespaceSelector": "all()", "selector": "app == 'a'"}),
+)]
+#[case::not_all_of_them(
+    json!({"namespaceSelector": "all()"}),
+    json!({"namespaceSelector": OUTSIDE}),
+)]
+fn what_is_narrower_than_an_old_rule_passes(#[case] before: Value, #[case] now: Value) {
+    let [before, now] = [before, now].map(|it| with_rules(json!([allow(&it)]), &json!({})));
+    assert!(passes(&now, &before));
+    assert!(!passes(&before, &now));
+}
+
+#[test]
+fn a_rule_that_is_too_complex_to_compare_is_new_unless_it_is_the_same() {
+    let alternatives = |count: usize| {
+        let parts =
+            (0..count).map(|it| format!("(a{it} contains 'x' || b{it} == 'y' || !has(c{it}))"));
+        parts.collect::<Vec<_>>().join(" && ")
+    };
+    let policy = |count: usize| {
+        let all: Vec<_> = (0..40)
+            .map(|it| allow(&json!({"namespaceSelector": format!("team == 't{it}' && {}", alternatives(count))})))
+            .collect();
+        with_rules(json!(all), &json!({}))
+    };
+    let before = policy(400);
+    assert!(passes(&before, &before));
+    assert!(!passes(&policy(399), &before));
 }
 
 #[test]

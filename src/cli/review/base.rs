@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::declared::{Located, is_about};
 use super::input::{Input, ObjectName};
 use super::report::{Counted, Report, Reported, breaking, crossing};
+use crate::review::{Finding, Found, added, identity};
 
 /// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
 pub(super) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
@@ -49,18 +50,7 @@ pub(super) fn compared(
     (found, found_before): (Vec<Reported>, Vec<Reported>),
     declared: Vec<Located>,
 ) -> Report {
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    for reported in found_before {
-        *known.entry(reported.reach).or_default() += 1;
-    }
-    let mut findings = found;
-    findings.retain(|reported| match known.get_mut(&reported.reach) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    });
+    let mut findings = new(after, found, (before, &found_before));
     for reported in &mut findings {
         reported.waiver_is_new = true;
     }
@@ -84,6 +74,52 @@ pub(super) fn compared(
     };
     report.changes = declared;
     report
+}
+
+/// What was not found before in the object that was called so.
+fn new(
+    after: &Input,
+    found: Vec<Reported>,
+    (before, found_before): (&Input, &[Reported]),
+) -> Vec<Reported> {
+    let mut known: BTreeMap<[String; 4], Vec<Found<'_>>> = BTreeMap::new();
+    for (object, positions) in by_object(before, found_before) {
+        let findings = findings(found_before, &positions);
+        let of_name = known.entry(identity(object)).or_default();
+        of_name.push(Found { object, findings });
+    }
+    let mut is_old = vec![false; found.len()];
+    for (object, positions) in by_object(after, &found) {
+        let findings = findings(&found, &positions);
+        let before = known.get(&identity(object));
+        let now = Found { object, findings };
+        let is_new = added(&now, before.map_or(&[], Vec::as_slice));
+        for (position, is_new) in positions.into_iter().zip(is_new) {
+            is_old[position] = !is_new;
+        }
+    }
+    let found = found.into_iter().zip(is_old);
+    let new = found.filter(|(_, is_old)| !is_old);
+    new.map(|(reported, _)| reported).collect()
+}
+
+fn findings<'a>(found: &'a [Reported], positions: &[usize]) -> Vec<&'a Finding> {
+    let reported = positions.iter().filter_map(|it| found.get(*it));
+    reported.map(|it| &it.finding).collect()
+}
+
+/// The positions of what is found in each object that is judged.
+fn by_object<'a>(
+    input: &'a Input,
+    found: &[Reported],
+) -> impl Iterator<Item = (&'a Value, Vec<usize>)> {
+    let mut all: Vec<Vec<usize>> = vec![Vec::new(); input.written.len()];
+    for (position, reported) in found.iter().enumerate() {
+        if let Some(of_object) = all.get_mut(reported.written) {
+            of_object.push(position);
+        }
+    }
+    input.written.iter().map(|it| &it.json).zip(all)
 }
 
 /// Objects that were added, changed or taken away.

@@ -156,8 +156,8 @@ pub(super) struct Reported {
     pub line: Option<String>,
     /// Tells the same finding wherever it stands: rule, object, field and what is written there.
     pub fingerprint: String,
-    /// The same, and all that decides how far it reaches, so that what is widened is found anew.
-    pub reach: String,
+    /// The position of the object among those that are judged.
+    pub written: usize,
     /// Whether nobody has seen its waiver yet, since the change that is reviewed brings it along.
     pub waiver_is_new: bool,
 }
@@ -295,14 +295,14 @@ pub(super) fn breaking(findings: &[Reported]) -> BTreeSet<&ObjectName> {
 pub(super) fn judged(input: &Input, landscape: &Landscape) -> Vec<Reported> {
     let mut all = Vec::new();
     let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
-    for written in &input.written {
+    for (position, written) in input.written.iter().enumerate() {
         let found = findings(written, landscape);
         let mut meaning = Meaning::of(written);
         // How something is written comes first, and knows better where.
         let flaws = written.place.iter().flat_map(|place| &place.flaws);
         let mut flaws = flaws.map(|flaw| flaw.at);
         for finding in found {
-            let mut reported = Reported::of(written, finding, &mut meaning);
+            let mut reported = Reported::of(written, position, finding, &mut meaning);
             reported.at = flaws.next().or(reported.at);
             let before = repeated.entry(reported.fingerprint.clone()).or_default();
             *before += 1;
@@ -340,6 +340,7 @@ fn invalid(path: FieldPath, message: String) -> Finding {
         declared: None,
         suggestion: "write the field as its kind has it: kubectl explain tells how".to_owned(),
         waived: None,
+        opening: None,
     }
 }
 
@@ -354,8 +355,13 @@ fn shortened(text: &mut String) {
 }
 
 impl Reported {
-    fn of(written: &Written, mut finding: Finding, meaning: &mut Meaning<'_>) -> Self {
-        let (fingerprint, reach) = (meaning.fingerprint(&finding), meaning.reach(&finding));
+    fn of(
+        written: &Written,
+        position: usize,
+        mut finding: Finding,
+        meaning: &mut Meaning<'_>,
+    ) -> Self {
+        let fingerprint = meaning.fingerprint(&finding);
         shortened(&mut finding.message);
         shortened(&mut finding.suggestion);
         if let Some(witness) = &mut finding.witness {
@@ -368,7 +374,7 @@ impl Reported {
             at: place.map(|(_, at)| at),
             line: None,
             fingerprint,
-            reach,
+            written: position,
             finding,
             waiver_is_new: false,
         }

@@ -222,6 +222,7 @@ fn finding(rule: Rule) -> Finding {
         declared: None,
         suggestion: "declare it".to_owned(),
         waived: None,
+        opening: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What has no effect, or another one than it seems.
 
+use super::opened::Around;
 use super::walk::{Direction, WalkedRule};
 use super::{Judge, MOST_COMPLEX, MOST_RULES, Selected};
 use crate::api::names::{APPLICATION_CODE, ZONE};
@@ -23,6 +24,7 @@ const MOST_PARTS: usize = 48;
 impl<'a> Judge<'a> {
     /// All rules of one direction.
     pub(super) fn direction(&mut self, direction: &Direction, selected: &[Selected<'a>]) {
+        let around = Around::new(direction, selected);
         let mut deciding: Vec<(&WalkedRule, &PolicyRule)> = Vec::new();
         let mut earlier: Vec<Selector> = Vec::new();
         for (index, walked) in direction.rules.iter().enumerate() {
@@ -66,7 +68,7 @@ impl<'a> Judge<'a> {
             }
             match walked.action {
                 Action::Allow | Action::Pass => {
-                    self.leaks(direction.way, walked, selected, &earlier);
+                    self.leaks(&around, index, walked, &earlier);
                 }
                 Action::Deny => self.denies(direction.way, walked, selected),
                 Action::Log => {}

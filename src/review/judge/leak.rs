@@ -2,20 +2,21 @@
 
 use ipnet::IpNet;
 
-use super::ports::parts;
+use super::opened::Around;
 use super::walk::{Form, Namespaces, WalkedRule};
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
 use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, Way, example};
 use crate::review::address::{Holds, holds, within, without};
-use crate::review::covered::{Cover, covers};
+use crate::review::covered::Cover;
 use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
 use crate::review::landscape::Boundary;
+use crate::review::opening::ports::parts;
 use crate::review::{Finding, Rule};
 
-/// So many ranges or ports are named.
-pub(super) const SHOWN: usize = 3;
+/// So many ranges are named.
+const SHOWN: usize = 3;
 
 /// What gets through, before it is put into words for one place.
 struct Leak {
@@ -47,20 +48,21 @@ impl<'a> Judge<'a> {
     /// Finds what gets through a rule, for each of those that the policy is for: one finding, about the first of them.
     pub(super) fn leaks(
         &mut self,
-        way: Way,
+        around: &Around<'_, 'a>,
+        index: usize,
         walked: &WalkedRule,
-        selected: &[Selected<'a>],
         earlier: &[Selector],
     ) {
+        let way = around.direction.way;
+        let locals = self.locals(around);
         let mut first: Option<(Leak, &Selected<'a>)> = None;
         let mut others = 0;
-        for it in selected {
-            let mut all = covers(it.boundary, it.namespace, way, self.landscape);
-            all.retain(|cover| cover.is_for(&it.selector));
+        for (it, local) in around.selected.iter().zip(locals.iter()) {
+            let all = &local.covers;
             let found = if self.complex >= super::MOST_COMPLEX {
                 Err(TooComplex)
             } else {
-                self.leak_by_ports((way, walked, it, earlier), &all)
+                self.leak_by_ports((way, walked, it, earlier), all)
             };
             let leak = match found {
                 Ok(None) => continue,
@@ -89,7 +91,8 @@ impl<'a> Judge<'a> {
             }
         }
         if let Some((leak, selected)) = first {
-            let finding = told(leak, walked, selected, way, others);
+            let mut finding = told(leak, walked, selected, way, others);
+            finding.opening = Some(self.opening(around, index, walked));
             self.findings.push(finding);
         }
     }
@@ -100,7 +103,7 @@ impl<'a> Judge<'a> {
         (way, walked, selected, earlier): (Way, &WalkedRule, &Selected<'_>, &[Selector]),
         all: &[Cover],
     ) -> Result<Option<Leak>, TooComplex> {
-        let parts = parts(walked, all);
+        let parts = parts(&walked.ports, all);
         let mut declared: Vec<String> = Vec::new();
         let mut last = None;
         for part in &parts {
@@ -158,8 +161,9 @@ impl<'a> Judge<'a> {
         // What is declared of one kind says nothing about the others.
         let mut declared = None;
         if let Some(witness) = a_pod(&outside, self.landscape)? {
-            let leak = self.pods(case, outside, witness)?;
+            let mut leak = self.pods(case, outside, witness)?;
             if leak.declared.is_none() {
+                self.add_sets(case, selector, &mut leak);
                 return Ok(Some(leak));
             }
             declared = Some(leak);
@@ -293,6 +297,16 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// Tells of network sets that are meant beside pods: they grow where nobody looks at the policy.
+    fn add_sets(&self, case: &Case<'_, '_>, selector: &Selector, leak: &mut Leak) {
+        let sets = self.by_sets(case, selector).into_iter();
+        let undeclared = sets.filter(|it| it.declared.is_none());
+        let words: Vec<_> = undeclared.filter_map(|it| it.witness).take(SHOWN).collect();
+        if let Some(witness) = leak.witness.as_mut().filter(|_| !words.is_empty()) {
+            *witness = format!("{witness}, or {}", words.join(" or "));
+        }
+    }
+
     /// Network sets that are meant; those of the landing zone itself are found where they are.
     fn by_sets(&self, case: &Case<'_, '_>, selector: &Selector) -> Vec<Leak> {
         let own = &case.selected.boundary.namespaces;
@@ -305,6 +319,7 @@ impl<'a> Judge<'a> {
             .landscape
             .sets
             .iter()
+            .map(AsRef::as_ref)
             .filter(is_meant)
             .filter(is_foreign);
         let found = sets.filter_map(|set| {
@@ -368,6 +383,7 @@ fn told(
         suggestion: suggestion(&leak, walked, boundary, way),
         declared: leak.declared,
         waived: None,
+        opening: None,
     }
 }
 

@@ -38,6 +38,7 @@ impl Judge<'_> {
                      labels it"
                 ),
                 waived: None,
+                opening: None,
             }
         };
         let owner = label(OWNER)

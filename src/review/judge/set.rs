@@ -70,6 +70,7 @@ impl Judge<'_> {
                          rules that mean them"
                 .to_owned(),
             waived: None,
+            opening: None,
         });
     }
 }

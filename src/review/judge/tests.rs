@@ -3,6 +3,7 @@ mod covered;
 mod generated;
 mod hostile;
 mod lenient;
+mod widened;
 
 use jiff::civil::date;
 use serde_json::{Value, json};

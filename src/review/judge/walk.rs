@@ -53,6 +53,25 @@ pub(super) struct WalkedRule {
     pub(super) objections: Vec<Objection>,
 }
 
+impl WalkedRule {
+    /// A rule that says nothing of whom it is about.
+    pub(super) fn of_everything(action: Action, at: &FieldPath, end_at: FieldPath) -> Self {
+        Self {
+            at: at.clone(),
+            action,
+            end: RuleEnd::default(),
+            end_at,
+            namespaces: Namespaces::Any,
+            blamed: None,
+            has_accounts: false,
+            ports: vec![(None, Vec::new())],
+            whole: None,
+            form: Form::Admin,
+            objections: Vec::new(),
+        }
+    }
+}
+
 /// In whose words a rule is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -279,6 +298,10 @@ pub(super) fn of_admin(
         for (position, peer) in peers.iter().enumerate() {
             let end_at = at.key(name).index(position);
             let read = rule.of_peer(peer, is_ingress, &end_at);
+            if read.is_err() && action == Action::Deny {
+                walked.push(Ok(WalkedRule::of_everything(action, &at, end_at)));
+                continue;
+            }
             if read.is_err() && action != Action::Allow {
                 continue;
             }

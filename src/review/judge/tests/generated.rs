@@ -17,7 +17,7 @@ const LABELS: [&str; 5] = [
     "projectcalico.org/name",
     "landingzones.dev/landing-zone",
 ];
-const VALUES: [&str; 7] = [
+pub(super) const VALUES: [&str; 7] = [
     "application2",
     "orders",
     "data",
@@ -57,7 +57,7 @@ fn selector(labels: &'static [&'static str]) -> impl Strategy<Value = String> {
     })
 }
 
-fn end() -> impl Strategy<Value = Value> {
+pub(super) fn end() -> impl Strategy<Value = Value> {
     let namespaces = prop_oneof![
         8 => selector(&LABELS).prop_map(Some),
         1 => Just(Some("all()".to_owned())),
@@ -81,7 +81,7 @@ fn end() -> impl Strategy<Value = Value> {
 }
 
 /// A namespace outside of application2, and a pod's labels.
-fn outsider() -> impl Strategy<Value = Endpoint> {
+pub(super) fn outsider() -> impl Strategy<Value = Endpoint> {
     let value = || select(&VALUES[1..]);
     let own =
         proptest::collection::btree_map(select(&["app", "team"][..]), select(&VALUES[..]), 0..3);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::review::{Found, added};
 
 /// All of it must be judged within the time that a request on admission has, also on a busy machine without
 /// optimisation: the sizes below take seconds to hours where a bound is missing.
@@ -113,4 +114,39 @@ fn rules_that_take_for_ever_to_compare() {
     let mut policy = to(&json!({}));
     policy["spec"]["egress"] = hard.chain(easy).collect();
     judged(&policy);
+}
+
+/// A policy with a rule that leaves for each number, each of which differs, compared with another one of the kind.
+#[test]
+fn a_thousand_rules_that_all_changed() {
+    let policy = |label: &str| {
+        let rules = (0..1000).map(|it| {
+            let alternatives: Vec<_> = (0..8)
+                .map(|other| format!("{label}{other} == 'v{it}'"))
+                .collect();
+            json!({"action": "Allow", "destination": {"namespaceSelector": alternatives.join(" || ")}})
+        });
+        let mut policy = to(&json!({}));
+        policy["spec"]["egress"] = rules.collect();
+        policy
+    };
+    let [one, other] = ["a", "b"].map(policy);
+    let [found_in_one, found_in_other] = [&one, &other].map(judged);
+    let is_new = |(now, found): (&Value, &[Finding]), (before, known): (&Value, &[Finding])| {
+        let now = Found {
+            object: now,
+            findings: found.iter().collect(),
+        };
+        let before = Found {
+            object: before,
+            findings: known.iter().collect(),
+        };
+        added(&now, &[before])
+    };
+    let new = is_new((&one, &found_in_one), (&other, &found_in_other));
+    assert_eq!(new, vec![true; 1000]);
+    let mut behind = one.clone();
+    behind["spec"]["egress"].as_array_mut().unwrap().reverse();
+    let new = is_new((&behind, &judged(&behind)), (&one, &found_in_one));
+    assert_eq!(new, vec![false; 1000]);
 }
