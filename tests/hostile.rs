@@ -180,6 +180,17 @@ fn selector_of_a_megabyte() -> String {
     text
 }
 
+/// Ranges of IPv6, each in another /64.
+fn inside_v6(count: usize, length: u8) -> Vec<String> {
+    let range = |index: usize| format!("fd00:0:0:{index:x}::/{length}");
+    (0..count).map(range).collect()
+}
+
+/// Ranges of which each is left a part.
+fn without_v6(count: usize) -> Value {
+    json!({"nets": inside_v6(count, 64), "notNets": inside_v6(count, 128)})
+}
+
 /// What must not pass, by name.
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     let allow = |destination: &Value| json!({"action": "Allow", "destination": destination});
@@ -239,6 +250,23 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         (
             "150,000 ranges of a rule",
             request(&calico(&json!([allow(&json!({"nets": nets}))])), None),
+        ),
+        (
+            "1,000 ranges of IPv6 that a rule leaves out of all",
+            request(
+                &calico(&json!([allow(
+                    &json!({"nets": ["::/0"], "notNets": inside_v6(1_000, 128)})
+                )])),
+                None,
+            ),
+        ),
+        (
+            "1,000 ranges of IPv6 without 1,000 in them",
+            request(&calico(&json!([allow(&without_v6(1_000))])), None),
+        ),
+        (
+            "10,000 ranges of IPv6 without 10,000 in them",
+            request(&calico(&json!([allow(&without_v6(10_000))])), None),
         ),
         (
             "400,000 ports of a rule",

@@ -14,13 +14,15 @@ use thiserror::Error;
 use self::entry::Entry;
 use super::Outcome;
 use super::landscape::{Asked, Landscape, LandscapeError, SourceArgs};
+use super::review;
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
 
 /// What is read, and how it is told.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MatrixArgs {
-    /// What was before, file or folder; repeatable. Only what a change opens and closes is told
+    /// What was before: a copy of what -f lies in, or a file or folder; repeatable. Of a copy the paths that -f names are
+    /// read, as review reads them. What a change opens and closes is told; in HTML it is marked
     #[arg(long, value_name = "PATH", conflicts_with_all = ["live", "contexts"])]
     base: Vec<PathBuf>,
 
@@ -129,8 +131,18 @@ impl MatrixArgs {
                 }
             }
         } else {
-            let before = match self.source.read_files(&self.base, stdin, stderr)? {
-                Ok(landscape) => self::entries(&landscape),
+            let base: Vec<PathBuf> = self
+                .base
+                .iter()
+                .flat_map(|base| review::base_paths(base, &self.source.paths))
+                .collect();
+            let before = match self.source.read_files(&base, stdin, stderr)? {
+                Ok(mut landscape) => {
+                    // It is the same cluster, and is called what it is called now.
+                    let now = landscapes.first().map(|it| it.cluster.clone());
+                    landscape.cluster = now.unwrap_or(landscape.cluster);
+                    self::entries(&landscape)
+                }
                 Err(outcome) => return Ok(outcome),
             };
             let mut changes = entry::changes(&before, &entries);
@@ -139,11 +151,8 @@ impl MatrixArgs {
                 MatrixFormat::Table => table::changes(&changes),
                 MatrixFormat::Json => json(&changes, layout)?,
                 MatrixFormat::Html => {
-                    writeln!(
-                        stderr,
-                        "error: -o html shows a whole matrix: leave out --base, or take json or table"
-                    )?;
-                    return Ok(Outcome::BadInput);
+                    entries.retain(is_kept);
+                    report::page_of_change(&entries, &changes)?
                 }
             }
         };

@@ -42,6 +42,8 @@ use crate::domain::Flavour;
 use crate::policy::NetworkSet;
 use crate::review::{Body, Landscape, Rule};
 
+pub(super) use base::paths as base_paths;
+
 pub(super) const EXIT_CODES: &str = "Exit codes:
   0  nothing is found, but what is declared or waived
   1  something is found (see --exit-on)

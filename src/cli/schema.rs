@@ -275,6 +275,23 @@ fn wrong_scalar(value: &Value, written: &str, schema: &JSONSchemaProps) -> Optio
                 "must be {wanted}, and is empty: leave the field out or fill it in"
             ));
         }
+        if let Some(words) = &schema.enum_
+            && let Value::Bool(read) = value
+        {
+            let words: Vec<&str> = words.iter().filter_map(|word| word.0.as_str()).collect();
+            // YAML 1.1 reads these words as booleans: whoever wrote one of them may have passed such a reader.
+            let of_boolean: &[&str] = if *read {
+                &["On", "Yes"]
+            } else {
+                &["Off", "No"]
+            };
+            if let Some(word) = words.iter().find(|it| of_boolean.contains(it)) {
+                return Some(format!(
+                    "must be one of {}, and not the boolean {written}: if {word} is meant, put it in quotes, \"{word}\"",
+                    words.join(", ")
+                ));
+            }
+        }
         if schema.type_.as_deref() == Some("string") || expects_quantity(schema) {
             return Some(format!(
                 "must be {}: put it in quotes, \"{written}\"",

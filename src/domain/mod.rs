@@ -25,7 +25,7 @@ mod syntax;
 mod team_policies;
 mod validate;
 
-pub(crate) use address::{at_most, is_metadata, metadata_addresses, overlap, reaches_most};
+pub(crate) use address::{at_most, is_metadata, metadata_addresses, reaches_most};
 pub use crossing::{Crossing, CrossingEnd, Peer};
 pub use default_deny::{DefaultDeny, Exempt};
 pub use defaults::Defaults;

@@ -37,6 +37,7 @@ pub use admin::{
 pub use model::{
     DEFAULT_TIER, Policy, PolicyId, PolicyKind, PolicyRule, PortMatch, RuleEnd, TransportProtocol,
 };
+pub(crate) use net::range_or_address;
 pub use objection::{Effect, Objection, Unreadable, Why};
 pub use reach::{Answer, Does, Link, Member, Passage, PortSpan, Reach, Work, everywhere, without};
 pub use resource::{

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 
 /// An address or a range of addresses (`ParseCIDROrIP` of `libcalico-go`).
-pub(super) fn range_or_address(text: &str) -> Option<IpNet> {
+pub(crate) fn range_or_address(text: &str) -> Option<IpNet> {
     range(text).or_else(|| {
         text.parse()
             .ok()

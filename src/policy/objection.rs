@@ -78,6 +78,75 @@ pub enum Why {
     Unsupported(Unsupported),
 }
 
+impl Why {
+    /// How the field is written rightly: its name, and what may stand there.
+    #[must_use]
+    pub fn instead(&self, path: &FieldPath) -> String {
+        let field = FieldPath(path.0.last().cloned().into_iter().collect());
+        match self {
+            Self::Missing => format!("fill {path} in"),
+            Self::Selector(_) => format!(
+                "write {field} as, for instance, \"app == 'web' && has(tier)\": values stand in quotes, \
+                 and are compared by ==, != or in {{'a', 'b'}}"
+            ),
+            Self::Net(text) => {
+                format!(
+                    "write {path} as a range such as 203.0.113.0/24 instead of {text:?}, or remove it"
+                )
+            }
+            Self::Range { written, meant } => {
+                format!("if {meant} is meant, write {path}: {meant} instead of {written}")
+            }
+            Self::Except(text) => {
+                format!("write a part of cidr in {path} instead of {text}, or remove it")
+            }
+            Self::NoPeer => {
+                format!("write podSelector: {{}} in {path} to mean the pods of the same namespace")
+            }
+            Self::TwoPeers => format!("make {path} a peer of its own: an entry of the list"),
+            Self::Port(text) => format!(
+                "write {path} as a number such as 8080, a range such as 8080:8090, or the name of a port in small letters, \
+                 instead of {text:?}"
+            ),
+            Self::PortsWithoutProtocol => format!("add protocol: TCP beside {path}, or remove it"),
+            Self::Protocol(text) => format!(
+                "write {path}: TCP, UDP, SCTP, ICMP, ICMPv6 or UDPLite, or a number up to 255, instead of {text:?}"
+            ),
+            Self::IpVersion(version) => {
+                format!("write {path}: 4 or {path}: 6 instead of {version}, or remove it")
+            }
+            Self::Action(text) => {
+                let near = ["Allow", "Deny", "Log", "Pass"]
+                    .into_iter()
+                    .find(|it| it.eq_ignore_ascii_case(text));
+                match near {
+                    Some(near) => format!("write {path}: {near} instead of {text}"),
+                    None => format!("write {path}: Allow, Deny, Log or Pass instead of {text:?}"),
+                }
+            }
+            Self::Direction(text) => {
+                let near = ["Ingress", "Egress"]
+                    .into_iter()
+                    .find(|it| it.eq_ignore_ascii_case(text));
+                match near {
+                    Some(near) => format!("write {path}: {near} instead of {text}"),
+                    None => format!("write {path}: Ingress or Egress instead of {text:?}"),
+                }
+            }
+            Self::ServiceAccount(_) => {
+                format!(
+                    "write {path} in small letters, digits, dashes and dots, as the account is called"
+                )
+            }
+            Self::Hint(_) => format!("write {path}: AssumeNeededOnEveryNode, or remove it"),
+            Self::Operator(_) => format!("write {path}: In, NotIn, Exists or DoesNotExist"),
+            Self::Unsupported(_) => {
+                format!("write {path} as a rule of its own that Calico can do, or remove it")
+            }
+        }
+    }
+}
+
 /// A field that is not as it has to be, and what becomes of the policy where nobody validates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objection {

@@ -3,16 +3,18 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `estate` | one of the two sets, and what is open across each boundary |
-//! | `extent`, `spans` | what is open, taken apart and compared exactly |
+//! | `extent` | what is open, taken apart and compared exactly |
 //! | `crossings` | crossings and shared services of a landing zone, one by one |
 //! | `landing_zone` | everything else of a landing zone |
 //! | `platform` | what holds for the whole cluster |
 //! | `reach`, `lines` | what the rendered policies let through, before and after, and in words |
+//! | `about` | which part of that is shown with a change |
 //! | `approval` | what the policies open beyond what the declarations explain |
 //!
 //! A landing zone in stage Observe is judged as if it were in stage Enforce: what is declared while nothing is
 //! denied yet would otherwise be open later without anybody having seen it.
 
+mod about;
 mod approval;
 mod crossings;
 mod estate;
@@ -21,7 +23,6 @@ mod landing_zone;
 mod lines;
 mod platform;
 mod reach;
-mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +31,10 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
+use super::spans;
 use crate::api::{CrossingDirection, RangeAcknowledgement};
 use crate::domain::{FieldPath, Flavour, LandingZone, LandingZoneName, Platform};
+use about::About;
 use estate::Estate;
 
 /// All that is declared.
@@ -85,7 +88,7 @@ pub struct Change {
     /// The field, from the root of the object; where it is not written out, the nearest field above it is meant.
     #[serde(serialize_with = "as_text")]
     pub path: FieldPath,
-    /// What the rendered policies let through.
+    /// What the rendered policies let through of what the change is about.
     #[serde(skip_serializing_if = "ReachChange::is_empty")]
     pub reach: ReachChange,
     /// All of it in one sentence.
@@ -93,10 +96,14 @@ pub struct Change {
     /// What that the policies newly let through it explains.
     #[serde(skip)]
     scope: Scope,
+    /// What of it is shown.
+    #[serde(skip)]
+    about: About,
 }
 
 /// What the rendered policies let through across the boundary, before and after, in words such as
-/// `application2/backend → orders/data TCP 5432`.
+/// `application2/backend → orders/data TCP 5432, until 2026-12-31`. Of a crossing or a shared service it is between those
+/// whom it is about, of a namespace it is what its zone reaches, and of a stage all of the landing zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReachChange {
     /// Before.
@@ -284,6 +291,7 @@ impl Change {
             reach: ReachChange::default(),
             message: message.into(),
             scope: Scope::Nothing,
+            about: About::Whole,
         }
     }
 
@@ -292,6 +300,10 @@ impl Change {
             name: name.into(),
             ..self
         }
+    }
+
+    fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     fn crossing_if(self, crosses_boundary: bool, scope: Scope) -> Self {

@@ -25,7 +25,7 @@ pub(super) struct Cover {
     /// Ports; empty: all.
     ports: Vec<PortRange>,
     /// Labels that pods inside must have.
-    own: Selector,
+    pub(super) own: Selector,
 }
 
 /// The ports of a rule: its protocol, and which of the protocol's ports; empty: all.

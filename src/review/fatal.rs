@@ -3,14 +3,13 @@
 //! looked for in what is written, since some of them have no form that could be read.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::object::Shape;
 use crate::domain::FieldPath;
-use crate::policy::{Action, TransportProtocol};
+use crate::policy::{Action, TransportProtocol, range_or_address};
 
 /// Each name, and each fifteen numbers, is a match of iptables, which takes some thirty.
 const MOST_NOT_PORTS: usize = 50;
@@ -37,9 +36,20 @@ pub(super) fn fatal(object: &Value, shape: Shape) -> Vec<Fatal> {
     let at = FieldPath::default().key("spec");
     let mut found = Vec::new();
     if shape == Shape::NetworkSet {
-        ranges(spec.get("nets"), Ranges::Meant, &at.key("nets"), &mut found);
+        // Felix takes what it cannot read in one of a namespace for an address that is there (Calico's
+        // `networksetprocessor.go`), and leaves it out in one of the cluster.
+        let is_global = object.get("kind").and_then(Value::as_str) == Some("GlobalNetworkSet");
+        let ranges = if is_global {
+            Ranges::OfGlobalSet
+        } else {
+            Ranges::OfSet
+        };
+        find_ranges(spec.get("nets"), ranges, &at.key("nets"), &mut found);
     }
-    for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
+    for (direction, peers, end) in [
+        ("ingress", "from", Ranges::ExceptedOfSource),
+        ("egress", "to", Ranges::Excepted),
+    ] {
         for (index, one) in list(spec.get(direction)).enumerate() {
             if found.len() >= MOST_TOLD {
                 break;
@@ -50,7 +60,7 @@ pub(super) fn fatal(object: &Value, shape: Shape) -> Vec<Fatal> {
                     for (index, peer) in list(one.get(peers)).enumerate() {
                         let at = at.key(peers).index(index).key("ipBlock").key("except");
                         let except = peer.pointer("/ipBlock/except");
-                        ranges(except, Ranges::Excepted, &at, &mut found);
+                        find_ranges(except, end, &at, &mut found);
                     }
                 }
                 Shape::Calico | Shape::Global => rule(one, &at, &mut found),
@@ -153,13 +163,18 @@ fn rule(rule: &Value, at: &FieldPath, found: &mut Vec<Fatal>) {
                 instead: "join neighbours to a range, or write what is meant as ports: 50, 10 of them by name, are safe",
             });
         }
-        ranges(written.get("nets"), Ranges::Meant, &at.key("nets"), found);
-        ranges(
-            written.get("notNets"),
-            Ranges::Excepted,
-            &at.key("notNets"),
-            found,
-        );
+        // Nothing that is meant at the destination ends it.
+        if end == "source" {
+            let nets = written.get("nets");
+            find_ranges(nets, Ranges::OfSource, &at.key("nets"), found);
+        }
+        let excepted = if end == "source" {
+            Ranges::ExceptedOfSource
+        } else {
+            Ranges::Excepted
+        };
+        let not_nets = written.get("notNets");
+        find_ranges(not_nets, excepted, &at.key("notNets"), found);
     }
 }
 
@@ -176,20 +191,33 @@ fn is_icmp(protocol: Option<&Value>, version: Option<&Value>) -> bool {
     }
 }
 
+/// What ranges are for. What is none, Felix leaves out of a rule and goes on (tried): all but an empty text at the source,
+/// of which it makes an address that iptables does not know (Calico's `rules.go`, `ConvertStringsToNets`).
 #[derive(Clone, Copy, PartialEq)]
 enum Ranges {
-    Meant,
+    OfSource,
+    ExceptedOfSource,
     Excepted,
+    OfSet,
+    OfGlobalSet,
 }
 
-fn ranges(written: Option<&Value>, what: Ranges, at: &FieldPath, found: &mut Vec<Fatal>) {
-    for range in list(written).filter_map(Value::as_str) {
-        let (why, instead) = match (prefix(range), what) {
-            (None, _) => (
+/// The first of some ranges on which Felix ends.
+fn find_ranges(written: Option<&Value>, what: Ranges, at: &FieldPath, found: &mut Vec<Fatal>) {
+    let is_set = matches!(what, Ranges::OfSet | Ranges::OfGlobalSet);
+    let is_excepted = matches!(what, Ranges::Excepted | Ranges::ExceptedOfSource);
+    for text in list(written).filter_map(Value::as_str) {
+        let read = range_or_address(text);
+        let (why, instead) = match read {
+            None if what == Ranges::OfSet || (text.is_empty() && what != Ranges::Excepted) => (
                 "is no range of addresses to Felix",
                 "write a range such as 10.0.0.0/8",
             ),
-            (Some(0), Ranges::Excepted) => (
+            Some(IpNet::V4(_)) if is_set && text.contains(':') && text.contains('/') => (
+                "is a range of IPv4 in the form of IPv6, which no set takes",
+                "write it like 10.0.0.0/8",
+            ),
+            Some(net) if is_excepted && net.prefix_len() == 0 => (
                 "excepts every address, which iptables refuses",
                 "remove the rule: nothing is left when every address is left out",
             ),
@@ -197,31 +225,11 @@ fn ranges(written: Option<&Value>, what: Ranges, at: &FieldPath, found: &mut Vec
         };
         found.push(Fatal {
             path: at.clone(),
-            why: format!("\"{}\" {why}", shortened(range)),
+            why: format!("\"{}\" {why}", shortened(text)),
             instead,
         });
         return;
     }
-}
-
-/// The length of a range's prefix; None where it is neither a range nor an address, as Kubernetes reads them. IPv4 in the
-/// form of IPv6 is not.
-fn prefix(range: &str) -> Option<u8> {
-    let (address, length) = match range.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (range, None),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    if matches!(address, IpAddr::V6(it) if it.to_ipv4_mapped().is_some()) {
-        return None;
-    }
-    let whole = if address.is_ipv4() { 32 } else { 128 };
-    let Some(length) = length else {
-        return Some(whole);
-    };
-    let is_plain = length == "0" || !length.starts_with(['0', '+']);
-    let length = length.parse().ok().filter(|_| is_plain)?;
-    IpNet::new(address, length).is_ok().then_some(length)
 }
 
 fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
@@ -315,22 +323,8 @@ mod tests {
                 json!({"destination": {"notNets": ["::ffff:0.0.0.0/96"]}}),
                 ".destination.notNets",
             ),
-            (
-                json!({"destination": {"nets": ["10.0.0.0/33"]}}),
-                ".destination.nets",
-            ),
-            (
-                json!({"destination": {"nets": ["10.0.0.0/08"]}}),
-                ".destination.nets",
-            ),
-            (
-                json!({"destination": {"nets": ["010.0.0.0/8"]}}),
-                ".destination.nets",
-            ),
-            (
-                json!({"destination": {"nets": ["everything"]}}),
-                ".destination.nets",
-            ),
+            (json!({"source": {"nets": [""]}}), ".source.nets"),
+            (json!({"source": {"notNets": [""]}}), ".source.notNets"),
         ] {
             assert_eq!(places(&rule), [format!("spec.egress[1]{field}")], "{rule}");
         }
@@ -341,6 +335,10 @@ mod tests {
             json!({"notICMP": {}, "protocol": "ICMPv6"}),
             json!({"source": {"notPorts": ports(50)}, "destination": {"notPorts": names(10)}}),
             json!({"metadata": {"annotations": annotations(20)}}),
+            // Felix leaves out what it cannot read (tried with packets: `e2e/tests/agreement/sloppy.rs`).
+            json!({"source": {"nets": ["everything"]}, "destination": {"nets": ["10.0.0.0/33"]}}),
+            json!({"source": {"nets": ["10.0.0.0/08"]}, "destination": {"nets": ["010.0.0.0/8", ""]}}),
+            json!({"source": {"notNets": ["everything"]}, "destination": {"notNets": ["::ffff:10.0.0.0/104", ""]}}),
             json!({"source": {"nets": ["0.0.0.0/0", "::/0", "10.1.2.3"], "notNets": ["10.0.0.0/8", "fd00::1"]}}),
         ] {
             assert_eq!(places(&rule), [""; 0], "{rule}");
@@ -357,9 +355,21 @@ mod tests {
             found[0].path.to_string(),
             "spec.ingress[0].from[1].ipBlock.except"
         );
-        let set = |net: &str| fatal(&json!({"spec": {"nets": [net]}}), Shape::NetworkSet);
-        assert_eq!(set("10.0.0.0/8-").len(), 1);
-        assert_eq!(set("0.0.0.0/0"), []);
+        let set = |kind: &str, net: &str| {
+            let set = json!({"kind": kind, "spec": {"nets": [net]}});
+            fatal(&set, Shape::NetworkSet).len()
+        };
+        for (net, of_namespace, of_cluster) in [
+            ("10.0.0.0/8-", 1, 0),
+            ("10.0.0.0/33", 1, 0),
+            ("", 1, 1),
+            ("::ffff:10.0.0.0/104", 1, 1),
+            ("10.0.0.0/08", 0, 0),
+            ("0.0.0.0/0", 0, 0),
+        ] {
+            assert_eq!(set("NetworkSet", net), of_namespace, "{net}");
+            assert_eq!(set("GlobalNetworkSet", net), of_cluster, "{net}");
+        }
     }
 
     #[test]

@@ -11,9 +11,11 @@ mod leak;
 mod namespace;
 mod opened;
 mod set;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod witness;
 
 use std::sync::Arc;
 
@@ -87,6 +89,7 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Tier(tier) => judge.tier(tier),
         Body::Namespace(namespace) => judge.namespace(namespace),
     }
+    judge.witness_of_invalid();
     judge.findings
 }
 
@@ -153,7 +156,7 @@ impl<'a> Judge<'a> {
             Rule::Invalid,
             unreadable.path.clone(),
             message,
-            "correct it",
+            unreadable.why.instead(&unreadable.path),
         );
     }
 
@@ -185,7 +188,8 @@ impl<'a> Judge<'a> {
         };
         let problem = &objection.problem;
         let message = format!("{problem}; {becomes}");
-        self.find(Rule::Invalid, problem.path.clone(), message, "correct it");
+        let instead = problem.why.instead(&problem.path);
+        self.find(Rule::Invalid, problem.path.clone(), message, instead);
     }
 
     fn objections(&mut self, all: &[Objection]) {
@@ -350,11 +354,15 @@ impl<'a> Judge<'a> {
         self.place = Place::of(&draft.policy);
         if let Some(rules) = &draft.policy.ingress {
             let rules = walk::of_calico(ingress, (&draft.ingress, rules), namespace, "ingress");
-            self.direction(&Direction::ingress(rules), selected);
+            let direction = Direction::ingress(rules);
+            self.witness_past_boundary(&direction, selected);
+            self.direction(&direction, selected);
         }
         if let Some(rules) = &draft.policy.egress {
             let rules = walk::of_calico(egress, (&draft.egress, rules), namespace, "egress");
-            self.direction(&Direction::egress(rules), selected);
+            let direction = Direction::egress(rules);
+            self.witness_past_boundary(&direction, selected);
+            self.direction(&direction, selected);
         }
     }
 

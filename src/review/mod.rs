@@ -9,6 +9,7 @@
 //! | `fatal` | on what Felix ends |
 //! | `known` | what is known of every pod, and who gets through, in words |
 //! | `address` | whose addresses ranges hold |
+//! | `spans` | sets of addresses and ports, compared exactly |
 //! | `covered` | what is declared to be open |
 //! | `opening` | what a rule opens, and whether that lies within what another one does |
 //! | `added` | what of what is found was not there before |
@@ -27,6 +28,7 @@ mod object;
 mod opening;
 mod part;
 mod rule;
+mod spans;
 mod waiver;
 
 pub use added::{Found, added, identity};

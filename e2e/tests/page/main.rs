@@ -2,7 +2,7 @@
 //! keyboard. Nothing is fetched: the page forbids it, and the browser says what it asked for.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 /// Does what a person does, and writes down what there is to see.
 const PERSON: &str = include_str!("person.html");
+/// The same in front of a graph with many places.
+const IN_A_CROWD: &str = include_str!("in_a_crowd.html");
+/// The same in front of a change.
+const OF_A_CHANGE: &str = include_str!("of_a_change.html");
 
 struct Page(PathBuf);
 
@@ -24,24 +28,24 @@ impl Page {
         Ok(folder)
     }
 
-    /// The page about the sample, with a person in front of it.
-    fn made() -> Result<Self> {
+    /// The page about some files, and perhaps what was before, with a person in front of it.
+    fn made(name: &str, files: &Path, base: Option<&Path>, person: &str) -> Result<Self> {
         let plugin = OperatorBinaries::ensure(Profile::Test)?.plugin;
-        let sample = workspace::root().join("config/samples/matrix");
-        let output = command_that_dies_with_us(plugin)
-            .args(["matrix", "-o", "html", "-f"])
-            .arg(sample)
-            .output()?;
-        let html = text(output)?;
+        let mut command = command_that_dies_with_us(plugin);
+        command.args(["matrix", "-o", "html", "-f"]).arg(files);
+        if let Some(base) = base {
+            command.arg("--base").arg(base);
+        }
+        let html = text(command.output()?)?;
         let end = html.rfind("</body>").context("no page")?;
-        let file = Self::folder()?.join("matrix.html");
-        fs::write(&file, format!("{}{PERSON}{}", &html[..end], &html[end..]))?;
+        let file = Self::folder()?.join(format!("{name}.html"));
+        fs::write(&file, format!("{}{person}{}", &html[..end], &html[end..]))?;
         Ok(Self(file))
     }
 
     /// What the person saw.
     fn seen(&self) -> Result<Value> {
-        let profile = Self::folder()?.join("profile");
+        let profile = self.0.with_extension("profile");
         let output = command_that_dies_with_us(prerequisites::browser()?)
             .args([
                 "--headless",
@@ -92,7 +96,8 @@ fn text(output: Output) -> Result<String> {
 
 #[test]
 fn a_person_filters_and_moves_in_a_real_browser() -> Result<()> {
-    let seen = Page::made()?.seen()?;
+    let sample = workspace::root().join("config/samples/matrix");
+    let seen = Page::made("matrix", &sample, None, PERSON)?.seen()?;
     let rows = |name: &str| -> Vec<&str> {
         let rows = seen[name]["rows"].as_array().into_iter().flatten();
         rows.filter_map(Value::as_str).collect()
@@ -148,5 +153,106 @@ fn a_person_filters_and_moves_in_a_real_browser() -> Result<()> {
         "{seen}"
     );
     ensure!(seen["scripts"] == 0 && seen["fetched"] == 0, "{seen}");
+    Ok(())
+}
+
+/// Landing zones of three zones each, of which each reaches the next.
+fn many(count: usize) -> String {
+    let one = |number: usize| {
+        let (next, last) = ((number + 1) % count, (number + count - 1) % count);
+        format!(
+            "---
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {{name: app{number:03}}}
+spec:
+  applicationCode: app{number:03}
+  namespaces:
+  - {{name: app{number:03}-web, zone: frontend}}
+  - {{name: app{number:03}-api, zone: backend}}
+  - {{name: app{number:03}-sql, zone: data}}
+  network:
+    egress:
+    - {{name: next, from: {{zone: backend}}, to: {{landingZone: app{next:03}, zone: backend}}, ports: [{{protocol: TCP, port: 8443}}]}}
+    ingress:
+    - {{name: last, from: {{landingZone: app{last:03}, zone: backend}}, to: {{zone: backend}}, ports: [{{protocol: TCP, port: 8443}}]}}
+"
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn names_do_not_lie_over_each_other_where_there_are_many() -> Result<()> {
+    let file = Page::folder()?.join("crowd.yaml");
+    fs::write(&file, many(100))?;
+    let seen = Page::made("crowd", &file, None, IN_A_CROWD)?.seen()?;
+    let named = |name: &str| -> Vec<&str> {
+        let named = seen[name]["named"].as_array().into_iter().flatten();
+        named.filter_map(Value::as_str).collect()
+    };
+    ensure!(
+        seen["rest"]["places"].as_u64().is_some_and(|it| it >= 300),
+        "{seen}"
+    );
+    for moment in ["rest", "filtered", "pointed", "focused", "moved", "left"] {
+        ensure!(seen[moment]["over"] == 0, "{moment}: {seen}");
+    }
+    // Landing zones by their names, then what the filter, the pointer and the focus are about.
+    ensure!(
+        named("rest").len() > 50 && named("rest").contains(&"app007"),
+        "{seen}"
+    );
+    ensure!(named("filtered").contains(&"app042/backend"), "{seen}");
+    ensure!(named("pointed").contains(&"app007/backend"), "{seen}");
+    ensure!(
+        named("pointed").contains(&"app008/backend") && named("pointed").len() < 20,
+        "{seen}"
+    );
+    ensure!(named("focused").contains(&"app000/backend"), "{seen}");
+    ensure!(named("moved").contains(&"app000/data"), "{seen}");
+    let near = seen["focused"]["near"].as_str().unwrap_or_default();
+    ensure!(
+        near.contains("app000/backend → ") && near.contains("app001/backend"),
+        "{seen}"
+    );
+    ensure!(
+        seen["stops"] == 1,
+        "one stop of the tabulator for all places: {seen}"
+    );
+    ensure!(named("left") == named("rest"), "{seen}");
+    Ok(())
+}
+
+#[test]
+fn what_a_change_opens_and_closes_is_marked_and_can_be_filtered() -> Result<()> {
+    let (before, after) = (
+        Page::folder()?.join("before.yaml"),
+        Page::folder()?.join("after.yaml"),
+    );
+    fs::write(&before, many(3))?;
+    let changed = many(3).replace("port: 8443", "port: 9443");
+    fs::write(&after, changed)?;
+    let seen = Page::made("change", &after, Some(&before), OF_A_CHANGE)?.seen()?;
+    ensure!(seen["title"] == "What a change opens and closes", "{seen}");
+    let changes = seen["changes"].as_array().context("no changes")?;
+    ensure!(
+        !changes.is_empty() && changes.iter().all(|it| it != ""),
+        "{seen}"
+    );
+    ensure!(
+        seen["marks"]
+            .as_array()
+            .is_some_and(|it| it.iter().all(|it| it != "A")),
+        "{seen}"
+    );
+    ensure!(seen["all"].as_u64() > Some(changes.len() as u64), "{seen}");
+    ensure!(
+        seen["told"]
+            .as_str()
+            .is_some_and(|it| it.contains("closed, was allowed")),
+        "{seen}"
+    );
+    ensure!(seen["lines"].as_u64().is_some_and(|it| it > 0), "{seen}");
     Ok(())
 }

@@ -108,6 +108,24 @@ fn wrong_types_are_pointed_at() {
     );
 }
 
+/// YAML 1.1 reads some words as booleans, and stages are among them.
+#[test]
+fn a_stage_that_reads_as_a_boolean_is_to_be_quoted() {
+    let platform = |guard: &str| {
+        let text = format!(
+            "apiVersion: landingzones.dev/v1alpha1\nkind: LandingZonePlatform\nmetadata: {{name: cluster}}\n\
+             spec: {{guard: {guard}}}\n"
+        );
+        findings(&text).join("\n")
+    };
+    assert_eq!(platform("\"Off\""), "");
+    for wrong in ["Off", "false", "no"] {
+        let told = platform(wrong);
+        assert!(told.contains("put it in quotes"), "{wrong}: {told}");
+        assert!(told.contains("\"Off\""), "{wrong}: {told}");
+    }
+}
+
 #[test]
 fn missing_fields_are_pointed_at_by_what_they_are_missing_in() {
     assert_eq!(

@@ -16,8 +16,8 @@ pub(super) fn resolve(word: &str) -> Result<Value, &'static str> {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO"
         | "off" | "Off" | "OFF" => {
             return Err(
-                "some readers take this for a boolean, others for text: put it in quotes, or \
-                 write true or false",
+                "some readers take this for a boolean, others for text: where a word is meant, as in \
+                 guard: \"Off\", put it in quotes; else write true or false",
             );
         }
         ".nan" | ".NaN" | ".NAN" => return Err(NO_NUMBER),

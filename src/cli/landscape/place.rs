@@ -170,14 +170,19 @@ impl Landscape {
         let (namespace, service) = DNS;
         let of_namespace = [(super::METADATA_NAME, namespace)];
         let of_namespace = of_namespace.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        // Where its namespace is known, so are its labels.
+        let mut of_namespace: LabelMap = of_namespace.into();
+        let known = self.namespaces.get(namespace).cloned();
+        of_namespace.extend(known.unwrap_or_default());
         let own = [("k8s-app".to_owned(), service.to_owned())];
         let ports = vec![(TransportProtocol::UDP, 53), (TransportProtocol::TCP, 53)];
         let pods = Member::labelled(
-            (&of_namespace.into(), OWNER),
+            (&of_namespace, OWNER),
             &own.into(),
             &Arc::new(self.own_namespaces()),
             &self.platform.pod_cidrs,
-        );
+        )
+        .of_system();
         let mut members = vec![pods.serving(DNS, ports)];
         if !self.platform.dns_addresses.is_empty() {
             members.push(Member::addresses(&self.platform.dns_addresses));

@@ -212,6 +212,63 @@ spec: {selector: \"app = 'web'\", ingress: [{action: Allow}]}
     assert_eq!(told(&entries, "shop/frontend", "internet"), "denied");
 }
 
+/// What one application writes for itself says nothing of the others' names of hosts.
+#[test]
+fn a_policy_of_one_application_leaves_dns_to_the_others() {
+    for (selects, way) in [
+        (
+            "namespaceSelector: applicationcode == 'shop'",
+            "types: [Ingress, Egress]",
+        ),
+        (
+            "selector: app == 'a', namespaceSelector: applicationcode == 'shop'",
+            "types: [Ingress]",
+        ),
+        (
+            "selector: app == 'a', namespaceSelector: \"zone == 'data'\"",
+            "types: [Ingress, Egress]",
+        ),
+        (
+            "namespaceSelector: \"landingzones.dev/landing-zone == 'shop'\"",
+            "types: [Ingress, Egress]",
+        ),
+        (
+            "namespaceSelector: team == 'red'",
+            "types: [Ingress, Egress]",
+        ),
+    ] {
+        let policy = format!(
+            "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {{name: own}}\n\
+             spec: {{order: 200, {selects}, {way}, ingress: [{{action: Allow, source: {{namespaceSelector: applicationcode == 'shop'}}}}]}}\n"
+        );
+        let files = [("all/shop.yaml", SHOP), ("all/own.yaml", policy.as_str())];
+        for flags in [&["--tiers=false"][..], &[]] {
+            let arguments = [&["-f", "all", "-o", "json"], flags].concat();
+            let entries = json(&files, &arguments);
+            let dns = "allowed TCP 53, UDP 53";
+            assert_eq!(
+                told(&entries, "orders/api", "DNS"),
+                dns,
+                "{selects} {flags:?}"
+            );
+        }
+    }
+    // It is of the others' where it selects all that there is, and of the pods of DNS where it names them.
+    for selects in [
+        "selector: all()",
+        "selector: k8s-app == 'kube-dns'",
+        "namespaceSelector: projectcalico.org/name == 'kube-system'",
+    ] {
+        let policy = format!(
+            "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {{name: own}}\n\
+             spec: {{order: 5, {selects}, types: [Ingress], ingress: [{{action: Deny}}]}}\n"
+        );
+        let files = [("all/shop.yaml", SHOP), ("all/own.yaml", policy.as_str())];
+        let entries = json(&files, &["-f", "all", "-o", "json"]);
+        assert_eq!(told(&entries, "orders/api", "DNS"), "denied", "{selects}");
+    }
+}
+
 #[test]
 fn a_change_is_what_opens_and_closes() {
     let wider = SHOP.replace("port: 5432", "port: 5433");
@@ -325,17 +382,89 @@ fn the_page_stands_by_itself() {
         assert!(found.iter().all(|(at, _)| is_name(*at)), "{loads}");
     }
     assert_eq!(out.matches("<script").count(), 2, "a name is never markup");
-    let (outcome, _, err) = run(
-        &files,
-        &[
-            "-f",
-            "all<script>.yaml",
-            "--base",
-            "all<script>.yaml",
-            "-o",
-            "html",
-        ],
+}
+
+/// The page about a change marks what it opens and closes, and holds what stays as well.
+#[test]
+fn the_page_marks_what_a_change_opens_and_closes() {
+    let wider = SHOP.replace("port: 5432", "port: 5433");
+    let files = [("old/shop.yaml", SHOP), ("new/shop.yaml", wider.as_str())];
+    let (outcome, out, err) = run(&files, &["-f", "new", "--base", "old", "-o", "html"]);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    let row = |class: &str, port: &str| {
+        let start = format!("<tr{class}><td>");
+        let mut rows = out.lines().filter(|it| it.starts_with(&start));
+        rows.any(|it| {
+            it.contains(&format!(
+                "<td>shop/frontend</td><td>shop/data</td><td>allowed</td><td>{port}</td>"
+            ))
+        })
+    };
+    assert!(row(" class=\"opened\"", "TCP 5433"), "{out}");
+    assert!(row(" class=\"closed\"", "TCP 5432"), "{out}");
+    assert!(
+        out.contains("<tr class=\"crossing\"><td>"),
+        "what stays is there, too"
     );
-    assert_eq!(outcome, Outcome::BadInput);
-    assert!(err.contains("leave out --base"), "{err}");
+    assert!(out.contains("<title>What a change opens and closes</title>"));
+    let data = &out[out.find("id=\"data\">").unwrap() + "id=\"data\">".len()..];
+    let data: Value = serde_json::from_str(&data[..data.find("</script>").unwrap()]).unwrap();
+    assert_eq!(data["isChange"], true);
+    assert_eq!(data["clusters"].as_array().unwrap().len(), 1);
+    let changes = data["passing"].as_array().unwrap().iter();
+    let changes: Vec<_> = changes.filter_map(|it| it["change"].as_str()).collect();
+    assert_eq!(changes, ["opened", "closed"]);
+    let (_, whole, _) = run(&files, &["-f", "new", "-o", "html"]);
+    assert!(whole.contains("<title>Who may reach whom</title>"));
+}
+
+/// A copy of all that is there is the base of the parts that are named.
+#[test]
+fn of_a_copy_the_paths_that_are_named_are_read() {
+    let (zones, platform) = SHOP.split_at(SHOP.rfind("---\n").unwrap());
+    let wider = zones.replace("port: 5432", "port: 5433");
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let here = folder.path().strip_prefix(".").unwrap_or(folder.path());
+    let here = here
+        .strip_prefix(std::env::current_dir().unwrap())
+        .unwrap_or(here);
+    let at = |path: &str| here.join(path).display().to_string();
+    for (path, text) in [
+        (at("zones/shop.yaml"), wider.as_str()),
+        (at("platform/all.yaml"), platform),
+        (at(&format!("copy/{}", at("zones/shop.yaml"))), zones),
+        (at(&format!("copy/{}", at("platform/all.yaml"))), platform),
+        (
+            at(&format!("copy/{}", at("elsewhere/broken.yaml"))),
+            "kind: LandingZone\n{{",
+        ),
+    ] {
+        fs::create_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let arguments = [
+        "matrix".to_owned(),
+        "-f".to_owned(),
+        at("zones"),
+        "-f".to_owned(),
+        at("platform"),
+        "--base".to_owned(),
+        at("copy"),
+    ];
+    let command = Command::try_parse_from(arguments).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let outcome = command
+        .matrix
+        .matrix(Layout::Lines, &mut io::empty(), &mut out, &mut err)
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8(out).unwrap(),
+        String::from_utf8(err).unwrap(),
+    );
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    assert!(
+        out.contains("+ shop/frontend") && out.contains("- shop/frontend"),
+        "{out}"
+    );
+    assert_eq!(out.lines().count(), 3, "{out}");
 }

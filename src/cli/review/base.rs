@@ -11,7 +11,7 @@ use super::report::{Counted, Report, Reported, breaking, crossing};
 use crate::review::{Finding, Found, added, identity};
 
 /// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
-pub(super) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
+pub(in crate::cli) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
     let below = reviewed.iter().filter_map(|path| {
         let relative = relative(path)?;
         let there = base.join(relative);

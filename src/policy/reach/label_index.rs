@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
 use super::lanes::{Bits, Lanes, Matching};
-use super::member::{Label, Member, Owner};
+use super::member::{Giver, Label, Member, Owner};
 use crate::policy::world::AddressSet;
 use crate::policy::{Comparison, Selector};
 
@@ -12,7 +12,7 @@ use crate::policy::{Comparison, Selector};
 pub(super) struct LabelIndex<'a> {
     length: usize,
     keys: HashMap<&'a str, OfKey<'a>>,
-    open: [Bits; 3],
+    open: [Bits; 5],
     nothing: OfKey<'a>,
     /// How many conditions were looked up.
     pub looked_up: Cell<usize>,
@@ -40,7 +40,13 @@ impl OfKey<'_> {
     }
 }
 
-const OWNERS: [Owner; 3] = [Owner::Namespace, Owner::ServiceAccount, Owner::Pod];
+const OWNERS: [Owner; 5] = [
+    Owner::Namespace(Giver::System),
+    Owner::Namespace(Giver::Anybody),
+    Owner::ServiceAccount,
+    Owner::Pod(Giver::System),
+    Owner::Pod(Giver::Anybody),
+];
 
 impl<'a> LabelIndex<'a> {
     pub fn new(members: &'a [Member], sets: &'a [AddressSet]) -> Self {

@@ -45,8 +45,20 @@ pub(super) struct Known {
 /// Whose labels may be more than those that are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Open {
-    pub namespace: bool,
-    pub own: bool,
+    pub namespace: More,
+    pub own: More,
+}
+
+/// Which labels there may be besides those that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum More {
+    /// None.
+    #[default]
+    None,
+    /// Those that Kubernetes, or whoever runs the cluster, gives.
+    OfSystem,
+    /// Any.
+    Any,
 }
 
 /// What is known of one label.
@@ -72,8 +84,8 @@ impl Member {
             kind: Kind::Pods(Known {
                 labels: known.collect(),
                 open: Open {
-                    namespace: false,
-                    own: true,
+                    namespace: More::None,
+                    own: More::Any,
                 },
                 namespace: Some(name.to_owned()),
             }),
@@ -150,14 +162,26 @@ impl Member {
             kind: Kind::Pods(Known {
                 labels: known,
                 open: Open {
-                    namespace: true,
-                    own: true,
+                    namespace: More::Any,
+                    own: More::Any,
                 },
                 namespace: namespace_labels.get(METADATA_NAME).cloned(),
             }),
             addresses: somewhere(pod_cidrs),
             serves: Vec::new(),
         }
+    }
+
+    /// The same, as a part of the system: no application labels its pods, nor its namespace.
+    #[must_use]
+    pub fn of_system(mut self) -> Self {
+        if let Kind::Pods(known) = &mut self.kind {
+            known.open = Open {
+                namespace: More::OfSystem,
+                own: More::OfSystem,
+            };
+        }
+        self
     }
 
     /// Whatever has addresses in these ranges and is no pod: nothing is enforced there.
@@ -196,31 +220,65 @@ impl Member {
 /// The label that Kubernetes puts on every namespace.
 const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
-/// Who may have a label that is not known.
+/// Who may have a label that is not known, and whether it is one of the system's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    Namespace,
+    Namespace(Giver),
     ServiceAccount,
-    Pod,
+    Pod(Giver),
+}
+
+/// Who gives a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Giver {
+    /// Kubernetes, or whoever runs the cluster.
+    System,
+    Anybody,
 }
 
 impl Owner {
     pub fn of(key: &str) -> Self {
-        if key.starts_with(OF_NAMESPACE) {
-            Self::Namespace
+        if let Some(label) = key.strip_prefix(OF_NAMESPACE) {
+            Self::Namespace(Giver::of(label))
         } else if key.starts_with(OF_SERVICE_ACCOUNT) || key == SERVICE_ACCOUNT {
             Self::ServiceAccount
         } else {
-            Self::Pod
+            Self::Pod(Giver::of(key))
+        }
+    }
+}
+
+impl Giver {
+    /// By the domain of the key, and the few keys without one that system pods and namespaces have on AKS.
+    fn of(label: &str) -> Self {
+        let domains = ["kubernetes.io", "k8s.io", "kubernetes.azure.com"];
+        let of_system = match label.split_once('/') {
+            Some((domain, _)) => domains.iter().any(|known| {
+                domain
+                    .strip_suffix(known)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }),
+            None => ["k8s-app", "control-plane", "pod-template-hash", "version"].contains(&label),
+        };
+        if of_system {
+            Self::System
+        } else {
+            Self::Anybody
         }
     }
 }
 
 impl Open {
     pub fn is_for(self, owner: Owner) -> bool {
-        match owner {
-            Owner::Namespace => self.namespace,
-            Owner::ServiceAccount | Owner::Pod => self.own,
+        let (more, giver) = match owner {
+            Owner::Namespace(giver) => (self.namespace, giver),
+            Owner::Pod(giver) => (self.own, giver),
+            Owner::ServiceAccount => (self.own, Giver::System),
+        };
+        match more {
+            More::None => false,
+            More::OfSystem => giver == Giver::System,
+            More::Any => true,
         }
     }
 }

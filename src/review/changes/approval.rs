@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::about::{About, Terms};
 use super::estate::Estate;
 use super::lines::lines;
 use super::reach::{Asked, Outsider, Question, Reached, growth};
@@ -34,7 +35,15 @@ pub(super) fn judge(before: &Estate<'_>, after: &Estate<'_>, changes: &mut Vec<C
         by_stage: &by_stage,
         known: RefCell::default(),
     };
-    for name in touched(&before, &after) {
+    let mut names = touched(&before, &after);
+    // What holds for longer or shorter is rendered as before.
+    let all = before.estate.zones.keys().chain(after.estate.zones.keys());
+    names.extend(all.copied().filter(|name| {
+        let is_its = |it: &Change| it.landing_zone.as_deref() == Some(name.as_str());
+        let mut changes = changes.iter().filter(|it| is_its(it));
+        changes.any(|it| matches!(it.about, About::Opening { .. }))
+    }));
+    for name in names {
         let question = Question::new(name, &before, &after);
         let was = question.reached(&before);
         let is = question.reached(&after);
@@ -43,9 +52,20 @@ pub(super) fn judge(before: &Estate<'_>, after: &Estate<'_>, changes: &mut Vec<C
         for (outsider, part) in by_peer(&grown) {
             explain(name, outsider.as_ref(), &told(&part), changes);
         }
-        for change in changes.iter_mut() {
-            let all_known = !by_stage.contains(name);
-            show(change, name, (&was, &is), &grown, (all_known, &told));
+        let all_known = !by_stage.contains(name);
+        for index in 0..changes.len() {
+            let (head, rest) = changes.split_at_mut(index);
+            if let Some((change, tail)) = rest.split_first_mut() {
+                let others: Vec<&Change> = head.iter().chain(tail.iter()).collect();
+                show(
+                    change,
+                    &others,
+                    name,
+                    (&was, &is),
+                    &grown,
+                    (all_known, &told),
+                );
+            }
         }
     }
     for change in changes {
@@ -165,7 +185,7 @@ fn explain(
     let at = (Side::After, spec().key("network"));
     let scope = outsider.map_or(Scope::Outside, |peer| Scope::Peer(peer.clone()));
     let change = Change::new(Some(name), (Part::Reach, ChangeKind::Opened), at, message);
-    changes.push(change.crossing_if(true, scope));
+    changes.push(change.crossing_if(true, scope).about(About::Growth));
 }
 
 fn said(lines: &[String]) -> String {
@@ -182,6 +202,7 @@ type Told<'a> = dyn Fn(&Reached) -> Vec<String> + 'a;
 /// Shows what is reached of what a change is about.
 fn show(
     change: &mut Change,
+    others: &[&Change],
     name: &LandingZoneName,
     (was, is): (&Reached, &Reached),
     grown: &Reached,
@@ -197,12 +218,21 @@ fn show(
         Scope::AnyOutside => peer(outsider).is_none(),
         Scope::Everything => true,
     };
-    let part = |reached: &Reached| -> Reached {
+    let within = |reached: &Reached| -> Reached {
         let part = reached.iter().filter(|(key, _)| is_meant(&key.2));
         part.map(|(key, ports)| (key.clone(), ports.clone()))
             .collect()
     };
-    let (before, after) = (told(&part(was)), told(&part(is)));
+    let others = others
+        .iter()
+        .filter(|it| it.landing_zone == change.landing_zone);
+    let others: Vec<&About> = others.map(|it| &it.about).collect();
+    let lines = |reached: &Reached, terms: Terms| -> Vec<String> {
+        let part = change.about.part(&within(reached), grown, &others);
+        told(&part).iter().map(|line| terms.told(line)).collect()
+    };
+    let terms = change.about.terms();
+    let (before, after) = (lines(was, terms.0), lines(is, terms.1));
     if change.landing_zone.is_none() {
         let only = |these: &[String], others: &[String]| {
             these
@@ -219,7 +249,7 @@ fn show(
     change.reach.after.extend(after);
     let opens = matches!(change.kind, ChangeKind::Opened | ChangeKind::Widened);
     let is_crossing = change.part == Part::Crossing && is_own && all_known;
-    if opens && is_crossing && change.crosses_boundary && part(grown).is_empty() {
+    if opens && is_crossing && change.crosses_boundary && within(grown).is_empty() {
         change
             .message
             .push_str("; the rendered policies let nothing more through");

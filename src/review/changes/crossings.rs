@@ -1,5 +1,6 @@
 //! Crossings and shared services of one landing zone: what became of each of them.
 
+use super::about::{About, Terms};
 use super::estate::{Estate, bare};
 use super::extent::{self, Traffic};
 use super::{Change, ChangeKind, Part, Scope, Side, spans, spec};
@@ -160,6 +161,21 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// On which terms it is open: not for longer by another crossing.
+    fn terms(&self, estate: &Estate<'_>) -> Terms {
+        let until = self.crossing.valid_until.filter(|_| {
+            let mut without = self.zone.clone();
+            let key = (self.crossing.direction, &self.crossing.name);
+            let all = &mut without.network.crossings;
+            all.retain(|it| (it.direction, &it.name) != key);
+            !extent::is_within(
+                &extent::without_end(&self.traffic),
+                &estate.all_traffic(&without),
+            )
+        });
+        Terms::of(self.zone, until)
+    }
+
     fn until(&self) -> Option<String> {
         self.crossing
             .valid_until
@@ -197,7 +213,6 @@ impl<'a> Seen<'a> {
             text if text.is_empty() => "all its pods".to_owned(),
             text => text,
         };
-        let last = |it: &Self| it.until().unwrap_or_else(|| "without end".to_owned());
         let reason = |it: &Self| {
             it.crossing
                 .reason
@@ -220,14 +235,21 @@ impl<'a> Seen<'a> {
             (whole(&old.crossing.own), whole(&self.crossing.own)),
             (old.peer(), self.peer()),
             (old.ports(), self.ports()),
-            (last(old), last(self)),
             (acknowledged(old), acknowledged(self)),
             (reason(old), reason(self)),
             (owner(old), owner(self)),
         ];
         let was = parts.into_iter().filter(|(old, new)| old != new);
         let was: Vec<_> = was.map(|(old, _)| old).collect();
-        format!("was {}", was.join("; "))
+        let was = (!was.is_empty()).then(|| format!("was {}", was.join("; ")));
+        let last = match (old.crossing.valid_until, self.crossing.valid_until) {
+            (old, new) if old == new => None,
+            (Some(old), Some(new)) => Some(format!("valid until {old} before, until {new} now")),
+            (Some(old), None) => Some(format!("valid until {old} before, without end now")),
+            (None, Some(new)) => Some(format!("valid without end before, until {new} now")),
+            (None, None) => None,
+        };
+        was.into_iter().chain(last).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -295,6 +317,14 @@ fn crossing(
         both.name,
         seen.phrase()
     );
+    let terms = |estate: &Estate<'_>, seen: Option<&Seen<'_>>| {
+        seen.map_or_else(Terms::default, |it| it.terms(estate))
+    };
+    let about = About::Opening {
+        traffic: [traffic_old.as_slice(), traffic_new].concat(),
+        before: terms(both.before, seen_old.as_ref()),
+        after: terms(both.after, seen_new.as_ref()),
+    };
     let scope = match &seen.crossing.peer {
         Peer::LandingZone { name, .. } => Scope::Peer(name.clone()),
         Peer::Addresses { .. } | Peer::Destination(_) | Peer::ApiServer => Scope::Outside,
@@ -315,6 +345,7 @@ fn crossing(
             message,
         )
         .named(&shown.name)
+        .about(about)
         .crossing_if(crosses, scope)
     }
 }
@@ -414,6 +445,15 @@ fn services(both: Both<'_>, known: &[Traffic]) -> Vec<Change> {
             .zip(zone)
             .map(|(it, zone)| estate.service(zone, it))
             .unwrap_or_default();
+        let about = About::Opening {
+            traffic: traffic.clone(),
+            before: both
+                .old
+                .map_or_else(Terms::default, |it| Terms::of(it, None)),
+            after: both
+                .new
+                .map_or_else(Terms::default, |it| Terms::of(it, None)),
+        };
         let is_new = side == Side::After;
         let crosses = is_new && !extent::is_within(&traffic, known);
         let ports = service.map(|it| it.ports.clone()).unwrap_or_default();
@@ -449,6 +489,7 @@ fn services(both: Both<'_>, known: &[Traffic]) -> Vec<Change> {
             ports: ports.iter().map(PortRange::to_string).collect(),
             ..Change::new(Some(both.name), (Part::SharedService, kind), at, message)
                 .named(name)
+                .about(about)
                 .crossing_if(crosses, Scope::Outside)
         }
     };

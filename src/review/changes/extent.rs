@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use jiff::civil::Date;
 
+use super::reach::{Outsider, Pods};
 use super::spans::{self, Spans};
 use crate::api::{CrossingDirection, Protocol, names};
 use crate::domain::{CrossingEnd, LandingZone, LandingZoneName, Opening, PortRange, Reach, Zone};
@@ -13,7 +14,7 @@ use crate::domain::{CrossingEnd, LandingZone, LandingZoneName, Opening, PortRang
 type Labels = BTreeMap<String, String>;
 
 /// Traffic that is open, from or to pods of one zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Traffic {
     direction: CrossingDirection,
     layer: Zone,
@@ -25,7 +26,7 @@ pub(super) struct Traffic {
 }
 
 /// The outer end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Far {
     Pods {
         name: LandingZoneName,
@@ -169,6 +170,20 @@ impl Traffic {
         left.into_iter().map(part).collect()
     }
 
+    /// The ports that are open by it between pods and somebody outside; None: it is not about these.
+    pub fn between(
+        &self,
+        pods: &Pods,
+        direction: CrossingDirection,
+        outsider: &Outsider,
+    ) -> Option<&Spans> {
+        let is_meant = self.direction == direction
+            && self.layer == pods.layer
+            && selects(&self.labels, &pods.labels)
+            && self.far.may_be(outsider);
+        is_meant.then_some(&self.ports)
+    }
+
     /// Whether it means the same ends as `other`, or more, wherever addresses and ports are the same.
     fn may_hold(&self, other: &Self) -> bool {
         let lasts = match (self.until, other.until) {
@@ -212,6 +227,37 @@ impl Far {
                 without_pods: *without_pods,
             },
             other => other.clone(),
+        }
+    }
+
+    /// Whether somebody outside is meant. Pods have addresses, too.
+    fn may_be(&self, outsider: &Outsider) -> bool {
+        match (self, outsider) {
+            (
+                Self::Pods {
+                    name,
+                    layer,
+                    labels,
+                },
+                Outsider::LandingZone(whose, pods),
+            ) => name == whose && *layer == pods.layer && selects(labels, &pods.labels),
+            (Self::Foreign { namespaces, pods }, Outsider::Foreign(of_namespaces, of_pods)) => {
+                selects(namespaces, of_namespaces) && selects(pods, of_pods)
+            }
+            (Self::Foreign { namespaces, pods }, Outsider::AnyPods) => {
+                namespaces.is_empty() && pods.is_empty()
+            }
+            (
+                Self::Addresses {
+                    is_v6, addresses, ..
+                },
+                Outsider::Addresses(of_v6, first, last),
+            ) => is_v6 == of_v6 && !addresses.and(&Spans::of([(*first, *last)])).is_empty(),
+            (Self::Addresses { without_pods, .. }, Outsider::AnyPods | Outsider::Foreign(..)) => {
+                !without_pods
+            }
+            (Self::ApiServer, Outsider::ApiServer) => true,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ mod inside;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::about::About;
 use super::crossings::{self, Both};
 use super::estate::Estate;
 use super::extent;
@@ -276,6 +277,7 @@ fn joined(
         message,
     )
     .named(namespace.name.as_str())
+    .about(About::Zones([namespace.zone.clone()].into()))
     .crossing_if(adopts || inherits, Scope::Carries(zone.name.clone()))
 }
 
@@ -299,6 +301,7 @@ fn moved(
             message,
         )
         .named(new.name.as_str())
+        .about(About::Zones([new.zone.clone()].into()))
         .crossing_if(true, Scope::Carries(name.clone()))
     }
 }
@@ -335,7 +338,10 @@ fn relayered(
         at,
         message,
     );
-    let change = change.named(new.name.as_str());
+    let zones = [old.zone.clone(), new.zone.clone()];
+    let change = change
+        .named(new.name.as_str())
+        .about(About::Zones(zones.into()));
     Some(change.crossing_if(opens, Scope::Carries(both.name.clone())))
 }
 

@@ -51,8 +51,11 @@ pub(super) enum Outsider {
     Elsewhere,
 }
 
+/// Pods, which way, and whoever is outside.
+pub(super) type Between = (Pods, CrossingDirection, Outsider);
+
 /// Who reaches whom, on which ports.
-pub(super) type Reached = BTreeMap<(Pods, CrossingDirection, Outsider), Spans>;
+pub(super) type Reached = BTreeMap<Between, Spans>;
 
 /// What two sides know of one landing zone, in which the same is asked.
 pub(super) struct Question<'a> {

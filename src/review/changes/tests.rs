@@ -70,9 +70,81 @@ fn a_crossing_that_both_declare_opens() {
         assert_eq!(change.reach.before, [] as [&str; 0]);
         assert_eq!(
             change.reach.after,
-            ["application2/backend → orders/data TCP 5432"]
+            ["application2/backend → orders/data TCP 5432, until 2026-12-31"]
         );
     }
+}
+
+#[test]
+fn what_is_shown_with_a_crossing_is_what_it_is_about() {
+    let partner = |until: &str, port: u16| {
+        format!(
+            "{{name: partner, from: {{zone: backend}}, {until}to: {{cidrs: [198.51.100.0/24]}}, ports: [{{protocol: TCP, port: {port}}}]}}"
+        )
+    };
+    let others = "{name: elsewhere, to: {cidrs: [203.0.113.0/24]}}, {name: to-bank, to: {destination: bank}}";
+    let with = |text: &str| egress(&format!("{others}, {text}, {TO_DATA}"));
+    let found = between(
+        &with(&partner("validUntil: 2027-01-31, ", 443)),
+        &with(&partner("", 443)),
+    );
+    let change = only(&found);
+    assert_eq!(
+        change.message,
+        "landing zone application2 extends egress from its zone backend to 198.51.100.0/24, TCP 443: \
+         valid until 2027-01-31 before, without end now"
+    );
+    let line = "application2/backend → 198.51.100.0/24 TCP 443";
+    assert_eq!(change.reach.before, [format!("{line}, until 2027-01-31")]);
+    assert_eq!(change.reach.after, [line]);
+
+    // It says what becomes of its own ports, and what it newly opens.
+    let found = between(&with(&partner("", 443)), &with(&partner("", 8443)));
+    let change = only(&found);
+    assert_eq!(change.reach.before, [line]);
+    assert_eq!(
+        change.reach.after,
+        ["application2/backend → 198.51.100.0/24 TCP 8443"]
+    );
+
+    // Of two changes each has its own.
+    let both = with(&partner("", 443)).replace("203.0.113.0/24", "203.0.113.0/24, 192.0.2.128/25");
+    let found = between(&with(&partner("", 8443)), &both);
+    let after = |name: &str| {
+        let change = found.iter().find(|it| it.name == name).unwrap();
+        change.reach.after.join("; ")
+    };
+    assert_eq!(after("partner"), line);
+    assert!(
+        !after("elsewhere").contains("198.51.100"),
+        "{}",
+        after("elsewhere")
+    );
+    assert!(
+        after("elsewhere").contains("192.0.2.128/25"),
+        "{}",
+        after("elsewhere")
+    );
+
+    // What another crossing opens without end has none, and what is only observed says so.
+    let twice = |until: &str| {
+        let same = partner("", 443).replace("name: partner", "name: same");
+        with(&format!("{same}, {}", partner(until, 443)))
+    };
+    let observed = |text: &str| {
+        text.replacen(
+            "  applicationCode",
+            "  stage: Observe\n  applicationCode",
+            1,
+        )
+    };
+    let found = between(
+        &observed(&twice("")),
+        &observed(&twice("validUntil: 2027-01-31, ")),
+    );
+    let reach = &only(&found).reach;
+    assert_eq!(reach.before, [format!("{line}, stage Observe")]);
+    assert_eq!(reach.after, reach.before);
 }
 
 #[test]
@@ -100,7 +172,7 @@ fn it_is_told_as_json() {
             "validUntil": "2026-12-31",
             "side": "After",
             "path": "spec.network.egress[0]",
-            "reach": {"before": [], "after": ["application2/backend → orders/data TCP 5432"]},
+            "reach": {"before": [], "after": ["application2/backend → orders/data TCP 5432, until 2026-12-31"]},
         })
     );
 }
@@ -194,27 +266,27 @@ fn it_is_told_as_json() {
 #[case::longer(
     "{name: x, validUntil: 2026-06-30, to: {cidrs: [198.51.100.0/24]}}",
     "{name: x, validUntil: 2026-12-31, to: {cidrs: [198.51.100.0/24]}}",
-    Some((ChangeKind::Extended, true, "until 2026-12-31: was until 2026-06-30"))
+    Some((ChangeKind::Extended, true, "until 2026-12-31: valid until 2026-06-30 before, until 2026-12-31 now"))
 )]
 #[case::for_ever(
     "{name: x, validUntil: 2026-06-30, to: {cidrs: [198.51.100.0/24]}}",
     "{name: x, to: {cidrs: [198.51.100.0/24]}}",
-    Some((ChangeKind::Extended, true, "was until 2026-06-30"))
+    Some((ChangeKind::Extended, true, "all ports: valid until 2026-06-30 before, without end now"))
 )]
 #[case::narrower_and_longer(
     "{name: x, validUntil: 2026-06-30, to: {cidrs: [198.51.100.0/24]}}",
     "{name: x, to: {cidrs: [198.51.100.0/25]}}",
-    Some((ChangeKind::Extended, true, "was 198.51.100.0/24; until 2026-06-30"))
+    Some((ChangeKind::Extended, true, "was 198.51.100.0/24; valid until 2026-06-30 before, without end now"))
 )]
 #[case::shorter(
     "{name: x, to: {cidrs: [198.51.100.0/24]}}",
     "{name: x, validUntil: 2026-12-31, to: {cidrs: [198.51.100.0/24]}}",
-    Some((ChangeKind::Shortened, false, "was without end"))
+    Some((ChangeKind::Shortened, false, "valid without end before, until 2026-12-31 now"))
 )]
 #[case::half_for_longer(
     "{name: x, validUntil: 2026-06-30, to: {landingZone: nobody}}",
     "{name: x, to: {landingZone: nobody}}",
-    Some((ChangeKind::StillClosed, false, "was until 2026-06-30; still closed"))
+    Some((ChangeKind::StillClosed, false, "valid until 2026-06-30 before, without end now; still closed"))
 )]
 #[case::other_reason(
     "{name: x, reason: CHG1, to: {cidrs: [198.51.100.0/24]}}",

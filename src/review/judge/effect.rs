@@ -6,7 +6,7 @@ use super::{Judge, MOST_COMPLEX, MOST_RULES, Selected};
 use crate::api::names::{APPLICATION_CODE, ZONE};
 use crate::domain::FieldPath;
 use crate::policy::{Action, Policy, PolicyRule, RuleEnd, Selector, Way, Written, example};
-use crate::review::address::without;
+use crate::review::address::Addresses;
 use crate::review::covered::{Cover, covers};
 use crate::review::known::{
     canonical, in_known_namespace, in_namespace, is_inside, is_pod, of_namespace,
@@ -125,7 +125,7 @@ impl<'a> Judge<'a> {
     fn matches_nothing(&mut self, walked: &WalkedRule, selected: &[Selected<'a>]) -> bool {
         let end = &walked.end;
         let nets = end.nets.as_ref();
-        if nets.is_some_and(|nets| without(nets, &end.not_nets).is_empty()) {
+        if nets.is_some_and(|nets| Addresses::of_all_but(nets, &end.not_nets).is_empty()) {
             let path = walked.end_at.key("nets");
             self.find(
                 Rule::MatchesNothing,
@@ -240,12 +240,8 @@ impl<'a> Judge<'a> {
             }
             (None, Some(nets)) => {
                 let pods = &self.landscape.platform.pod_cidrs;
-                let is_apart = |others: &[ipnet::IpNet]| {
-                    let mut pairs = nets
-                        .iter()
-                        .flat_map(|net| others.iter().map(move |it| (net, it)));
-                    pairs.all(|(net, other)| !crate::domain::overlap(*net, *other))
-                };
+                let meant = Addresses::of(nets);
+                let is_apart = |others: &[ipnet::IpNet]| !meant.meets(&Addresses::of(others));
                 let is_outside = !pods.is_empty() && is_apart(pods);
                 let is_meant = |it: &&Cover| !is_apart(&it.nets);
                 (is_outside, covers.iter().filter(is_meant).collect())

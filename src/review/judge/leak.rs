@@ -1,47 +1,59 @@
 //! Whether something outside a boundary gets through a rule, and who.
 
-use ipnet::IpNet;
-
 use super::opened::Around;
-use super::walk::{Form, Namespaces, WalkedRule};
+use super::suggest::{as_declared, suggestion, words};
+use super::walk::{Form, WalkedRule};
+use super::witness::in_words;
 use super::{Judge, Selected, classify};
 use crate::api::names::APPLICATION_CODE;
 use crate::domain::FieldPath;
-use crate::policy::{AddressSet, PortMatch, Selector, TooComplex, Way, example};
-use crate::review::address::{Holds, holds, within, without};
+use crate::policy::{AddressSet, Selector, TooComplex, Way, example};
+use crate::review::address::{Addresses, Holds, holds};
 use crate::review::covered::Cover;
 use crate::review::known::{Witness, a_pod, canonical, is_inside, outside_namespaces};
 use crate::review::landscape::Boundary;
-use crate::review::opening::ports::parts;
+use crate::review::opening::ports::{Part, parts};
 use crate::review::{Finding, Rule};
 
 /// So many ranges are named.
 const SHOWN: usize = 3;
 
 /// What gets through, before it is put into words for one place.
-struct Leak {
-    rule: Rule,
+pub(super) struct Leak {
+    pub(super) rule: Rule,
     /// Who gets through.
-    witness: Option<String>,
+    pub(super) witness: Option<String>,
     /// The landing zone that it is in, where that is known.
-    landing_zone: Option<String>,
+    pub(super) landing_zone: Option<String>,
     /// What declares it.
-    declared: Option<String>,
+    pub(super) declared: Option<String>,
     /// What the ranges hold, where it is about ranges.
-    holds: Option<String>,
+    pub(super) holds: Option<String>,
+    /// The ranges, where it is about ranges.
+    pub(super) nets: Addresses,
     /// The ports that nothing declares, where others of the rule are declared, or could be.
-    ports: Option<String>,
+    pub(super) ports: Option<String>,
+    /// The ports that nothing declares, as a crossing has them; None: all, or what a crossing cannot have.
+    pub(super) declare: Option<String>,
+}
+
+impl Leak {
+    /// Whether all of `other` gets through here as well.
+    fn holds(&self, other: &Self) -> bool {
+        let is_same = self.witness == other.witness || !other.nets.is_empty();
+        self.rule == other.rule && is_same && other.nets.without(&self.nets).is_empty()
+    }
 }
 
 /// A rule and whom it is for.
-struct Case<'a, 'b> {
-    way: Way,
-    walked: &'b WalkedRule,
-    selected: &'b Selected<'a>,
+pub(super) struct Case<'a, 'b> {
+    pub(super) way: Way,
+    pub(super) walked: &'b WalkedRule,
+    pub(super) selected: &'b Selected<'a>,
     /// What is open on the ports that are asked about.
-    covers: Vec<&'b Cover>,
+    pub(super) covers: Vec<&'b Cover>,
     /// What earlier rules decide.
-    earlier: &'b [Selector],
+    pub(super) earlier: &'b [Selector],
 }
 
 impl<'a> Judge<'a> {
@@ -75,7 +87,9 @@ impl<'a> Judge<'a> {
                         landing_zone: None,
                         declared: None,
                         holds: None,
+                        nets: Addresses::default(),
                         ports: None,
+                        declare: None,
                     }
                 }
             };
@@ -91,14 +105,18 @@ impl<'a> Judge<'a> {
             }
         }
         if let Some((leak, selected)) = first {
-            let mut finding = told(leak, walked, selected, way, others);
+            let undeclared = leak.declared.is_none();
+            let left_out = undeclared.then(|| self.left_out(way, walked, selected, earlier));
+            let own = left_out.flatten();
+            let own = own.unwrap_or_else(|| selected.words.clone());
+            let mut finding = told(leak, walked, (selected, &own), way, others);
             finding.opening = Some(self.opening(around, index, walked));
             self.findings.push(finding);
         }
     }
 
     /// What gets through on any of a rule's ports: each may be declared by another crossing.
-    fn leak_by_ports(
+    pub(super) fn leak_by_ports(
         &self,
         (way, walked, selected, earlier): (Way, &WalkedRule, &Selected<'_>, &[Selector]),
         all: &[Cover],
@@ -106,6 +124,7 @@ impl<'a> Judge<'a> {
         let parts = parts(&walked.ports, all);
         let mut declared: Vec<String> = Vec::new();
         let mut last = None;
+        let mut undeclared: Option<(Leak, Vec<&Part>)> = None;
         for part in &parts {
             let case = Case {
                 way,
@@ -114,23 +133,32 @@ impl<'a> Judge<'a> {
                 covers: part.covers.iter().map(|it| &all[*it]).collect(),
                 earlier,
             };
-            let Some(mut leak) = self.leak(&case)? else {
+            let Some(leak) = self.leak(&case)? else {
                 // Whoever is meant is inside, whatever the ports.
                 return Ok(None);
             };
-            match &leak.declared {
-                None => {
-                    let is_partly = parts.len() > 1 || part.named.is_some();
-                    leak.ports = is_partly.then(|| part.words()).filter(|_| !all.is_empty());
-                    return Ok(Some(leak));
+            let Some(what) = &leak.declared else {
+                match &mut undeclared {
+                    // On these ports, too, the same is not declared.
+                    Some((known, parts)) if known.holds(&leak) => parts.push(part),
+                    Some(_) => {}
+                    None => undeclared = Some((leak, vec![part])),
                 }
-                Some(what) => {
-                    let new = what.split("; ").map(str::to_owned);
-                    let new: Vec<_> = new.filter(|it| !declared.contains(it)).collect();
-                    declared.extend(new);
-                }
-            }
+                continue;
+            };
+            let new = what.split("; ").map(str::to_owned);
+            let new: Vec<_> = new.filter(|it| !declared.contains(it)).collect();
+            declared.extend(new);
             last = Some(leak);
+        }
+        if let Some((leak, missing)) = undeclared {
+            let is_partly =
+                missing.len() < parts.len() || missing.iter().any(|it| it.named.is_some());
+            return Ok(Some(Leak {
+                ports: (is_partly && !all.is_empty()).then(|| words(&missing)),
+                declare: as_declared(&missing),
+                ..leak
+            }));
         }
         Ok(last.map(|leak| Leak {
             declared: Some(declared.join("; ")),
@@ -138,7 +166,8 @@ impl<'a> Judge<'a> {
         }))
     }
 
-    fn leak(&self, case: &Case<'_, '_>) -> Result<Option<Leak>, TooComplex> {
+    /// What gets through, whatever the ports.
+    pub(super) fn leak(&self, case: &Case<'_, '_>) -> Result<Option<Leak>, TooComplex> {
         let end = &case.walked.end;
         if let Some((namespace, name)) = &end.service {
             return Ok(self.by_service(case, namespace, name));
@@ -146,7 +175,7 @@ impl<'a> Judge<'a> {
         let Some(selector) = &end.selector else {
             let nets = end.nets.clone();
             return Ok(match (nets, &end.not_selector) {
-                (Some(nets), _) => self.by_nets(case, &without(&nets, &end.not_nets)),
+                (Some(nets), _) => self.by_nets(case, &Addresses::of_all_but(&nets, &end.not_nets)),
                 (None, Some(_)) => Some(self.open(case, Rule::NotSelector)),
                 (None, None) => Some(self.open(case, Rule::AnyPeer)),
             });
@@ -186,7 +215,9 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared: None,
             holds: None,
+            nets: Addresses::default(),
             ports: None,
+            declare: None,
         }))
     }
 
@@ -220,7 +251,9 @@ impl<'a> Judge<'a> {
             landing_zone: witness.landing_zone,
             declared,
             holds: None,
+            nets: Addresses::default(),
             ports: None,
+            declare: None,
         })
     }
 
@@ -240,7 +273,9 @@ impl<'a> Judge<'a> {
             landing_zone: whose.and_then(|(boundary, _)| boundary.landing_zone.clone()),
             declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
             holds: None,
+            nets: Addresses::default(),
             ports: None,
+            declare: None,
         })
     }
 
@@ -255,21 +290,23 @@ impl<'a> Judge<'a> {
             landing_zone: pod.and_then(|it| it.landing_zone),
             declared: None,
             holds: None,
+            nets: Addresses::default(),
             ports: None,
+            declare: None,
         }
     }
 
-    fn by_nets(&self, case: &Case<'_, '_>, nets: &[IpNet]) -> Option<Leak> {
+    fn by_nets(&self, case: &Case<'_, '_>, nets: &Addresses) -> Option<Leak> {
         if nets.is_empty() {
             return None;
         }
-        let mut left = nets.to_vec();
+        let mut left = nets.clone();
         let mut declared = Vec::new();
         for cover in &case.covers {
-            let open = without(&cover.nets, &cover.except);
-            if !within(&left, &open).is_empty() {
+            let open = Addresses::of_all_but(&cover.nets, &cover.except);
+            if left.meets(&open) {
                 declared.push(cover.what.clone());
-                left = without(&left, &open);
+                left = left.without(&open);
             }
         }
         let declared = left.is_empty().then(|| declared.join("; "));
@@ -282,8 +319,8 @@ impl<'a> Judge<'a> {
             Holds::Pods => Rule::NetsReachPods,
             Holds::Outside => Rule::NetsOutside,
         };
-        let nets: Vec<_> = shown.iter().take(SHOWN).map(ToString::to_string).collect();
-        let more = if shown.len() > SHOWN { " and more" } else { "" };
+        let nets: Vec<_> = shown.nets().take(SHOWN).map(|it| it.to_string()).collect();
+        let more = shown.nets().nth(SHOWN).map_or("", |_| " and more");
         Some(Leak {
             rule,
             witness: Some(format!(
@@ -293,7 +330,9 @@ impl<'a> Judge<'a> {
             landing_zone: None,
             declared,
             holds: Some(words),
+            nets: shown.clone(),
             ports: None,
+            declare: None,
         })
     }
 
@@ -323,7 +362,7 @@ impl<'a> Judge<'a> {
             .filter(is_meant)
             .filter(is_foreign);
         let found = sets.filter_map(|set| {
-            let mut leak = self.by_nets(case, &set.nets)?;
+            let mut leak = self.by_nets(case, &Addresses::of(&set.nets))?;
             let (namespace, name) = &set.name;
             let name = match namespace {
                 Some(namespace) => format!("{namespace}/{name}"),
@@ -342,7 +381,7 @@ impl<'a> Judge<'a> {
 fn told(
     leak: Leak,
     walked: &WalkedRule,
-    selected: &Selected<'_>,
+    (selected, own): (&Selected<'_>, &str),
     way: Way,
     others: usize,
 ) -> Finding {
@@ -364,11 +403,11 @@ fn told(
     });
     let written = written.unwrap_or_default();
     let message = message(&leak, &written, boundary);
-    let own = &selected.words;
-    let mut witness = leak.witness.as_ref().map(|who| match way {
-        Way::Ingress => format!("{who} could reach {own}"),
-        Way::Egress => format!("{own} could reach {}", who.trim_end_matches(',')),
-    });
+    let mut witness = leak.witness.as_ref().map(|who| in_words(way, who, own));
+    // Of the same pods other ports can be declared.
+    if let (Some(witness), Some(ports)) = (&mut witness, &leak.ports) {
+        *witness = format!("{witness} on {ports}, which no crossing declares");
+    }
     if others > 0
         && let Some(witness) = &mut witness
     {
@@ -380,7 +419,7 @@ fn told(
         path,
         message,
         witness,
-        suggestion: suggestion(&leak, walked, boundary, way),
+        suggestion: suggestion(&leak, walked, selected, way),
         declared: leak.declared,
         waived: None,
         opening: None,
@@ -426,59 +465,5 @@ fn message(leak: &Leak, written: &str, boundary: &Boundary) -> String {
             format!("{written}is too complex to judge, so it has to be taken for open")
         }
         _ => "nothing is said of the other end, so everybody is meant".to_owned(),
-    }
-}
-
-fn suggestion(leak: &Leak, walked: &WalkedRule, boundary: &Boundary, way: Way) -> String {
-    if leak.declared.is_some() {
-        return String::new();
-    }
-    let code = &boundary.code;
-    let crossing = crossing(leak, boundary, way);
-    let inside = match (&walked.namespaces, walked.form) {
-        _ if leak.holds.is_some() || matches!(leak.rule, Rule::ByService) => String::new(),
-        (_, Form::Admin) => format!(
-            "ask for {APPLICATION_CODE}: {code} among the labels of namespaces to stay inside"
-        ),
-        (_, Form::Kubernetes) => format!(
-            "add namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}}}}} to stay inside"
-        ),
-        (Namespaces::By(selector), _) if leak.rule == Rule::CodeMissing => {
-            let own = Selector::equal(APPLICATION_CODE, code);
-            let both = Selector::and([own, selector.clone()]);
-            format!("write namespaceSelector: \"{both}\" to stay inside")
-        }
-        _ => format!("write namespaceSelector: \"{APPLICATION_CODE} == '{code}'\" to stay inside"),
-    };
-    let mut suggestion = if inside.is_empty() {
-        crossing
-    } else {
-        format!("{inside}; {crossing}")
-    };
-    if let Some(ports) = &leak.ports {
-        suggestion = format!("{suggestion} (not declared: {ports})");
-        let mut all = walked.ports.iter().flat_map(|(_, ports)| ports);
-        if all.any(|it| matches!(it, PortMatch::Named(_))) {
-            suggestion +=
-                "; write the numbers of ports: what containers call them is not known here";
-        }
-    }
-    suggestion
-}
-
-fn crossing(leak: &Leak, boundary: &Boundary, way: Way) -> String {
-    let (here, there) = match way {
-        Way::Ingress => ("ingress", "egress"),
-        Way::Egress => ("egress", "ingress"),
-    };
-    let own = match &boundary.landing_zone {
-        Some(name) => format!("landing zone {name}"),
-        None => "a LandingZone".to_owned(),
-    };
-    match &leak.landing_zone {
-        Some(other) => format!(
-            "if it is meant, declare network.{here} in {own} and network.{there} in landing zone {other}"
-        ),
-        None => format!("if it is meant, declare it as network.{here} in {own}"),
     }
 }

@@ -9,7 +9,7 @@ use super::walk::{Direction, WalkedRule};
 use super::{Judge, MOST_RULES, Selected};
 use crate::domain::FieldPath;
 use crate::policy::{Action, RuleEnd, Way};
-use crate::review::address::kinds;
+use crate::review::address::{Addresses, kinds};
 use crate::review::covered::covers;
 use crate::review::known::is_inside;
 use crate::review::opening::{End, Local, Opening, RuleShape, Scope};
@@ -81,7 +81,10 @@ impl Judge<'_> {
         Arc::new(Opening {
             scope: around.scope.get_or_init(scope).clone(),
             behind: earlier.filter(|it| takes(it)).count(),
-            holds: kinds(&rule.outside.ranges(), &self.landscape.platform),
+            holds: kinds(
+                &Addresses::of(&rule.outside.ranges()),
+                &self.landscape.platform,
+            ),
             rule,
         })
     }

@@ -6,6 +6,9 @@ use crate::policy::NetworkSet;
 use crate::review::landscape::{is_stored_oddly, labels_in_storage};
 use crate::review::{Finding, Rule};
 
+/// So many of its ranges are named.
+const SHOWN: usize = 3;
+
 /// What only Calico writes before or in labels.
 pub const CALICOS_PREFIXES: [&str; 3] = ["pcns.", "pcsa.", "projectcalico.org/"];
 
@@ -45,6 +48,7 @@ impl Judge<'_> {
                 );
             }
         }
+        self.witness_of_forged(set);
         for objection in set.objections() {
             self.object_to(&objection);
         }
@@ -72,5 +76,22 @@ impl Judge<'_> {
             waived: None,
             opening: None,
         });
+    }
+
+    /// Whoever has one of its addresses passes for somebody else.
+    fn witness_of_forged(&mut self, set: &NetworkSet) {
+        let nets = &set.spec.nets;
+        let shown: Vec<_> = nets.iter().take(SHOWN).map(String::as_str).collect();
+        if shown.is_empty() {
+            return;
+        }
+        let more = if nets.len() > SHOWN { " and more" } else { "" };
+        let forged = self.findings.iter_mut();
+        for finding in forged.filter(|it| it.rule == Rule::ForgedLabels) {
+            finding.witness = Some(format!(
+                "whoever has an address of {}{more} passes for a pod wherever a policy asks for such labels",
+                shown.join(", ")
+            ));
+        }
     }
 }

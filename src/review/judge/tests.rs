@@ -705,3 +705,148 @@ fn the_seeds_own_policies_stay_inside() {
         assert_eq!(rules(&policy), Vec::<&str>::new(), "{policy}");
     }
 }
+
+/// A policy of application2's backend in which the operator's order or tier does not stand.
+fn before_boundary(spec: &Value, rule: &Value) -> Value {
+    let mut policy = to(&json!({}));
+    policy["spec"]["egress"] = json!([rule]);
+    for (field, value) in spec.as_object().unwrap() {
+        policy["spec"][field] = value.clone();
+    }
+    policy
+}
+
+#[test]
+fn what_is_asked_before_the_boundary_names_who_gets_through() {
+    let inside = json!({"namespaceSelector": "applicationcode == 'application2'"});
+    let partner = json!({"nets": ["203.0.113.0/24"]});
+    for (spec, rule) in [
+        (json!({"order": 5}), "order-before-platform"),
+        (json!({"tier": "security"}), "other-tier"),
+    ] {
+        for (end, who) in [
+            (
+                json!({"namespaceSelector": "team == 'blue'"}),
+                "pods of app2-ns2 could reach a pod in any namespace labelled team=blue, and the boundary is not asked",
+            ),
+            // Declared or not.
+            (
+                partner.clone(),
+                "pods of app2-ns2 could reach whoever has an address of 203.0.113.0/24, and the boundary is not asked",
+            ),
+            // The boundary goes by the owner; whoever carries the code alone is outside.
+            (
+                inside.clone(),
+                "pods of app2-ns2 could reach a pod in any namespace labelled applicationcode=application2, and the \
+                 boundary is not asked",
+            ),
+        ] {
+            let policy = before_boundary(&spec, &json!({"action": "Pass", "destination": end}));
+            let found = found(&policy);
+            let finding = found.iter().find(|it| it.rule.id() == rule).unwrap();
+            assert_eq!(finding.witness.as_deref(), Some(who), "{policy}");
+        }
+        let policy = before_boundary(&spec, &json!({"action": "Deny", "destination": partner}));
+        let found = found(&policy);
+        let finding = found.iter().find(|it| it.rule.id() == rule).unwrap();
+        assert_eq!(finding.witness, None, "{policy}");
+    }
+}
+
+#[test]
+fn what_is_invalid_names_who_gets_through_and_how_it_is_written() {
+    for (end, at, instead, who) in [
+        (
+            json!({"nets": ["bogus"]}),
+            "spec.egress[0].destination.nets[0]",
+            "write spec.egress[0].destination.nets[0] as a range such as 203.0.113.0/24 instead of \"bogus\", or remove it",
+            Some("any address"),
+        ),
+        (
+            json!({"nets": ["198.51.100.0/024"]}),
+            "spec.egress[0].destination.nets[0]",
+            "if 198.51.100.0/24 is meant, write spec.egress[0].destination.nets[0]: 198.51.100.0/24 instead of \
+             198.51.100.0/024",
+            Some("whoever has an address of 198.51.100.0/24"),
+        ),
+        // The whole policy is missing: nobody gets through it.
+        (
+            json!({"namespaceSelector": "team = 'blue'"}),
+            "spec.egress[0].destination.namespaceSelector",
+            "== 'web'",
+            None,
+        ),
+    ] {
+        let found = found(&to(&end));
+        let finding = found.iter().find(|it| it.rule == Rule::Invalid).unwrap();
+        assert_eq!(finding.path.to_string(), at, "{end}");
+        assert!(
+            finding.suggestion.contains(instead),
+            "{}",
+            finding.suggestion
+        );
+        let witness = finding.witness.as_deref();
+        assert_eq!(witness.is_some(), who.is_some(), "{end}: {witness:?}");
+        assert!(
+            witness
+                .unwrap_or_default()
+                .contains(who.unwrap_or_default()),
+            "{end}: {witness:?}"
+        );
+    }
+    // Another rule of the policy is no witness.
+    let mut policy = to(&json!({"nets": ["198.51.100.0/24"]}));
+    let rules = policy["spec"]["egress"].as_array_mut().unwrap();
+    rules.push(json!({"action": "Allow", "ipVersion": 5}));
+    let found = found(&policy);
+    let finding = found.iter().find(|it| it.rule == Rule::Invalid).unwrap();
+    assert_eq!(finding.witness, None);
+}
+
+#[test]
+fn ranges_come_with_the_crossing_that_declares_them() {
+    let rule = |end: Value| {
+        let mut policy = to(&end);
+        let rule = &mut policy["spec"]["egress"][0];
+        rule["protocol"] = json!("TCP");
+        rule["destination"]["ports"] = json!([443, "8000:8010"]);
+        found(&policy).remove(0)
+    };
+    for (range, by) in [
+        ("198.51.100.0/24", None),
+        ("0.0.0.0/0", Some("AllAddresses")),
+        ("10.244.7.0/24", Some("PodRange")),
+        ("10.1.0.7/32", Some("NodeRange")),
+        ("169.254.169.254/32", Some("MetadataService")),
+        ("2001:db8::/32", None),
+    ] {
+        let finding = rule(json!({"nets": [range]}));
+        let (_, network) = finding.suggestion.split_once(": network: ").unwrap();
+        let end = network.rfind("]}").unwrap() + 2;
+        let network: Value = serde_saphyr::from_str(&network[..end]).unwrap();
+        let entry = &network["egress"][0];
+        assert_eq!(entry["to"], json!({"cidrs": [range]}), "{network}");
+        assert_eq!(entry["from"], json!({"zone": "backend"}));
+        assert_eq!(
+            entry["ports"],
+            json!([{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 8000, "endPort": 8010}])
+        );
+        assert_eq!(entry["acknowledge"].as_str(), by);
+        // It can be declared so.
+        let declared = zone("application2", "app2", &network);
+        assert_eq!(declared.network.crossings.len(), 1);
+    }
+}
+
+#[test]
+fn whose_ports_are_not_declared_is_told() {
+    let mut policy = to(&json!({"nets": ["203.0.113.0/24"]}));
+    policy["spec"]["egress"][0]["protocol"] = json!("TCP");
+    policy["spec"]["egress"][0]["destination"]["ports"] = json!([443, 22]);
+    assert_eq!(
+        found(&policy)[0].witness.as_deref(),
+        Some(
+            "pods of app2-ns2 could reach whoever has an address of 203.0.113.0/24 on TCP 22, which no crossing declares"
+        )
+    );
+}

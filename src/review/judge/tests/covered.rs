@@ -12,6 +12,8 @@ fn known() -> Landscape {
             {"name": "orders-db", "from": {"zone": "backend"}, "to": {"landingZone": "orders", "zone": "data"}, "ports": port(5432)},
             {"name": "orders-admin", "from": {"zone": "backend"}, "to": {"landingZone": "orders", "zone": "data"},
              "ports": [{"protocol": "TCP", "port": 8080, "endPort": 8090}]},
+            {"name": "bank", "from": {"zone": "backend", "podSelector": {"matchLabels": {"app": "a"}}},
+             "to": {"cidrs": ["192.0.2.0/28"]}, "ports": port(443)},
             {"name": "partner", "to": {"cidrs": ["203.0.113.0/25"]}, "ports": port(443)},
             {"name": "partner-too", "to": {"cidrs": ["203.0.113.128/25"]}, "ports": port(443)},
         ]}),
@@ -137,4 +139,25 @@ fn a_deny_of_what_is_declared_is_told_to_be_without_effect() {
     let mut inside = to(&json!({"namespaceSelector": "has(applicationcode)"}));
     inside["spec"]["egress"][0]["action"] = json!("Deny");
     assert_eq!(judged(&inside), []);
+}
+
+#[test]
+fn pods_that_a_crossing_leaves_out_are_named() {
+    let mut policy = to_port(&json!({"nets": ["192.0.2.0/28"]}), "TCP", 443);
+    let told = judged(&policy).remove(0);
+    assert!(told.needs_approval());
+    assert_eq!(
+        told.witness.as_deref(),
+        Some(
+            "pods of app2-ns2 without app == 'a', for which alone it is declared, could reach whoever has an address of \
+             192.0.2.0/28"
+        )
+    );
+    // Of what nobody declares, all pods are told.
+    let other = to_port(&json!({"nets": ["192.0.2.0/28"]}), "TCP", 22);
+    let told = judged(&other).remove(0).witness.unwrap();
+    assert!(told.starts_with("pods of app2-ns2 could reach"), "{told}");
+    policy["spec"]["selector"] = json!("app == 'a'");
+    let told = judged(&policy).remove(0);
+    assert!(told.declared.is_some(), "{told}");
 }

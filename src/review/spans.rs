@@ -32,31 +32,32 @@ impl Spans {
         self.0.iter().copied()
     }
 
+    /// Both are sorted, so that each is looked through once.
     pub fn and(&self, other: &Self) -> Self {
-        let pairs = self
-            .iter()
-            .flat_map(|one| other.iter().map(move |other| (one, other)));
-        let both = pairs.map(|(one, other)| (one.0.max(other.0), one.1.min(other.1)));
-        Self::of(both.filter(|(first, last)| first <= last))
+        let (mut both, mut others) = (Vec::new(), other.0.as_slice());
+        for (first, last) in self.iter() {
+            others = from(others, first);
+            let within = others.iter().take_while(|it| it.0 <= last);
+            both.extend(within.map(|it| (it.0.max(first), it.1.min(last))));
+        }
+        Self(both)
     }
 
+    /// Both are sorted, so that each is looked through once.
     pub fn without(&self, other: &Self) -> Self {
-        let mut left = self.0.clone();
-        for (first, last) in other.iter() {
-            let mut cut = Vec::with_capacity(left.len() + 1);
-            for span in left {
-                if last < span.0 || span.1 < first {
-                    cut.push(span);
-                    continue;
+        let (mut left, mut others) = (Vec::new(), other.0.as_slice());
+        for (first, last) in self.iter() {
+            others = from(others, first);
+            let mut next = Some(first);
+            for it in others.iter().take_while(|it| it.0 <= last) {
+                if let Some(next) = next
+                    && next < it.0
+                {
+                    left.push((next, it.0 - 1));
                 }
-                if span.0 < first {
-                    cut.push((span.0, first - 1));
-                }
-                if last < span.1 {
-                    cut.push((last + 1, span.1));
-                }
+                next = it.1.checked_add(1).filter(|next| *next <= last);
             }
-            left = cut;
+            left.extend(next.map(|next| (next, last)));
         }
         Self(left)
     }
@@ -82,6 +83,12 @@ impl Spans {
         }
         pieces
     }
+}
+
+/// Spans without those that end before a number.
+fn from(spans: &[(u128, u128)], first: u128) -> &[(u128, u128)] {
+    let over = spans.iter().take_while(|it| it.1 < first).count();
+    spans.get(over..).unwrap_or_default()
 }
 
 /// The protocols that have ports, in the order of their numbers here.
@@ -163,26 +170,28 @@ pub(super) fn addresses(nets: &[IpNet], is_v6: bool) -> Spans {
     }))
 }
 
+/// The ranges that hold exactly these addresses, one after the other: there can be two hundred for each span.
+pub(super) fn each_net(addresses: &Spans, is_v6: bool) -> impl Iterator<Item = IpNet> {
+    let of_span = move |(first, last): (u128, u128)| {
+        let v6 = is_v6.then(|| Ipv6Subnets::new(first.into(), last.into(), 0).map(IpNet::V6));
+        let v4 = u32::try_from(first).ok().zip(u32::try_from(last).ok());
+        let v4 = v4.filter(|_| !is_v6);
+        let v4 =
+            v4.map(|(first, last)| Ipv4Subnets::new(first.into(), last.into(), 0).map(IpNet::V4));
+        v6.into_iter().flatten().chain(v4.into_iter().flatten())
+    };
+    addresses.iter().flat_map(of_span)
+}
+
 /// The ranges that hold exactly these addresses.
 pub(super) fn nets(addresses: &Spans, is_v6: bool) -> Vec<IpNet> {
-    let of_span = |(first, last): (u128, u128)| -> Vec<IpNet> {
-        if is_v6 {
-            return Ipv6Subnets::new(first.into(), last.into(), 0)
-                .map(IpNet::V6)
-                .collect();
-        }
-        match (u32::try_from(first), u32::try_from(last)) {
-            (Ok(first), Ok(last)) => Ipv4Subnets::new(first.into(), last.into(), 0)
-                .map(IpNet::V4)
-                .collect(),
-            _ => Vec::new(),
-        }
-    };
-    addresses.iter().flat_map(of_span).collect()
+    each_net(addresses, is_v6).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn spans(spans: &[(u128, u128)]) -> Spans {
@@ -201,6 +210,11 @@ mod tests {
         let pieces = one.pieces([&spans(&[(6, 7)])]);
         assert_eq!(pieces, [(1, 3), (5, 5), (6, 7), (8, 9)]);
         assert!(one.without(&spans(&[(0, u128::MAX)])).is_empty());
+        let all = spans(&[(0, u128::MAX)]);
+        assert_eq!(
+            all.without(&spans(&[(0, 0), (7, 8), (u128::MAX, u128::MAX)])),
+            spans(&[(1, 6), (9, u128::MAX - 1)])
+        );
     }
 
     #[test]
@@ -230,6 +244,32 @@ mod tests {
             let is_v6 = matches!(net, IpNet::V6(_));
             assert_eq!(nets(&addresses(&[net], is_v6), is_v6), [net], "{text}");
             assert!(addresses(&[net], !is_v6).is_empty());
+        }
+    }
+
+    /// Spans of small numbers, so that they have to do with each other.
+    fn some() -> impl Strategy<Value = Vec<(u128, u128)>> {
+        let span = (0..48_u128, 0..8_u128).prop_map(|(first, more)| (first, first + more));
+        prop::collection::vec(span, 0..8)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_number_is_where_it_belongs(one in some(), other in some()) {
+            let is_in = |spans: &[(u128, u128)], number: u128| {
+                spans.iter().any(|(first, last)| (*first..=*last).contains(&number))
+            };
+            let (left, both) = (spans(&one).without(&spans(&other)), spans(&one).and(&spans(&other)));
+            for number in 0..64 {
+                let (here, there) = (is_in(&one, number), is_in(&other, number));
+                prop_assert_eq!(is_in(&left.0, number), here && !there);
+                prop_assert_eq!(is_in(&both.0, number), here && there);
+            }
+            // They are as sets are, so that equal ones are equal.
+            prop_assert_eq!(Spans::of(left.iter()), left);
+            prop_assert_eq!(Spans::of(both.iter()), both);
         }
     }
 }
