@@ -21,7 +21,7 @@ mod safe;
 mod sarif;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
@@ -419,8 +419,10 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
         Body::Tier(tier) => Some((**tier).clone()),
         _ => None,
     });
-    let mut landscape =
-        Landscape::new(&zones, &input.namespaces, input.platform.clone()).with_sets(sets);
+    let read_live: BTreeSet<_> = input.namespaces_live().collect();
+    let mut landscape = Landscape::new(&zones, &input.namespaces, input.platform.clone())
+        .with_labels_of_others(|name| read_live.contains(name))
+        .with_sets(sets);
     landscape.tiers = flavour.tiers.then(|| tiers.collect());
     landscape
 }

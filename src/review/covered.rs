@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::known::{canonical, of_namespace};
 use super::landscape::{Boundary, KnownNamespace, Landscape};
-use crate::api::names::{APPLICATION_CODE, OWNER, ZONE};
+use crate::api::names::{API_SERVER_PORT, APPLICATION_CODE, OWNER, ZONE};
 use crate::api::{CrossingDirection, CrossingState, Protocol};
 use crate::domain::{Opening, PortRange, Reach};
 use crate::policy::{NAMESPACE, PortMatch, Selector, TransportProtocol, Way};
@@ -54,6 +54,28 @@ impl Cover {
             return is_open(1, u16::MAX);
         }
         ports.iter().all(is_match)
+    }
+
+    /// The API server's service opens the ports that are its own; its addresses are open on one port only.
+    fn of_api_server(self) -> Vec<Self> {
+        let by_address = Self {
+            what: self.what.clone(),
+            pods: None,
+            nets: self.nets,
+            except: Vec::new(),
+            service: None,
+            ports: vec![PortRange {
+                protocol: Protocol::TCP,
+                first: API_SERVER_PORT,
+                last: API_SERVER_PORT,
+            }],
+            own: self.own.clone(),
+        };
+        let by_service = Self {
+            nets: Vec::new(),
+            ..self
+        };
+        vec![by_service, by_address]
     }
 
     /// The parts of a rule's ports on which it does not change whether something is open.
@@ -145,7 +167,13 @@ pub(super) fn covers(
             let own = it.own.zone.as_ref();
             own.is_none_or(|own| Some(own.as_str()) == zone)
         })
-        .map(|(opening, is_shared)| cover(opening, is_shared, boundary, landscape))
+        .flat_map(|(opening, is_shared)| {
+            let cover = cover(opening, is_shared, boundary, landscape);
+            match opening.reach {
+                Reach::ApiServer(_) => cover.of_api_server(),
+                _ => vec![cover],
+            }
+        })
         .collect();
     if way == Way::Egress {
         covers.push(dns(landscape));

@@ -23,7 +23,7 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, Action, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, NAMESPACE,
+    self, Action, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, LabelMap, NAMESPACE,
     NetworkPolicy, Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
 };
 
@@ -420,15 +420,24 @@ impl<'a> Judge<'a> {
                 let namespace = self.landscape.namespace(name)?;
                 let left = known::in_namespace(&selector, name, namespace);
                 // What is too complex counts as selected.
-                let found = crate::policy::example(std::slice::from_ref(&left));
-                let is_selected = !matches!(found, Ok(None));
-                is_selected.then(|| (namespace, (name.clone(), left)))
+                let labels = match policy::example(std::slice::from_ref(&left)) {
+                    Ok(None) => return None,
+                    Ok(Some(labels)) => labels,
+                    Err(_) => LabelMap::new(),
+                };
+                let labels = known::labels_of_namespace(&labels);
+                Some(((namespace, labels), (name.clone(), left)))
             });
             let (inside, pods): (Vec<_>, Vec<_>) = inside.unzip();
-            (!inside.is_empty()).then(|| Selected {
+            let (namespace, labels) = inside.first()?;
+            // Labels that others may have put there, where all that is selected depends on such.
+            let is_certain = inside.iter().any(|(_, labels)| labels.is_none());
+            let labels = labels.as_ref().filter(|_| !is_certain);
+            let labelled = labels.map(|it| format!(", where a namespace of it is labelled {it}"));
+            Some(Selected {
                 boundary,
-                namespace: Some(inside[0]).filter(|_| inside.len() == 1),
-                words: format!("pods of {boundary}"),
+                namespace: Some(*namespace).filter(|_| inside.len() == 1),
+                words: format!("pods of {boundary}{}", labelled.unwrap_or_default()),
                 selector: selector.clone(),
                 pods: pods.into(),
             })

@@ -58,22 +58,47 @@ pub(super) fn is_inside(boundary: &Boundary) -> Selector {
     Selector::any_of([code].into_iter().chain(owner).chain(names))
 }
 
-/// The selector, where it is about pods of one namespace.
+/// The selector, where it is about pods of one namespace. What it says of labels that the namespace may have or not is
+/// left.
 pub(super) fn in_namespace(
     selector: &Selector,
     name: &str,
     namespace: &KnownNamespace,
 ) -> Selector {
-    selector.assuming(&|label| {
-        if label == NAMESPACE {
-            return Some(Some(name));
-        }
-        if label == ORCHESTRATOR {
-            return Some(Some("k8s"));
-        }
-        let label = label.strip_prefix(OF_NAMESPACE)?;
-        Some(namespace.labels.get(label).map(String::as_str))
+    selector.assuming(&|label| match label.strip_prefix(OF_NAMESPACE) {
+        Some(label) => namespace.label(label),
+        None => of_every_pod(label, name),
     })
+}
+
+/// The same where the namespace has no labels but those that are known.
+pub(super) fn in_namespace_as_known(
+    selector: &Selector,
+    name: &str,
+    namespace: &KnownNamespace,
+) -> Selector {
+    selector.assuming(&|label| match label.strip_prefix(OF_NAMESPACE) {
+        Some(label) => Some(namespace.labels.get(label).map(String::as_str)),
+        None => of_every_pod(label, name),
+    })
+}
+
+/// What every pod of a namespace has.
+fn of_every_pod<'a>(label: &str, namespace: &'a str) -> Option<Option<&'a str>> {
+    match label {
+        NAMESPACE => Some(Some(namespace)),
+        ORCHESTRATOR => Some(Some("k8s")),
+        _ => None,
+    }
+}
+
+/// The labels of namespaces among those of a pod, `key=value`, with commas; None: there are none.
+pub(super) fn labels_of_namespace(labels: &LabelMap) -> Option<String> {
+    let of_namespace = labels
+        .iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix(OF_NAMESPACE)?, value)));
+    let listed = listed(of_namespace);
+    (!listed.is_empty()).then_some(listed)
 }
 
 /// A pod that somebody could have.
@@ -98,7 +123,7 @@ pub(super) fn a_pod(
         let Some(namespace) = landscape.namespace(name) else {
             continue;
         };
-        let left = in_namespace(&all, name, namespace);
+        let left = in_namespace_as_known(&all, name, namespace);
         if let Some(labels) = example(&[left])? {
             let boundary = landscape.of_namespace(name).map(|(boundary, _)| boundary);
             let whose = boundary.map(|it| format!(" of {it}")).unwrap_or_default();
@@ -124,7 +149,7 @@ pub(super) fn in_known_namespace(selectors: &[Selector], landscape: &Landscape) 
     candidates(&found, landscape).into_iter().any(|name| {
         let namespace = landscape.namespace(name);
         namespace.is_some_and(|namespace| {
-            let left = in_namespace(&all, name, namespace);
+            let left = in_namespace_as_known(&all, name, namespace);
             matches!(example(&[left]), Ok(Some(_)))
         })
     })
@@ -176,13 +201,9 @@ fn pod(labels: &LabelMap) -> String {
 
 /// The namespaces that a pod may be in.
 fn namespaces(labels: &LabelMap) -> String {
-    let of_namespace = labels
-        .iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(OF_NAMESPACE)?, value)));
-    let mut of_namespace = of_namespace.peekable();
-    match labels.get(NAMESPACE) {
-        Some(name) if !name.is_empty() => format!("a namespace called {name}"),
-        _ if of_namespace.peek().is_none() => "any namespace outside".to_owned(),
-        _ => format!("any namespace labelled {}", listed(of_namespace)),
+    match (labels.get(NAMESPACE), labels_of_namespace(labels)) {
+        (Some(name), _) if !name.is_empty() => format!("a namespace called {name}"),
+        (_, None) => "any namespace outside".to_owned(),
+        (_, Some(labels)) => format!("any namespace labelled {labels}"),
     }
 }

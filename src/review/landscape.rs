@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use crate::api::names::{APPLICATION_CODE, OWNER, ZONE};
+use crate::api::names::{APPLICATION_CODE, GROUP, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
 use crate::domain::{LandingZone, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
@@ -57,9 +57,31 @@ pub struct KnownNamespace {
     pub(super) boundary: Option<usize>,
     /// Whether a landing zone declares it, and not only labels say so.
     pub(super) is_declared: bool,
+    /// Whether it may have labels besides, which nobody has shown.
+    is_open: bool,
+}
+
+/// What the operator writes on every namespace of a landing zone, besides what begins with its own group.
+fn is_operators(label: &str) -> bool {
+    const MODES: [&str; 3] = ["enforce", "audit", "warn"];
+    let mode = label.strip_prefix(POD_SECURITY_PREFIX);
+    label == ZONE || mode.is_some_and(|it| MODES.contains(&it))
 }
 
 impl KnownNamespace {
+    /// Whether it has a label and which value, where that is certain; None: others may have put one there.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<Option<&str>> {
+        let known = self.labels.get(key).map(String::as_str);
+        let is_certain = known.is_some()
+            || !self.is_open
+            // These say whose it is; that nobody else writes them is seen to elsewhere.
+            || key == APPLICATION_CODE
+            || key.strip_prefix(GROUP).is_some_and(|it| it.starts_with('/'))
+            || (self.is_declared && is_operators(key));
+        is_certain.then_some(known)
+    }
+
     /// Its zone.
     #[must_use]
     pub fn zone(&self) -> Option<&str> {
@@ -143,6 +165,16 @@ impl Landscape {
         landscape
     }
 
+    /// Namespaces whose labels nobody has read from a cluster may have others: a mesh, a cost centre and whoever applies a
+    /// part of an object put theirs there, and files do not show them.
+    #[must_use]
+    pub fn with_labels_of_others(mut self, is_read: impl Fn(&str) -> bool) -> Self {
+        for (name, namespace) in &mut self.namespaces {
+            namespace.is_open = !is_read(name);
+        }
+        self
+    }
+
     /// Network sets with the labels of their namespaces.
     #[must_use]
     pub fn with_sets<'a>(mut self, sets: impl IntoIterator<Item = &'a NetworkSet>) -> Self {
@@ -220,6 +252,7 @@ impl Landscape {
             labels,
             boundary,
             is_declared,
+            is_open: false,
         };
         self.namespaces.insert(name, known);
     }

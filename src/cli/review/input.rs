@@ -284,6 +284,13 @@ impl Input {
         });
     }
 
+    /// The names of namespaces that were read from a cluster, so that all of their labels are known.
+    pub fn namespaces_live(&self) -> impl Iterator<Item = &str> {
+        let live = self.written.iter().filter(|it| it.place.is_none());
+        let live = live.filter(|it| it.name.group.is_empty() && it.name.kind == "Namespace");
+        live.map(|it| it.name.name.as_str())
+    }
+
     /// Whether nothing at all was read: neither what is reviewed nor anything else.
     pub fn is_empty(&self) -> bool {
         self.written.is_empty()

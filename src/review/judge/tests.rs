@@ -2,6 +2,7 @@ mod admin;
 mod covered;
 mod generated;
 mod hostile;
+mod labels;
 mod lenient;
 mod widened;
 

@@ -161,3 +161,47 @@ fn pods_that_a_crossing_leaves_out_are_named() {
     let told = judged(&policy).remove(0);
     assert!(told.declared.is_some(), "{told}");
 }
+
+/// application2 may go to the API server, whose address besides its service is this one.
+fn with_api_server() -> Landscape {
+    let ours = zone(
+        "application2",
+        "app2",
+        &json!({"egress": [{"name": "api", "to": {"apiServer": true}}]}),
+    );
+    let platform = Platform {
+        api_server: vec!["10.2.0.4/32".parse().unwrap()],
+        ..Platform::default()
+    };
+    let resolved = resolve(
+        &ours,
+        &Surroundings {
+            platform: &platform,
+            flavour: Flavour::KUBERNETES,
+            today: date(2026, 11, 26),
+            neighbours: std::collections::BTreeMap::new(),
+            before: Vec::new(),
+            shared_ranges: std::collections::BTreeMap::new(),
+        },
+    );
+    Landscape::new(&[(&ours, &resolved)], &[], platform.clone())
+}
+
+#[test]
+fn the_api_server_is_open_on_its_own_port() {
+    let landscape = with_api_server();
+    let open = |policy: &Value| {
+        let found = judge(&Object::read(policy).unwrap().unwrap(), &landscape);
+        let undeclared = found.iter().filter(|it| it.declared.is_none());
+        (found.len(), undeclared.count())
+    };
+    let address = json!({"nets": ["10.2.0.4/32"]});
+    assert_eq!(open(&to_port(&address, "TCP", 443)), (1, 0));
+    for (protocol, port) in [("TCP", 10_250), ("UDP", 443), ("TCP", 22)] {
+        assert_eq!(open(&to_port(&address, protocol, port)), (1, 1), "{port}");
+    }
+    assert_eq!(open(&to(&address)), (1, 1));
+    // The ports of a service are its own.
+    let service = json!({"services": {"namespace": "default", "name": "kubernetes"}});
+    assert_eq!(open(&to(&service)), (1, 0));
+}
