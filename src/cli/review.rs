@@ -6,6 +6,7 @@
 //! | `live` | the same from a cluster |
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
+//! | `unread` | what of a change only people can judge |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
 //! | `safe` | what a log of a pipeline would obey |
 
@@ -20,6 +21,7 @@ mod report;
 mod safe;
 mod sarif;
 mod table;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -270,7 +272,11 @@ impl ReviewArgs {
             Some(before) => {
                 let changes = declared::compared(&before.input, &reviewed.input, flavour);
                 let found = (reviewed.found, before.found);
-                base::compared(&reviewed.input, &before.input, found, changes)
+                let mut report = base::compared(&reviewed.input, &before.input, found, changes);
+                report
+                    .findings
+                    .extend(unread::gone(&before.input, &reviewed.input));
+                report
             }
             None => Report::of(&reviewed.input, reviewed.found),
         };
@@ -278,10 +284,10 @@ impl ReviewArgs {
         report.is_whole = given.is_whole;
         let approval = report.approval_required();
         if self.only == Some(Only::Crossings) {
-            // What ends Felix leaves no boundary, and has to be approved all the same.
+            // What ends Felix leaves no boundary, and has to be approved all the same; so has what nobody can judge.
             report.findings.retain(|it| {
                 let leaves = it.finding.leaves_boundary() && it.finding.declared.is_none();
-                leaves || it.finding.rule == Rule::BreaksFelix
+                leaves || matches!(it.finding.rule, Rule::BreaksFelix | Rule::DecidesUnread)
             });
             report.changes.retain(|it| it.change.crosses_boundary);
         }

@@ -41,9 +41,9 @@ pub(crate) use net::range_or_address;
 pub use objection::{Effect, Objection, Unreadable, Why};
 pub use reach::{Answer, Does, Link, Member, Passage, PortSpan, Reach, Work, everywhere, without};
 pub use resource::{
-    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Icmp, NetworkPolicy,
-    NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule, ServiceAccountMatch, ServiceMatch, Tier,
-    TierSpec,
+    Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, HostEndpoint,
+    HostEndpointSpec, Icmp, NetworkPolicy, NetworkPolicySpec, NetworkSet, NetworkSetSpec, Rule,
+    ServiceAccountMatch, ServiceMatch, Tier, TierSpec,
 };
 pub use rewrite::{
     Draft, NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,

@@ -302,6 +302,38 @@ impl EntityRule {
     }
 }
 
+/// An interface of a node, or what is reached through one: its addresses have labels, its own and those that its
+/// profiles apply.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct HostEndpoint {
+    /// Its name and labels.
+    pub metadata: ObjectMeta,
+    /// Its addresses and profiles.
+    #[serde(default)]
+    pub spec: HostEndpointSpec,
+}
+
+/// Spec of a [`HostEndpoint`].
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct HostEndpointSpec {
+    /// The node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The interface, or * for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// The addresses that selectors mean.
+    #[serde(default, rename = "expectedIPs", skip_serializing_if = "Vec::is_empty")]
+    pub expected_ips: Vec<String>,
+    /// Names of profiles, whose labels it gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
+    /// Ports with names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<serde_json::Value>,
+}
+
 /// A tier: a group of policies that is evaluated as a whole.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct Tier {

@@ -64,7 +64,12 @@ pub(super) fn fatal(object: &Value, shape: Shape) -> Vec<Fatal> {
                     }
                 }
                 Shape::Calico | Shape::Global => rule(one, &at, &mut found),
-                Shape::NetworkSet | Shape::Tier | Shape::Admin(_) | Shape::Namespace => {}
+                Shape::NetworkSet
+                | Shape::Tier
+                | Shape::Admin(_)
+                | Shape::Namespace
+                | Shape::HostEndpoint
+                | Shape::Deciding => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 //! labels are.
 
 mod classify;
+mod deciding;
 mod effect;
 mod leak;
 mod namespace;
@@ -23,8 +24,8 @@ use crate::api::names::APPLICATION_CODE;
 use crate::build;
 use crate::domain::FieldPath;
 use crate::policy::{
-    self, Action, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, LabelMap, NAMESPACE,
-    NetworkPolicy, Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
+    self, Action, AdminPolicy, DEFAULT_TIER, Draft, Effect, GlobalNetworkPolicy, LabelMap,
+    NAMESPACE, NetworkPolicy, Objection, Policy, PolicyKind, Selector, Tier, Unreadable, Written,
 };
 
 use super::known::{self, canonical};
@@ -88,6 +89,8 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::NetworkSet(set) => judge.set(set),
         Body::Tier(tier) => judge.tier(tier),
         Body::Namespace(namespace) => judge.namespace(namespace),
+        Body::HostEndpoint(host) => judge.host_endpoint(host),
+        Body::Deciding(deciding) => judge.deciding(&deciding.kind),
     }
     judge.witness_of_invalid();
     judge.findings

@@ -2,16 +2,17 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::networking::v1 as networking;
-use serde::Serialize;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fatal::{Fatal, fatal, readable};
 use crate::api::names::{MANAGER, OWNER};
 use crate::domain::{FieldPath, Segment};
 use crate::policy::{
-    Action, AdminPolicy, Effect, GlobalNetworkPolicy, NetworkPolicy, NetworkSet, Objection,
-    PolicyKind, Tier, Unreadable, Why, Written,
+    Action, AdminPolicy, Effect, GlobalNetworkPolicy, HostEndpoint, NetworkPolicy, NetworkSet,
+    Objection, PolicyKind, Tier, Unreadable, Why, Written,
 };
 
 /// Something that is judged.
@@ -56,6 +57,21 @@ pub enum Body {
     Tier(Box<Tier>),
     /// A namespace: its labels say whose it is.
     Namespace(Box<Namespace>),
+    /// An interface of a node, and the addresses behind it.
+    HostEndpoint(Box<HostEndpoint>),
+    /// Something else that Calico takes into account.
+    Deciding(Box<Deciding>),
+}
+
+/// An object of Calico's that decides who reaches whom otherwise than a policy does: addresses, labels that go with
+/// them, how Felix enforces.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct Deciding {
+    /// Its kind.
+    #[serde(default)]
+    pub kind: String,
+    /// Its name.
+    pub metadata: ObjectMeta,
 }
 
 /// Why an object cannot be read.
@@ -97,6 +113,14 @@ impl Object {
             Shape::NetworkSet => read(object).map(|(it, known)| (Body::NetworkSet(it), known)),
             Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
             Shape::Namespace => read(object).map(|(it, known)| (Body::Namespace(it), known)),
+            Shape::HostEndpoint => read(object).map(|(it, known)| (Body::HostEndpoint(it), known)),
+            Shape::Deciding => read(object).map(|(mut it, _): (Box<Deciding>, _)| {
+                let kind = object.get("kind").and_then(Value::as_str);
+                kind.unwrap_or_default().clone_into(&mut it.kind);
+                // Nothing is known of its fields.
+                let known = object.clone();
+                (Body::Deciding(it), known)
+            }),
         }?;
         let mut unknown = Vec::new();
         let spec = FieldPath::default().key("spec");
@@ -147,7 +171,7 @@ impl Object {
         self.metadata().name.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn metadata(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    pub(super) fn metadata(&self) -> &ObjectMeta {
         match &self.body {
             Body::Kubernetes(it) => &it.metadata,
             Body::Calico(it) => &it.metadata,
@@ -156,6 +180,8 @@ impl Object {
             Body::NetworkSet(it) => &it.metadata,
             Body::Tier(it) => &it.metadata,
             Body::Namespace(it) => &it.metadata,
+            Body::HostEndpoint(it) => &it.metadata,
+            Body::Deciding(it) => &it.metadata,
         }
     }
 }
@@ -170,6 +196,8 @@ pub(super) enum Shape {
     NetworkSet,
     Tier,
     Namespace,
+    HostEndpoint,
+    Deciding,
 }
 
 fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
@@ -177,6 +205,9 @@ fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
         return Some((Shape::Namespace, Written::Api, false));
     }
     let (group, _) = api_version.split_once('/')?;
+    if (group, kind) == ("operator.tigera.io", "Installation") {
+        return Some((Shape::Deciding, Written::Api, false));
+    }
     if group == "networking.k8s.io" {
         return (kind == "NetworkPolicy").then_some((Shape::Kubernetes, Written::Api, false));
     }
@@ -202,7 +233,11 @@ fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
         "StagedKubernetesNetworkPolicy" => (Shape::Kubernetes, true),
         "NetworkSet" | "GlobalNetworkSet" => (Shape::NetworkSet, false),
         "Tier" => (Shape::Tier, false),
-        _ => return None,
+        "HostEndpoint" => (Shape::HostEndpoint, false),
+        // What Calico tells, and lists, which are taken apart before.
+        "CalicoNodeStatus" => return None,
+        _ if kind.is_empty() || kind.ends_with("List") => return None,
+        _ => (Shape::Deciding, false),
     };
     Some((shape, written, staged))
 }

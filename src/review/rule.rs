@@ -103,8 +103,10 @@ rules! {
     NetworkSet = "network-set", Error, true, "a network set makes outside addresses part of the peers";
     /// A network set in a landing zone: its addresses count as inside.
     NetworkSetInside = "network-set-inside", Error, true, "a network set inherits the labels of the landing zone";
+    /// A host endpoint with the profile of a landing zone's namespace: its addresses count as inside.
+    HostEndpointInside = "host-endpoint-inside", Error, true, "a host endpoint has the labels of the landing zone by its profile";
     /// A network set with labels that only Calico gives.
-    ForgedLabels = "forged-labels", Error, true, "a network set has labels that only Calico gives";
+    ForgedLabels = "forged-labels", Error, true, "addresses have labels that only Calico gives";
     /// A namespace with the labels of a landing zone that does not declare it.
     NamespaceJoins = "namespace-joins", Error, true, "a namespace labels itself into a landing zone that does not declare it";
     /// It comes before the boundary.
@@ -135,14 +137,16 @@ rules! {
     WaiverWithoutEffect = "waiver-without-effect", Warning, false, "nothing is found that it would waive";
     /// Too complex to judge.
     TooComplex = "too-complex", Error, true, "it is too complex to judge, so it has to be taken for open";
+    /// It decides who reaches whom, and only people can tell how.
+    DecidesUnread = "decides-unread", Error, false, "it decides who reaches whom, and is not judged: somebody has to read it";
 }
 
 impl Rule {
-    /// Whether somebody has to approve what it finds, unless it is declared: what leaves a boundary, and what takes
-    /// the boundary down for everybody.
+    /// Whether somebody has to approve what it finds, unless it is declared: what leaves a boundary, what takes the
+    /// boundary down for everybody, and what nobody but people can judge.
     #[must_use]
     pub const fn needs_approval(self) -> bool {
-        self.leaves_boundary() || matches!(self, Self::BreaksFelix)
+        self.leaves_boundary() || matches!(self, Self::BreaksFelix | Self::DecidesUnread)
     }
 
     /// By its id; None where there is none.

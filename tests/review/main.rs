@@ -8,6 +8,7 @@ mod forms;
 mod pipelines;
 mod sarif;
 mod told;
+mod unread;
 mod widened;
 mod yaml;
 

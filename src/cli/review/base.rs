@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::declared::{Located, is_about};
 use super::input::{Input, ObjectName};
-use super::report::{Counted, Report, Reported, breaking, crossing};
+use super::report::{Counted, Report, Reported, breaking, crossing, unread};
 use crate::review::{Finding, Found, added, identity};
 
 /// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
@@ -62,7 +62,8 @@ pub(super) fn compared(
     // What is told of a declaration is counted one by one.
     changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.
-    let needing = crossing.iter().chain(&breaking);
+    let unread = unread(&report.findings);
+    let needing = crossing.iter().chain(&breaking).chain(&unread);
     changed.extend(needing.map(|name| (*name).clone()));
     changed.sort();
     changed.dedup();

@@ -101,7 +101,14 @@ impl std::fmt::Display for ObjectName {
 }
 
 /// Words without which no object is of a kind that is read.
-const KINDS: [&[u8]; 4] = [b"NetworkPolicy", b"NetworkSet", b"Tier", b"Namespace"];
+const KINDS: [&[u8]; 6] = [
+    b"NetworkPolicy",
+    b"NetworkSet",
+    b"Tier",
+    b"Namespace",
+    b"projectcalico.org/",
+    b"operator.tigera.io/",
+];
 
 /// Ways of writing such a word otherwise: escapes of characters, and text in base64.
 const OTHERWISE: [&[u8]; 6] = [b"\\x", b"\\u", b"\\U", b"\\\n", b"\\\r", b"binary"];

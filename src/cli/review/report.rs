@@ -48,14 +48,9 @@ impl NotJudged {
     /// What of the files was passed over.
     pub fn of(input: &Input) -> Vec<Self> {
         let kinds = input.skipped.iter().map(|(kind, count)| {
-            // By these Calico learns of addresses, and which of them have the labels of pods.
-            let tells_addresses = ["HostEndpoint", "IPPool", "FelixConfiguration", "Profile"];
-            let is_policy = kind.contains("NetworkPolicy");
-            let decides = is_policy || tells_addresses.contains(&kind.as_str());
-            let why = if is_policy {
+            let decides = kind.contains("NetworkPolicy");
+            let why = if decides {
                 "this command does not judge policies of that kind: somebody has to read them"
-            } else if decides {
-                "Calico takes from it whose addresses are whose, and this command does not judge that: somebody has to read it"
             } else {
                 "it is neither a policy nor a declaration"
             };
@@ -171,7 +166,9 @@ impl Report {
         let all = input.written.iter().filter(is_counted).count();
         let crossing = crossing(&findings).len();
         let breaking = breaking(&findings).len();
-        let counted = if names.iter().any(|name| is_namespace(name)) {
+        let mut rules = findings.iter().map(|it| it.finding.rule);
+        let is_other = rules.any(|it| matches!(it, Rule::DecidesUnread | Rule::HostEndpointInside));
+        let counted = if is_other || names.iter().any(|name| is_namespace(name)) {
             Counted::Objects {
                 crossing,
                 breaking,
@@ -243,14 +240,28 @@ impl Report {
         };
         let noun = if all == 1 { one } else { many };
         if self.approval_required() {
-            let crosses = if crossing == 1 { "crosses" } else { "cross" };
-            let ends = if breaking == 1 { "ends" } else { "end" };
-            let crosses = format!("{crossing} of {all} {noun} {crosses} a boundary");
-            match (crossing, breaking) {
-                (_, 0) => format!("approval needed: {crosses}"),
-                (0, _) => format!("approval needed: {breaking} of {all} {noun} {ends} Felix"),
-                _ => format!("approval needed: {crosses}, {breaking} {ends} Felix"),
+            let unread = unread(&self.findings).len();
+            let counts = [
+                (crossing, ["crosses a boundary", "cross a boundary"]),
+                (breaking, ["ends Felix", "end Felix"]),
+                (
+                    unread,
+                    [
+                        "decides what is not judged, and has to be read",
+                        "decide what is not judged, and have to be read",
+                    ],
+                ),
+            ];
+            let mut said = Vec::new();
+            for (count, [one, many]) in counts.into_iter().filter(|(count, _)| *count > 0) {
+                let does = if count == 1 { one } else { many };
+                said.push(if said.is_empty() {
+                    format!("{count} of {all} {noun} {does}")
+                } else {
+                    format!("{count} {does}")
+                });
             }
+            format!("approval needed: {}", said.join(", "))
         } else if self.settled == 0 {
             format!("no approval needed: none of {all} {noun} crosses a boundary")
         } else {
@@ -286,9 +297,17 @@ pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
 
 /// The objects that end Felix, and somebody has to approve that.
 pub(super) fn breaking(findings: &[Reported]) -> BTreeSet<&ObjectName> {
-    let is_breaking = |it: &&Reported| it.needs_approval() && !it.finding.leaves_boundary();
-    let breaking = findings.iter().filter(is_breaking);
-    breaking.map(|it| &it.object).collect()
+    with_rule(findings, Rule::BreaksFelix)
+}
+
+/// The objects that somebody has to read, since nobody else can judge them.
+pub(super) fn unread(findings: &[Reported]) -> BTreeSet<&ObjectName> {
+    with_rule(findings, Rule::DecidesUnread)
+}
+
+fn with_rule(findings: &[Reported], rule: Rule) -> BTreeSet<&ObjectName> {
+    let is_it = |it: &&Reported| it.needs_approval() && it.finding.rule == rule;
+    findings.iter().filter(is_it).map(|it| &it.object).collect()
 }
 
 /// Judges everything that was read.
@@ -355,7 +374,8 @@ fn shortened(text: &mut String) {
 }
 
 impl Reported {
-    fn of(
+    /// A finding in an object, and where it stands; `position` tells the object among those that are judged.
+    pub fn of(
         written: &Written,
         position: usize,
         mut finding: Finding,

@@ -13,6 +13,33 @@ const SHOWN: usize = 3;
 pub const CALICOS_PREFIXES: [&str; 3] = ["pcns.", "pcsa.", "projectcalico.org/"];
 
 impl Judge<'_> {
+    /// Calico may read labels that nobody else sees.
+    pub(super) fn stored_oddly(&mut self, path: FieldPath) {
+        self.find(
+            Rule::ForgedLabels,
+            path,
+            "it is not as Calico's API server writes it, and Calico may read labels in it that nobody else sees: with them \
+             these addresses can pass for pods of somebody else",
+            "remove the annotation, and write the labels in metadata.labels",
+        );
+    }
+
+    /// Finds a label that is Calico's to give.
+    pub(super) fn forged(&mut self, key: &str, path: FieldPath) {
+        if !CALICOS_PREFIXES.iter().any(|it| key.starts_with(it)) {
+            return;
+        }
+        self.find(
+            Rule::ForgedLabels,
+            path,
+            format!(
+                "{key} is a label that Calico gives to pods and their namespaces: with it these addresses pass for pods of \
+                 somebody else"
+            ),
+            "remove the label",
+        );
+    }
+
     pub(super) fn set(&mut self, set: &NetworkSet) {
         let metadata = FieldPath::default().key("metadata");
         let own = set.metadata.labels.clone().unwrap_or_default();
@@ -24,29 +51,12 @@ impl Judge<'_> {
                 .key("projectcalico.org/metadata")
         };
         if is_stored_oddly(&set.metadata) {
-            self.find(
-                Rule::ForgedLabels,
-                at_annotation(&String::new()),
-                "it is not as Calico's API server writes it, and Calico may read labels in it that nobody else sees: with them \
-                 these addresses can pass for pods of somebody else",
-                "remove the annotation, and write the labels in metadata.labels",
-            );
+            self.stored_oddly(at_annotation(&String::new()));
         }
         let all = own.keys().map(|key| (key, at_labels(key)));
         let all = all.chain(stored.keys().map(|key| (key, at_annotation(key))));
         for (key, path) in all {
-            // Calico's API server leaves this one on policies; on a set it says nothing to policies either.
-            if CALICOS_PREFIXES.iter().any(|it| key.starts_with(it)) {
-                self.find(
-                    Rule::ForgedLabels,
-                    path,
-                    format!(
-                        "{key} is a label that Calico gives to pods and their namespaces: with it these \
-                         addresses pass for pods of somebody else"
-                    ),
-                    "remove the label",
-                );
-            }
+            self.forged(key, path);
         }
         self.witness_of_forged(set);
         for objection in set.objections() {

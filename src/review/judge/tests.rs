@@ -1,5 +1,6 @@
 mod admin;
 mod covered;
+mod deciding;
 mod generated;
 mod hostile;
 mod labels;

@@ -35,7 +35,10 @@ fn a_label_that_files_do_not_show_may_be_there() {
         let found = told(&open(namespaces), &of_files());
         assert_eq!(ids(&found), ["any-peer"], "{namespaces}");
         let witness = found[0].witness.as_deref().unwrap();
-        assert!(witness.contains("where a namespace of it is labelled"), "{witness}");
+        assert!(
+            witness.contains("where a namespace of it is labelled"),
+            "{witness}"
+        );
         // In a cluster, what is there is there.
         assert_eq!(told(&open(namespaces), &landscape()), [], "{namespaces}");
     }
@@ -90,7 +93,14 @@ fn a_selector_without_the_code_is_found_whatever_is_known() {
         assert_eq!(ids(&found), ["namespace-labels"]);
         // Nobody knows of a namespace with it, so none is accused.
         let witness = found[0].witness.as_deref().unwrap();
-        assert!(witness.contains("any namespace labelled cost-centre=42"), "{witness}");
-        assert!(!found[0].suggestion.contains("orders"), "{}", found[0].suggestion);
+        assert!(
+            witness.contains("any namespace labelled cost-centre=42"),
+            "{witness}"
+        );
+        assert!(
+            !found[0].suggestion.contains("orders"),
+            "{}",
+            found[0].suggestion
+        );
     }
 }

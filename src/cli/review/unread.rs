@@ -1,0 +1,35 @@
+//! What of a change only people can judge, besides what is found in the objects that are there.
+
+use std::collections::BTreeSet;
+
+use super::input::{Input, Written};
+use super::meaning::Meaning;
+use super::report::Reported;
+use crate::domain::FieldPath;
+use crate::review::{Body, Finding, Rule};
+
+/// Objects that decide who reaches whom, and that a change takes away: found in the files of before.
+pub(super) fn gone<'a>(before: &'a Input, after: &'a Input) -> impl Iterator<Item = Reported> {
+    let there: BTreeSet<_> = after.written.iter().map(|it| &it.name).collect();
+    let decides = |it: &&Written| {
+        let body = it.read.as_ref().map(|object| &object.body);
+        matches!(body, Ok(Body::Deciding(_) | Body::HostEndpoint(_)))
+    };
+    let gone = before.written.iter().filter(decides);
+    let gone = gone.filter(move |it| !there.contains(&it.name));
+    gone.map(|written| {
+        let kind = &written.name.kind;
+        let finding = Finding {
+            rule: Rule::DecidesUnread,
+            path: FieldPath::default(),
+            message: format!(
+                "the {kind} is taken away, and nobody but people can tell whether a boundary holds without it"
+            ),
+            witness: None,
+            declared: None,
+            suggestion: "have somebody read it who knows Calico".to_owned(),
+            waived: None,
+        };
+        Reported::of(written, finding, &mut Meaning::of(written))
+    })
+}
