@@ -354,12 +354,15 @@ impl ReviewArgs {
             Ok::<_, ClientError>(live::read(&client, &told, namespace, &self.landing_zones).await)
         };
         let live = runtime()?.block_on(read)?;
-        for unread in &live.unread {
+        for unread in live.unread.iter().chain(&live.besides) {
             writeln!(stderr, "could not be read: {unread}")?;
         }
         Ok(Given {
             is_whole: live.unread.is_empty() || self.partial,
-            not_judged: live.unread.into_iter().map(NotJudged::from).collect(),
+            not_judged: {
+                let unread = live.unread.into_iter().chain(live.besides);
+                unread.map(NotJudged::from).collect()
+            },
             input: live.input,
             files: Vec::new(),
             is_told: true,
@@ -429,6 +432,9 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
     let mut landscape = Landscape::new(&zones, &input.namespaces, input.platform.clone())
         .with_labels_of_others(|name| read_live.contains(name))
         .with_sets(sets);
+    landscape
+        .services_by_hand
+        .clone_from(&input.services_by_hand);
     landscape.tiers = flavour.tiers.then(|| tiers.collect());
     landscape
 }

@@ -69,6 +69,8 @@ pub(super) fn fatal(object: &Value, shape: Shape) -> Vec<Fatal> {
                 | Shape::Admin(_)
                 | Shape::Namespace
                 | Shape::HostEndpoint
+                | Shape::EndpointSlice
+                | Shape::Endpoints
                 | Shape::Deciding => {}
             }
         }

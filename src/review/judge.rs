@@ -8,6 +8,7 @@
 mod classify;
 mod deciding;
 mod effect;
+mod endpoints;
 mod leak;
 mod namespace;
 mod opened;
@@ -90,6 +91,8 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Tier(tier) => judge.tier(tier),
         Body::Namespace(namespace) => judge.namespace(namespace),
         Body::HostEndpoint(host) => judge.host_endpoint(host),
+        Body::EndpointSlice(slice) => judge.slice(slice),
+        Body::Endpoints(endpoints) => judge.endpoints(endpoints),
         Body::Deciding(deciding) => judge.deciding(&deciding.kind),
     }
     judge.witness_of_invalid();

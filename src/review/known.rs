@@ -65,9 +65,14 @@ pub(super) fn in_namespace(
     name: &str,
     namespace: &KnownNamespace,
 ) -> Selector {
-    selector.assuming(&|label| match label.strip_prefix(OF_NAMESPACE) {
-        Some(label) => namespace.label(label),
-        None => of_every_pod(label, name),
+    let is_certain = |label: &str| {
+        let of_namespace = label.strip_prefix(OF_NAMESPACE);
+        of_namespace.is_none_or(|it| namespace.is_certain(it))
+    };
+    selector.assuming(&|label| {
+        is_certain(label)
+            .then(|| of_pod(label, name, namespace))
+            .flatten()
     })
 }
 
@@ -77,18 +82,24 @@ pub(super) fn in_namespace_as_known(
     name: &str,
     namespace: &KnownNamespace,
 ) -> Selector {
-    selector.assuming(&|label| match label.strip_prefix(OF_NAMESPACE) {
-        Some(label) => Some(namespace.labels.get(label).map(String::as_str)),
-        None => of_every_pod(label, name),
-    })
+    selector.assuming(&|label| of_pod(label, name, namespace))
 }
 
-/// What every pod of a namespace has.
-fn of_every_pod<'a>(label: &str, namespace: &'a str) -> Option<Option<&'a str>> {
-    match label {
-        NAMESPACE => Some(Some(namespace)),
-        ORCHESTRATOR => Some(Some("k8s")),
-        _ => None,
+/// What pods of a namespace have, or do not have, whichever they are.
+#[allow(
+    clippy::option_option,
+    reason = "what is known of a label may be that it is missing"
+)]
+fn of_pod<'a>(
+    label: &str,
+    name: &'a str,
+    namespace: &'a KnownNamespace,
+) -> Option<Option<&'a str>> {
+    match (label, label.strip_prefix(OF_NAMESPACE)) {
+        (NAMESPACE, _) => Some(Some(name)),
+        (ORCHESTRATOR, _) => Some(Some("k8s")),
+        (_, Some(label)) => Some(namespace.labels.get(label).map(String::as_str)),
+        (_, None) => None,
     }
 }
 

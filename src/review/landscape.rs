@@ -69,17 +69,14 @@ fn is_operators(label: &str) -> bool {
 }
 
 impl KnownNamespace {
-    /// Whether it has a label and which value, where that is certain; None: others may have put one there.
-    #[must_use]
-    pub fn label(&self, key: &str) -> Option<Option<&str>> {
-        let known = self.labels.get(key).map(String::as_str);
-        let is_certain = known.is_some()
+    /// Whether a label is as `labels` has it, there or not; otherwise others may have put one there.
+    pub(super) fn is_certain(&self, key: &str) -> bool {
+        self.labels.contains_key(key)
             || !self.is_open
             // These say whose it is; that nobody else writes them is seen to elsewhere.
             || key == APPLICATION_CODE
             || key.strip_prefix(GROUP).is_some_and(|it| it.starts_with('/'))
-            || (self.is_declared && is_operators(key));
-        is_certain.then_some(known)
+            || (self.is_declared && is_operators(key))
     }
 
     /// Its zone.
@@ -100,6 +97,8 @@ pub struct Landscape {
     namespaces: BTreeMap<String, KnownNamespace>,
     /// Namespaces by each of their labels.
     by_label: BTreeMap<(String, String), Vec<String>>,
+    /// Services without a selector, by namespace and name: whoever may write endpoints decides what is behind them.
+    pub services_by_hand: BTreeSet<(String, String)>,
     /// Network sets, with the labels that they have in the end.
     pub sets: Vec<Arc<AddressSet>>,
     /// Tiers, as far as they are known besides those that Calico and the operator bring; None: this cluster has none.

@@ -1,6 +1,7 @@
 //! Policies, and what policies depend on, as somebody wrote them: any of the kinds, in any of the groups.
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Endpoints, Namespace};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
@@ -38,6 +39,8 @@ pub struct Object {
     /// Whether it is one of the operator's own: cluster-wide, which no team can write, and labelled so; a namespace
     /// that it made or took over.
     pub is_operators: bool,
+    /// Whether it stands in a file, and no controller wrote it.
+    pub is_by_hand: bool,
 }
 
 /// What an [`Object`] says.
@@ -61,6 +64,10 @@ pub enum Body {
     HostEndpoint(Box<HostEndpoint>),
     /// Something else that Calico takes into account.
     Deciding(Box<Deciding>),
+    /// Addresses behind a service.
+    EndpointSlice(Box<EndpointSlice>),
+    /// The same in the older form, which Kubernetes mirrors into slices.
+    Endpoints(Box<Endpoints>),
 }
 
 /// An object of Calico's that decides who reaches whom otherwise than a policy does: addresses, labels that go with
@@ -114,6 +121,10 @@ impl Object {
             Shape::Tier => read(object).map(|(it, known)| (Body::Tier(it), known)),
             Shape::Namespace => read(object).map(|(it, known)| (Body::Namespace(it), known)),
             Shape::HostEndpoint => read(object).map(|(it, known)| (Body::HostEndpoint(it), known)),
+            Shape::EndpointSlice => {
+                read(object).map(|(it, known)| (Body::EndpointSlice(it), known))
+            }
+            Shape::Endpoints => read(object).map(|(it, known)| (Body::Endpoints(it), known)),
             Shape::Deciding => read(object).map(|(mut it, _): (Box<Deciding>, _)| {
                 let kind = object.get("kind").and_then(Value::as_str);
                 kind.unwrap_or_default().clone_into(&mut it.kind);
@@ -156,7 +167,19 @@ impl Object {
             is_operators: is_protected
                 && metadata("/metadata/namespace").is_none()
                 && metadata("/metadata/labels/app.kubernetes.io~1managed-by") == Some(MANAGER),
+            is_by_hand: false,
         })
+    }
+
+    /// As it stands in a file, where anybody can write what the operator and controllers write in a cluster; there it
+    /// takes rights that no team has.
+    #[must_use]
+    pub fn in_file(self) -> Self {
+        Self {
+            is_operators: false,
+            is_by_hand: true,
+            ..self
+        }
     }
 
     /// Its namespace; None: it lies in none.
@@ -182,6 +205,8 @@ impl Object {
             Body::Namespace(it) => &it.metadata,
             Body::HostEndpoint(it) => &it.metadata,
             Body::Deciding(it) => &it.metadata,
+            Body::EndpointSlice(it) => &it.metadata,
+            Body::Endpoints(it) => &it.metadata,
         }
     }
 }
@@ -198,13 +223,21 @@ pub(super) enum Shape {
     Namespace,
     HostEndpoint,
     Deciding,
+    EndpointSlice,
+    Endpoints,
 }
 
 fn shape(api_version: &str, kind: &str) -> Option<(Shape, Written, bool)> {
     if (api_version, kind) == ("v1", "Namespace") {
         return Some((Shape::Namespace, Written::Api, false));
     }
+    if (api_version, kind) == ("v1", "Endpoints") {
+        return Some((Shape::Endpoints, Written::Api, false));
+    }
     let (group, _) = api_version.split_once('/')?;
+    if (group, kind) == ("discovery.k8s.io", "EndpointSlice") {
+        return Some((Shape::EndpointSlice, Written::Api, false));
+    }
     if (group, kind) == ("operator.tigera.io", "Installation") {
         return Some((Shape::Deciding, Written::Api, false));
     }

@@ -105,6 +105,8 @@ rules! {
     NetworkSetInside = "network-set-inside", Error, true, "a network set inherits the labels of the landing zone";
     /// A host endpoint with the profile of a landing zone's namespace: its addresses count as inside.
     HostEndpointInside = "host-endpoint-inside", Error, true, "a host endpoint has the labels of the landing zone by its profile";
+    /// Endpoints of a service of a landing zone that lie outside of it.
+    EndpointsOutside = "endpoints-outside", Error, true, "endpoints of a service of the landing zone lie outside of it";
     /// A network set with labels that only Calico gives.
     ForgedLabels = "forged-labels", Error, true, "addresses have labels that only Calico gives";
     /// A namespace with the labels of a landing zone that does not declare it.

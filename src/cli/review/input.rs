@@ -1,6 +1,6 @@
 //! What is reviewed: policies, and what is known besides them, from files in any mixture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Namespace;
 use serde_json::Value;
@@ -27,6 +27,8 @@ pub(super) struct Input {
     pub written: Vec<Written>,
     /// Landing zones and platforms as they are written: not judged, but a change of them is one.
     pub others: Vec<Written<()>>,
+    /// Services without a selector, by namespace and name.
+    pub services_by_hand: BTreeSet<(String, String)>,
     /// What could not be read, so that the review is not whole.
     pub unreadable: Vec<Finding>,
     /// Documents of other kinds, by kind.
@@ -101,11 +103,12 @@ impl std::fmt::Display for ObjectName {
 }
 
 /// Words without which no object is of a kind that is read.
-const KINDS: [&[u8]; 6] = [
+const KINDS: [&[u8]; 7] = [
     b"NetworkPolicy",
     b"NetworkSet",
     b"Tier",
     b"Namespace",
+    b"Endpoint",
     b"projectcalico.org/",
     b"operator.tigera.io/",
 ];
@@ -262,9 +265,8 @@ impl Input {
             return;
         }
         if let Some(mut read) = Object::read(&json) {
-            // In a file anybody can write the operator's label; in a cluster it takes rights that no team has.
-            if let Ok(object) = &mut read {
-                object.is_operators &= place.is_none();
+            if place.is_some() {
+                read = read.map(Object::in_file);
             }
             self.written.push(Written {
                 name,
@@ -272,6 +274,11 @@ impl Input {
                 place,
                 read,
             });
+            return;
+        }
+        if (name.group.as_str(), name.kind.as_str()) == ("", "Service") && is_by_hand(&json) {
+            let service = (name.namespace.clone(), name.name.clone());
+            self.services_by_hand.insert(service);
             return;
         }
         if name.group != GROUP {
@@ -327,11 +334,19 @@ impl Input {
     }
 }
 
+/// Whether people write what is behind a service: it has no selector, and is no other name for a host.
+fn is_by_hand(service: &Value) -> bool {
+    let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+    let kind = service.pointer("/spec/type").and_then(Value::as_str);
+    selector.is_none_or(serde_json::Map::is_empty) && kind != Some("ExternalName")
+}
+
 /// Gives a policy of a namespace that names none the one it is applied to, as `kubectl apply --namespace` does.
 fn put_into(object: &mut Value, namespace: &str) {
     let kind = object.get("kind").and_then(Value::as_str);
     let is_namespaced = kind.is_some_and(|kind| {
-        kind.ends_with("NetworkPolicy") && !kind.contains("Global") || kind == "NetworkSet"
+        let of_service = ["NetworkSet", "Service", "Endpoints", "EndpointSlice"];
+        kind.ends_with("NetworkPolicy") && !kind.contains("Global") || of_service.contains(&kind)
     });
     let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
     if let Some(metadata) = metadata.filter(|_| is_namespaced) {

@@ -45,7 +45,19 @@ pub(super) struct Live {
     pub input: Input,
     /// What could not be read.
     pub unread: Vec<Unread>,
+    /// What could not be read, and is no policy: the review is whole without it.
+    pub besides: Vec<Unread>,
 }
+
+/// What is behind services: most who ask may read it, and a review without it is one.
+const SERVICES: [Kind; 2] = [
+    Kind::namespaced(("", "v1"), "Service", "services"),
+    Kind::namespaced(
+        ("discovery.k8s.io", "v1"),
+        "EndpointSlice",
+        "endpointslices",
+    ),
+];
 
 /// Reads everything that a review looks at; of one namespace only, where one is named.
 pub(super) async fn read(
@@ -82,7 +94,15 @@ pub(super) async fn read(
             break;
         }
     }
+    let unread = std::mem::take(&mut reading.reader.unread);
+    for kind in SERVICES {
+        reading.objects(kind).await;
+    }
+    let besides = std::mem::replace(&mut reading.reader.unread, unread);
+    // Nobody asks for what is none of a review's business.
+    reading.input.skipped.remove("Service");
     Live {
+        besides,
         input: reading.input,
         unread: reading.reader.unread,
     }

@@ -160,15 +160,15 @@ pub(super) struct Reported {
 impl Report {
     /// Of everything that is found.
     pub fn of(input: &Input, findings: Vec<Reported>) -> Self {
-        // Namespaces are no policies: what is not told of them is not counted.
+        // Namespaces and endpoints are no policies: what is not told of them is not counted.
         let names: BTreeSet<_> = findings.iter().map(|it| &it.object).collect();
-        let is_counted = |it: &&Written| !is_namespace(&it.name) || names.contains(&it.name);
+        let is_counted = |it: &&Written| !is_beside(&it.name) || names.contains(&it.name);
         let all = input.written.iter().filter(is_counted).count();
         let crossing = crossing(&findings).len();
         let breaking = breaking(&findings).len();
         let mut rules = findings.iter().map(|it| it.finding.rule);
-        let is_other = rules.any(|it| matches!(it, Rule::DecidesUnread | Rule::HostEndpointInside));
-        let counted = if is_other || names.iter().any(|name| is_namespace(name)) {
+        let is_other = rules.any(|it| it == Rule::DecidesUnread);
+        let counted = if is_other || names.iter().any(|name| is_beside(name)) {
             Counted::Objects {
                 crossing,
                 breaking,
@@ -281,8 +281,13 @@ impl Report {
 /// No kind has a name as long.
 const KIND: usize = 60;
 
-fn is_namespace(name: &ObjectName) -> bool {
-    name.group.is_empty() && name.kind == "Namespace"
+/// Whether something is no policy, nor anything that decides by itself.
+fn is_beside(name: &ObjectName) -> bool {
+    match name.group.as_str() {
+        "" => matches!(name.kind.as_str(), "Namespace" | "Endpoints"),
+        "discovery.k8s.io" => name.kind == "EndpointSlice",
+        _ => false,
+    }
 }
 
 /// Characters of a line that are quoted.

@@ -259,7 +259,10 @@ impl<'a> Judge<'a> {
 
     fn by_service(&self, case: &Case<'_, '_>, namespace: &str, name: &str) -> Option<Leak> {
         let whose = self.landscape.of_namespace(namespace);
-        if whose.is_some_and(|(boundary, _)| std::ptr::eq(boundary, case.selected.boundary)) {
+        let service = (namespace.to_owned(), name.to_owned());
+        let is_by_hand = self.landscape.services_by_hand.contains(&service);
+        let is_own = whose.is_some_and(|(it, _)| std::ptr::eq(it, case.selected.boundary));
+        if is_own && !is_by_hand {
             return None;
         }
         let mut covers = case.covers.iter();
@@ -269,8 +272,16 @@ impl<'a> Judge<'a> {
         let declared = cover.map(|it| it.what.clone());
         Some(Leak {
             rule: Rule::ByService,
-            witness: Some(format!("whatever is behind the service {namespace}/{name}")),
-            landing_zone: whose.and_then(|(boundary, _)| boundary.landing_zone.clone()),
+            witness: Some(if is_by_hand {
+                format!(
+                    "whatever addresses somebody writes behind the service {namespace}/{name}, which has no selector,"
+                )
+            } else {
+                format!("whatever is behind the service {namespace}/{name}")
+            }),
+            landing_zone: whose
+                .filter(|_| !is_own)
+                .and_then(|(boundary, _)| boundary.landing_zone.clone()),
             declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
             holds: None,
             nets: Addresses::default(),
@@ -454,7 +465,9 @@ fn message(leak: &Leak, written: &str, boundary: &Boundary) -> String {
             format!("{written}means everything else that there is, any address included")
         }
         Rule::ServiceAccounts => format!("{written}means service accounts of every namespace"),
-        Rule::ByService => "a service outside decides who is meant".to_owned(),
+        Rule::ByService => {
+            "a service outside, or one without selector, decides who is meant".to_owned()
+        }
         Rule::NetworkSet => format!("{written}means a network set that holds {holds}"),
         Rule::NetsEverything
         | Rule::NetsReachMetadata

@@ -1,6 +1,7 @@
 mod admin;
 mod covered;
 mod deciding;
+mod endpoints;
 mod generated;
 mod hostile;
 mod labels;

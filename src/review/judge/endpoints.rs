@@ -1,0 +1,165 @@
+//! Addresses behind services: a rule by a service means whatever somebody wrote there.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::Endpoints;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use super::Judge;
+use crate::domain::FieldPath;
+use crate::policy::{PortMatch, Selector, TransportProtocol, Way};
+use crate::review::address::without;
+use crate::review::covered::{Cover, covers};
+use crate::review::{Finding, Rule};
+
+/// So many addresses are named.
+const SHOWN: usize = 3;
+
+/// An address behind a service.
+struct Address {
+    net: IpNet,
+    at: FieldPath,
+    /// Whether it is said to be that of a pod of the namespace.
+    is_of_pod: bool,
+}
+
+/// Ports on which a service's addresses answer; no port: any of the protocol.
+type Ports = Vec<(Option<TransportProtocol>, Option<u16>)>;
+
+impl Judge<'_> {
+    pub(super) fn slice(&mut self, slice: &EndpointSlice) {
+        let at = FieldPath::default().key("endpoints");
+        let mut addresses = Vec::new();
+        for (index, endpoint) in slice.endpoints.iter().enumerate() {
+            let target = endpoint.target_ref.as_ref();
+            let is_of_pod = target.is_some_and(|it| it.kind.as_deref() == Some("Pod"));
+            for (position, text) in endpoint.addresses.iter().enumerate() {
+                let at = at.index(index).key("addresses").index(position);
+                addresses.extend(address(text, at, is_of_pod));
+            }
+        }
+        let ports = slice.ports.iter().flatten();
+        let ports = ports.map(|it| port(it.protocol.as_deref(), it.port));
+        self.behind_service(
+            slice.metadata.namespace.as_deref(),
+            addresses,
+            &ports.collect(),
+        );
+    }
+
+    pub(super) fn endpoints(&mut self, endpoints: &Endpoints) {
+        let at = FieldPath::default().key("subsets");
+        let mut addresses = Vec::new();
+        let mut ports = Ports::new();
+        for (index, subset) in endpoints.subsets.iter().flatten().enumerate() {
+            let ready = subset.addresses.iter().flatten().enumerate();
+            let ready = ready.map(|it| ("addresses", it));
+            let others = subset.not_ready_addresses.iter().flatten().enumerate();
+            let others = others.map(|it| ("notReadyAddresses", it));
+            for (field, (position, one)) in ready.chain(others) {
+                let target = one.target_ref.as_ref();
+                let is_of_pod = target.is_some_and(|it| it.kind.as_deref() == Some("Pod"));
+                let at = at.index(index).key(field).index(position).key("ip");
+                addresses.extend(address(&one.ip, at, is_of_pod));
+            }
+            let own = subset.ports.iter().flatten();
+            ports.extend(own.map(|it| port(it.protocol.as_deref(), Some(it.port))));
+        }
+        self.behind_service(endpoints.metadata.namespace.as_deref(), addresses, &ports);
+    }
+
+    /// Finds addresses outside of the landing zone that the namespace belongs to.
+    fn behind_service(
+        &mut self,
+        namespace: Option<&str>,
+        mut addresses: Vec<Address>,
+        ports: &Ports,
+    ) {
+        let inside = namespace.and_then(|it| self.landscape.of_namespace(it));
+        let Some((boundary, known)) = inside else {
+            return;
+        };
+        let pods = &self.landscape.platform.pod_cidrs;
+        let is_by_hand = self.object.is_by_hand;
+        // Kubernetes' own controllers name the pod; by hand anybody can.
+        addresses.retain(|it| {
+            let is_pods = pods.is_empty() || pods.iter().any(|range| range.contains(&it.net));
+            is_by_hand || !it.is_of_pod || !is_pods
+        });
+        if addresses.is_empty() {
+            return;
+        }
+        let mut covers = covers(boundary, Some(known), Way::Egress, self.landscape);
+        covers.retain(|it| it.is_for(&Selector::All) && opens(it, ports));
+        let declaring = |it: &Address| {
+            let is_open = |cover: &&Cover| {
+                let open = without(&cover.nets, &cover.except);
+                open.iter().any(|range| range.contains(&it.net))
+            };
+            covers.iter().find(is_open)
+        };
+        let (declared, undeclared): (Vec<_>, Vec<_>) =
+            addresses.iter().partition(|it| declaring(it).is_some());
+        let told = if undeclared.is_empty() {
+            &declared
+        } else {
+            &undeclared
+        };
+        let shown: Vec<_> = told
+            .iter()
+            .take(SHOWN)
+            .map(|it| it.net.addr().to_string())
+            .collect();
+        let more = if told.len() > SHOWN { " and more" } else { "" };
+        let shown = shown.join(", ");
+        let mut what: Vec<_> = declared.iter().filter_map(|it| declaring(it)).collect();
+        what.dedup_by(|one, other| one.what == other.what);
+        let what: Vec<_> = what.into_iter().map(|it| it.what.as_str()).collect();
+        let is_declared = undeclared.is_empty();
+        self.findings.push(Finding {
+            rule: Rule::EndpointsOutside,
+            path: told[0].at.clone(),
+            message: format!(
+                "they are written by hand, or are no pods of {boundary}: a rule by the service means them all the same"
+            ),
+            witness: Some(format!(
+                "pods of {boundary} could reach {shown}{more} by a rule that names the service"
+            )),
+            declared: is_declared.then(|| what.join("; ")),
+            suggestion: if is_declared {
+                String::new()
+            } else {
+                let own = boundary.landing_zone.as_deref().unwrap_or(&boundary.code);
+                format!("if it is meant, declare the addresses as network.egress in landing zone {own}; or let a selector find them")
+            },
+            waived: None,
+        });
+    }
+}
+
+/// Whether all ports of a service are open.
+fn opens(cover: &Cover, ports: &Ports) -> bool {
+    if ports.is_empty() {
+        return cover.has_ports((None, &[]));
+    }
+    ports.iter().all(|(protocol, port)| {
+        let port = port.map(|it| PortMatch::Range(it, it));
+        cover.has_ports((*protocol, port.as_slice()))
+    })
+}
+
+fn address(text: &str, at: FieldPath, is_of_pod: bool) -> Option<Address> {
+    // What is none, as a name, Calico leaves out.
+    let address: IpAddr = text.parse().ok()?;
+    Some(Address {
+        net: IpNet::from(address),
+        at,
+        is_of_pod,
+    })
+}
+
+fn port(protocol: Option<&str>, port: Option<i32>) -> (Option<TransportProtocol>, Option<u16>) {
+    let protocol = TransportProtocol::read(protocol.unwrap_or("TCP"));
+    (protocol, port.and_then(|it| u16::try_from(it).ok()))
+}
