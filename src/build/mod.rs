@@ -43,7 +43,7 @@ pub use default_deny::{
     observed_default_deny, stage_of,
 };
 pub use manifest::{ManifestError, default_deny_manifests, manifests, tier_manifests};
-pub use policy_name::denies;
+pub use policy_name::{denies, is_operators};
 
 /// Everything that one landing zone is made of, by kind. Whoever applies it takes it apart without
 /// `..`, so that a new kind that nobody applies does not compile.

@@ -72,6 +72,35 @@ pub fn denies(stored: &str) -> bool {
     purpose.is_some_and(|purpose| ["boundary", "deny"].contains(&purpose))
 }
 
+/// The words that stand for a purpose.
+const PURPOSES: [&str; 11] = [
+    "ingress",
+    "egress",
+    "ingressbeside",
+    "egressbeside",
+    "dns",
+    "services",
+    "crossings",
+    "boundary",
+    "inside",
+    "flows",
+    "deny",
+];
+
+/// Whether the operator gives such a name to a policy of the whole cluster, as it is stored: to one of a landing zone, or
+/// of the platform.
+#[must_use]
+pub fn is_operators(stored: &str) -> bool {
+    let name = stored.rsplit('.').next().unwrap_or(stored);
+    if name.starts_with("landing-zones-") {
+        return true;
+    }
+    let is_place = |word: &&str| word.parse::<u64>().is_ok();
+    let mut words = name.rsplit('-').skip_while(is_place);
+    let purpose = words.next();
+    name.starts_with("landing-zone-") && purpose.is_some_and(|it| PURPOSES.contains(&it))
+}
+
 /// The name as the flavour stores it.
 ///
 /// In tiers of our own it carries the tier: Calico 3.29 to 3.31 reads the tier off the name. In tier
@@ -91,20 +120,6 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
-
-    const PURPOSES: [&str; 11] = [
-        "ingress",
-        "egress",
-        "ingressbeside",
-        "egressbeside",
-        "dns",
-        "services",
-        "crossings",
-        "boundary",
-        "inside",
-        "flows",
-        "deny",
-    ];
 
     fn has_zone(purpose: &str) -> bool {
         [
@@ -189,6 +204,7 @@ mod tests {
 
         #[test]
         fn a_name_can_be_read_back(made in made()) {
+            prop_assert!(is_operators(&stored(Flavour::KUBERNETES, None, &name(&made))));
             prop_assert_eq!(read(&name(&made)), made);
         }
     }

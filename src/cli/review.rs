@@ -6,6 +6,7 @@
 //! | `live` | the same from a cluster |
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
+//! | `kustomization` | what alters objects after they were read here |
 //! | `unread` | what of a change only people can judge |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
 //! | `safe` | what a log of a pipeline would obey |
@@ -14,6 +15,7 @@ mod base;
 mod declared;
 mod input;
 mod json;
+mod kustomization;
 mod live;
 mod markdown;
 mod meaning;
@@ -276,6 +278,10 @@ impl ReviewArgs {
                 report
                     .findings
                     .extend(unread::gone(&before.input, &reviewed.input));
+                if let Some(base) = &self.base {
+                    let before = (&before.input, base.as_path());
+                    kustomization::changed(&mut report, before, &reviewed.input);
+                }
                 report
             }
             None => Report::of(&reviewed.input, reviewed.found),

@@ -224,7 +224,8 @@ impl Reader {
 }
 
 fn is_declaration_file(path: &Path) -> bool {
-    path.extension()
-        .and_then(OsStr::to_str)
-        .is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"))
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"))
+        // Kustomize's own files are YAML by that name as well.
+        || path.file_name() == Some(OsStr::new("Kustomization"))
 }

@@ -61,6 +61,9 @@ pub enum Why {
     /// It is no action.
     #[error("{0:?} is not an action: Allow, Deny, Log or Pass")]
     Action(String),
+    /// It is about requests of HTTP.
+    #[error("is for application layer policy, and only in rules of ingress that allow, with TCP")]
+    Http,
     /// It is no direction.
     #[error("{0:?} is not a direction: Ingress or Egress")]
     Direction(String),

@@ -196,6 +196,8 @@ pub enum Part {
     DefaultDeny,
     /// Whom the default deny leaves alone.
     Exempt,
+    /// What is done about policies that leave a boundary when somebody writes them.
+    Guard,
     /// Addresses of pods, nodes, the API server, or Services.
     Network,
     /// Addresses of DNS.

@@ -79,6 +79,17 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
             "correct its name, or remove it",
         );
     }
+    for path in &object.http {
+        judge.find(
+            Rule::UnknownField,
+            path.clone(),
+            format!(
+                "{path} needs Calico's application layer policy, an Envoy beside each pod: Felix by itself leaves it out, and \
+                 the rule means every request"
+            ),
+            "remove it, or make sure that the cluster has application layer policy",
+        );
+    }
     judge
         .findings
         .extend(object.fatal.iter().map(Finding::from));
@@ -273,6 +284,18 @@ impl<'a> Judge<'a> {
 
     fn global(&mut self, policy: &'a GlobalNetworkPolicy) {
         let spec = &policy.spec;
+        let name = policy.metadata.name.as_deref().unwrap_or_default();
+        if build::is_operators(name) {
+            self.find(
+                Rule::OperatorsName,
+                FieldPath::default().key("metadata").key("name"),
+                format!(
+                    "{name} is a name that the operator gives: the policy takes the place of the operator's own, or the \
+                     operator writes over it"
+                ),
+                "give it another name: those that begin with landing-zone- or landing-zones- are the operator's",
+            );
+        }
         let draft = match Policy::draft_of_global(policy, self.object.written) {
             Ok(Some(draft)) => draft,
             Ok(None) => return,

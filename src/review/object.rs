@@ -25,8 +25,10 @@ pub struct Object {
     pub written: Written,
     /// Whether it is staged: recorded, and not in force.
     pub staged: bool,
-    /// Actions that are not spelled as Calico's API has them.
+    /// Actions that are not spelled as Calico's API has them, and requests of HTTP where none can be meant.
     pub spelled: Vec<Objection>,
+    /// Rules that mean some requests of HTTP only, where Calico's API takes it.
+    pub http: Vec<FieldPath>,
     /// Fields that its kind does not have.
     pub unknown: Vec<FieldPath>,
     /// What nobody here understands, and what may narrow a rule where something else does: those fields, and what needs
@@ -159,7 +161,11 @@ impl Object {
             body,
             written,
             staged,
-            spelled: spelled(object, shape),
+            spelled: [spelled(object, shape), http(object, shape, false)].concat(),
+            http: http(object, shape, true)
+                .into_iter()
+                .map(|it| it.problem.path)
+                .collect(),
             unknown,
             unread,
             fatal,
@@ -331,6 +337,39 @@ fn spelled(object: &Value, shape: Shape) -> Vec<Objection> {
         }
     }
     spelled
+}
+
+/// Where rules are about requests of HTTP: those that Calico's API takes, or the others. Felix itself looks at none.
+fn http(object: &Value, shape: Shape, is_taken: bool) -> Vec<Objection> {
+    if !matches!(shape, Shape::Calico | Shape::Global) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for direction in ["ingress", "egress"] {
+        let rules = object.pointer(&format!("/spec/{direction}"));
+        let rules = rules.and_then(Value::as_array).into_iter().flatten();
+        for (index, rule) in rules.enumerate() {
+            let text = |key: &str| rule.get(key).and_then(Value::as_str);
+            let allows = text("action").and_then(Action::read) == Some(Action::Allow);
+            let protocol = rule.get("protocol");
+            let is_tcp = protocol.is_none_or(|it| {
+                it.is_null() || it.as_i64() == Some(6) || text("protocol") == Some("TCP")
+            });
+            let as_meant = direction == "ingress" && allows && is_tcp;
+            if as_meant != is_taken || !rule.get("http").is_some_and(says_something) {
+                continue;
+            }
+            let rules = FieldPath::default().key("spec").key(direction);
+            found.push(Objection {
+                problem: Unreadable {
+                    path: rules.index(index).key("http"),
+                    why: Why::Http,
+                },
+                effect: Effect::LeftOut,
+            });
+        }
+    }
+    found
 }
 
 /// Fields of Calico's that decide nothing about pods: notes on a rule, what needs application layer policy, and how hosts

@@ -111,10 +111,14 @@ rules! {
     ForgedLabels = "forged-labels", Error, true, "addresses have labels that only Calico gives";
     /// A namespace with the labels of a landing zone that does not declare it.
     NamespaceJoins = "namespace-joins", Error, true, "a namespace labels itself into a landing zone that does not declare it";
+    /// A namespace whose labels say less than its landing zone declares.
+    NamespaceWeakened = "namespace-weakened", Error, true, "labels of a namespace take back what its landing zone declares";
     /// It comes before the boundary.
     OrderBeforePlatform = "order-before-platform", Error, true, "it would be asked before the boundary";
     /// It stands in a tier that is not the team's.
     OtherTier = "other-tier", Error, true, "it stands in a tier that is the platform's, or in none that exists";
+    /// It has the name of a policy that the operator writes.
+    OperatorsName = "operators-name", Error, true, "it has the name of a policy that the operator writes";
     /// Felix ends because of it.
     BreaksFelix = "breaks-felix", Error, false, "Felix cannot program it and ends";
     /// Felix, or the API server, does not take it, or takes it for something else than it seems.

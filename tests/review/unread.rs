@@ -90,3 +90,98 @@ fn what_is_taken_away_needs_approval() {
         "{text}"
     );
 }
+
+const KUSTOMIZATION: &str = "\
+resources: [policy.yaml]
+patches:
+- path: patch.yaml
+  target: {kind: NetworkPolicy}
+";
+const PATCH: &str = "- {op: replace, path: /spec/order, value: 500}\n";
+
+#[test]
+fn a_kustomization_that_alters_policies_is_told() {
+    let policy = policy(INSIDE);
+    let files = [
+        ("a/zones.yaml", ZONES),
+        ("a/policy.yaml", policy.as_str()),
+        ("a/kustomization.yaml", KUSTOMIZATION),
+        ("a/patch.yaml", PATCH),
+    ];
+    let ran = review(&files, &["-f", "a", "-o", "json"]);
+    let json = ran.json();
+    assert_eq!(json["approvalRequired"], false, "{}", ran.out);
+    let told = json["notJudged"].to_string();
+    assert!(
+        told.contains("kustomize build DIR | kubectl landingzone review -f -"),
+        "{told}"
+    );
+
+    // One that brings objects along and nothing else alters nothing.
+    let plain = [
+        ("a/zones.yaml", ZONES),
+        (
+            "a/kustomization.yaml",
+            "resources: [zones.yaml]\nimages: [{name: a, newTag: b}]\n",
+        ),
+    ];
+    let told = review(&plain, &["-f", "a", "-o", "json"]).json()["notJudged"].to_string();
+    assert!(!told.contains("kustomize build"), "{told}");
+}
+
+#[test]
+fn a_change_of_a_kustomization_or_of_its_patches_needs_approval() {
+    let policy = policy(INSIDE);
+    let other = PATCH.replace("500", "5");
+    let wider = KUSTOMIZATION.replace("resources:", "namespace: orders-ns1\nresources:");
+    for (kustomization, patch, asks) in [
+        (KUSTOMIZATION, PATCH, false),
+        (KUSTOMIZATION, other.as_str(), true),
+        (wider.as_str(), PATCH, true),
+        ("resources: [policy.yaml]\n", PATCH, true),
+    ] {
+        let files = [
+            ("main/a/zones.yaml", ZONES),
+            ("main/a/policy.yaml", policy.as_str()),
+            ("main/a/kustomization.yaml", KUSTOMIZATION),
+            ("main/a/patch.yaml", PATCH),
+            ("a/zones.yaml", ZONES),
+            ("a/policy.yaml", policy.as_str()),
+            ("a/kustomization.yaml", kustomization),
+            ("a/patch.yaml", patch),
+        ];
+        let ran = review(&files, &BASE);
+        assert_eq!(
+            ran.json()["approvalRequired"],
+            asks,
+            "{kustomization}{patch}: {}",
+            ran.out
+        );
+        if asks {
+            assert_eq!(ran.rules(), ["decides-unread"]);
+            let text = review(&files, &BASE[..4]).out;
+            let last =
+                "approval needed: 1 of 1 change decides what is not judged, and has to be read\n";
+            assert!(text.ends_with(last), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_names_of_kustomizes_files_are_known() {
+    for (name, text) in [
+        ("a/kustomization.yml", KUSTOMIZATION.to_owned()),
+        ("a/Kustomization", KUSTOMIZATION.to_owned()),
+        ("a/x.yaml", format!("apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n{KUSTOMIZATION}")),
+        (
+            "a/flux.yaml",
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec: {path: ./a, patches: []}\n".to_owned(),
+        ),
+        ("a/kustomization.yaml", "resources: ['https://example.com/policies?ref=main']\n".to_owned()),
+    ] {
+        let files = [("main/a/zones.yaml", ZONES), ("a/zones.yaml", ZONES), (name, text.as_str())];
+        let ran = review(&files, &BASE);
+        assert_eq!(ran.rules(), ["decides-unread"], "{name}");
+        assert_eq!(ran.json()["findings"][0]["file"], name);
+    }
+}

@@ -26,7 +26,7 @@ pub(in crate::cli) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// A path below the working directory; None for others, and for standard input.
-fn relative(path: &Path) -> Option<PathBuf> {
+pub(super) fn relative(path: &Path) -> Option<PathBuf> {
     let here = std::env::current_dir().ok();
     let path = match here.filter(|_| path.is_absolute()) {
         Some(here) => path.strip_prefix(here).ok()?,

@@ -10,6 +10,7 @@ use super::super::document::{self, Content, Document, Flaw, Node};
 use super::super::finding::Finding;
 use super::super::schema::SchemaError;
 use super::super::source::{Origin, SourceFile, Sources, mentions_landing_zones};
+use super::kustomization::{self, Altering};
 use crate::api::names::GROUP;
 use crate::domain::{FieldPath, LandingZone, Platform, Segment};
 use crate::review::{Object, Unread};
@@ -29,6 +30,8 @@ pub(super) struct Input {
     pub others: Vec<Written<()>>,
     /// Services without a selector, by namespace and name.
     pub services_by_hand: BTreeSet<(String, String)>,
+    /// Kustomizations that alter what is read here.
+    pub kustomizations: Vec<Written<Altering>>,
     /// What could not be read, so that the review is not whole.
     pub unreadable: Vec<Finding>,
     /// Documents of other kinds, by kind.
@@ -216,6 +219,7 @@ impl Input {
         for file in &sources.files {
             input.file(file, namespace);
         }
+        kustomization::complete(&mut input.kustomizations, &sources.files);
         Ok(input)
     }
 
@@ -260,6 +264,13 @@ impl Input {
     /// Takes an object, whatever it is.
     pub fn add(&mut self, json: Value, place: Option<Place>) {
         let name = ObjectName::of(&json);
+        let altering = place
+            .as_ref()
+            .and_then(|place| kustomization::altering(&name, &json, place));
+        if let Some(altering) = altering {
+            self.kustomizations.push(altering);
+            return;
+        }
         let is_namespace = name.group.is_empty() && name.kind == "Namespace";
         if is_namespace && !self.namespace(&json, place.as_ref()) {
             return;

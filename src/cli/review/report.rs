@@ -9,6 +9,7 @@ use super::super::reader::Unread;
 use super::super::source::SourceFile;
 use super::declared::Located;
 use super::input::{Input, ObjectName, Written};
+use super::kustomization;
 use super::meaning::Meaning;
 use crate::domain::FieldPath;
 use crate::review::{Finding, Landscape, Rule, judge, waive};
@@ -68,7 +69,8 @@ impl NotJudged {
                 .to_owned(),
             decides: false,
         });
-        kinds.chain(files).collect()
+        let altered = kustomization::not_judged(input);
+        kinds.chain(altered).chain(files).collect()
     }
 }
 
@@ -380,8 +382,8 @@ fn shortened(text: &mut String) {
 
 impl Reported {
     /// A finding in an object, and where it stands; `position` tells the object among those that are judged.
-    pub fn of(
-        written: &Written,
+    pub fn of<T>(
+        written: &Written<T>,
         position: usize,
         mut finding: Finding,
         meaning: &mut Meaning<'_>,

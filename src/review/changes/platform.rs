@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::estate::Estate;
 use super::extent;
 use super::{Change, ChangeKind, Part, Scope, Side, spans, spec};
-use crate::api::{DefaultDenyStage, ExpiredCrossings};
+use crate::api::{DefaultDenyStage, ExpiredCrossings, GuardStage};
 use crate::domain::{FieldPath, LandingZoneName, Platform};
 
 pub(super) use opened::service_in_words;
@@ -26,6 +26,8 @@ pub(super) fn changes(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
     changes.extend(default_deny(old, new));
     changes.extend(exempt(old, new));
     changes.extend(expired(old, new));
+    changes.extend(guard(old, new));
+    changes.extend(plugin(old, new));
     changes.extend(pod_ranges(old, new));
     changes.extend(dns(old, new));
     changes.extend(node_ranges(before, after));
@@ -140,6 +142,60 @@ fn expired(old: &Platform, new: &Platform) -> Option<Change> {
     let message = format!("crossings whose last day is over {what}");
     let path = spec().key("expiredCrossings");
     Some(change((Part::ExpiredCrossings, kind), path, message, opens))
+}
+
+fn guard(old: &Platform, new: &Platform) -> Option<Change> {
+    let (was, is) = (old.guard, new.guard);
+    if was == is {
+        return None;
+    }
+    let lowered = was > is;
+    let (kind, what) = match (lowered, is) {
+        (true, GuardStage::Off) => (ChangeKind::Lowered, "nobody is told when they write them"),
+        (true, _) => (
+            ChangeKind::Lowered,
+            "they are told of, and no longer refused",
+        ),
+        (false, _) => (ChangeKind::Raised, "it opens nothing"),
+    };
+    let message = format!(
+        "the guard against policies that leave a boundary goes from {was:?} to {is:?}: {what}"
+    );
+    let path = spec().key("guard");
+    Some(change((Part::Guard, kind), path, message, lowered))
+}
+
+/// Where the ranges of pods are looked for, what passes for a pod depends on it.
+fn plugin(old: &Platform, new: &Platform) -> Option<Change> {
+    if old.plugin == new.plugin {
+        return None;
+    }
+    let told = |it: &Platform| {
+        it.plugin
+            .map_or("not known".to_owned(), |it| format!("{it:?}"))
+    };
+    let is_looked_for = old.pod_cidrs.is_empty() || new.pod_cidrs.is_empty();
+    let what = if is_looked_for {
+        "the ranges of pods are looked for elsewhere, and what is outside of them never passes for a pod"
+    } else {
+        "the ranges of pods are declared, so it opens nothing"
+    };
+    let message = format!(
+        "who gives pods their addresses changes from {} to {}: {what}",
+        told(old),
+        told(new)
+    );
+    let path = spec().key("network").key("plugin");
+    Some(
+        change(
+            (Part::Network, ChangeKind::Changed),
+            path,
+            message,
+            is_looked_for,
+        )
+        .named("plugin")
+        .crossing_if(is_looked_for, Scope::Nothing),
+    )
 }
 
 fn is_same_ranges(one: &[IpNet], other: &[IpNet]) -> bool {
@@ -325,21 +381,6 @@ fn rest(old: &Platform, new: &Platform) -> Vec<Change> {
         format!(
             "the ranges of Services change {}",
             from_to(&old.service_cidrs, &new.service_cidrs)
-        ),
-    );
-    let plugin = |it: &Platform| {
-        it.plugin
-            .map_or("not known".to_owned(), |it| format!("{it:?}"))
-    };
-    add(
-        old.plugin != new.plugin,
-        Part::Network,
-        network().key("plugin"),
-        "plugin",
-        format!(
-            "who gives pods their addresses changes from {} to {}",
-            plugin(old),
-            plugin(new)
         ),
     );
     let roles = |it: &Platform| it.roles.iter().cloned().collect::<Vec<_>>().join(", ");

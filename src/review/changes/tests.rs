@@ -1,5 +1,6 @@
 //! What an analyst would ask of a change: pairs of declarations, and what is told of them.
 
+mod fields;
 mod fixture;
 mod landing_zones;
 mod platforms;

@@ -1,5 +1,6 @@
 //! Addresses behind services: a rule by a service means whatever somebody wrote there.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -92,15 +93,17 @@ impl Judge<'_> {
         }
         let mut covers = covers(boundary, Some(known), Way::Egress, self.landscape);
         covers.retain(|it| it.is_for(&Selector::All) && opens(it, ports));
-        let declaring = |it: &Address| {
-            let is_open = |cover: &&Cover| {
-                let open = without(&cover.nets, &cover.except);
-                open.iter().any(|range| range.contains(&it.net))
-            };
-            covers.iter().find(is_open)
-        };
-        let (declared, undeclared): (Vec<_>, Vec<_>) =
-            addresses.iter().partition(|it| declaring(it).is_some());
+        let open: Vec<_> = covers
+            .iter()
+            .map(|it| (it.what.as_str(), without(&it.nets, &it.except)))
+            .collect();
+        let mut what: BTreeSet<&str> = BTreeSet::new();
+        let (declared, undeclared): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| {
+            let holds = |nets: &[IpNet]| nets.iter().any(|range| range.contains(&address.net));
+            let declaring = open.iter().find(|(_, nets)| holds(nets));
+            what.extend(declaring.map(|(what, _)| what));
+            declaring.is_some()
+        });
         let told = if undeclared.is_empty() {
             &declared
         } else {
@@ -113,9 +116,7 @@ impl Judge<'_> {
             .collect();
         let more = if told.len() > SHOWN { " and more" } else { "" };
         let shown = shown.join(", ");
-        let mut what: Vec<_> = declared.iter().filter_map(|it| declaring(it)).collect();
-        what.dedup_by(|one, other| one.what == other.what);
-        let what: Vec<_> = what.into_iter().map(|it| it.what.as_str()).collect();
+        let what: Vec<_> = what.into_iter().collect();
         let is_declared = undeclared.is_empty();
         self.findings.push(Finding {
             rule: Rule::EndpointsOutside,

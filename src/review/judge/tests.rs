@@ -586,7 +586,6 @@ fn labels_that_others_gave_to_a_namespace_count() {
 fn fields_of_calico_that_say_nothing_about_pods_are_known() {
     let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
     policy["spec"]["egress"][0]["metadata"] = json!({"annotations": {"why": "because"}});
-    policy["spec"]["egress"][0]["http"] = json!({"methods": ["GET"]});
     policy["spec"]["performanceHints"] = json!(["AssumeNeededOnEveryNode"]);
     assert_eq!(rules(&policy), Vec::<&str>::new());
 }

@@ -298,7 +298,12 @@ pub async fn network_sets_take_nobody_in_and_cut_nobody_off(landscape: &Landscap
         }
         let hidden = json!({"labels": {label: "free"}}).to_string();
         // Through Calico's API server nobody writes that annotation but itself.
-        for text in [hidden.clone(), hidden.replacen("{\"p", "{\"\\u0070", 1)] {
+        let spelled = [
+            hidden.clone(),
+            hidden.replacen("{\"p", "{\"\\u0070", 1),
+            hidden.replace('/', "\\/"),
+        ];
+        for text in spelled {
             let mut set = network_set(None, "hidden", &json!({}), &outside);
             set["metadata"]["annotations"] = json!({"projectcalico.org/metadata": text});
             set["apiVersion"] = json!("crd.projectcalico.org/v1");

@@ -104,3 +104,45 @@ fn a_selector_without_the_code_is_found_whatever_is_known() {
         );
     }
 }
+
+#[test]
+fn labels_that_take_back_what_is_declared_are_found() {
+    let labelled = |labels: Value| {
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "app2-ns2", "labels": labels},
+        });
+        found(&namespace)
+    };
+    let enforce = "pod-security.kubernetes.io/enforce";
+    for (key, value) in [
+        ("zone", "data"),
+        ("landingzones.dev/stage", "Observe"),
+        (enforce, "baseline"),
+        (enforce, "privileged"),
+    ] {
+        let found = labelled(json!({"applicationcode": "application2", key: value}));
+        let [found] = found.as_slice() else {
+            panic!("{key} {value}: {found:?}");
+        };
+        assert_eq!(found.rule, Rule::NamespaceWeakened, "{key} {value}");
+        assert!(
+            found.message.contains(&format!("{key}: {value}")),
+            "{}",
+            found.message
+        );
+        assert!(found.needs_approval());
+    }
+    for (key, value) in [
+        ("zone", "backend"),
+        ("landingzones.dev/stage", "Enforce"),
+        (enforce, "restricted"),
+        ("pod-security.kubernetes.io/warn", "privileged"),
+        ("cost-centre", "42"),
+    ] {
+        assert_eq!(labelled(json!({key: value})), [], "{key} {value}");
+    }
+    let of_nobody = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stranger", "labels": {enforce: "privileged"}},
+    });
+    assert_eq!(found(&of_nobody), []);
+}

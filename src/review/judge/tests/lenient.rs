@@ -208,3 +208,74 @@ fn what_lets_through_before_the_boundary_is_told_of_the_whole_cluster_too() {
     );
     assert_eq!(rules(&denies), Vec::<&str>::new());
 }
+
+#[test]
+fn the_name_of_an_operators_policy_is_the_operators() {
+    let named = |name: &str, managed: bool| {
+        let label = if managed {
+            "landing-zone-operator"
+        } else {
+            "somebody"
+        };
+        let policy = json!({
+            "apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": label}},
+            "spec": {"selector": "app == 'web'", "namespaceSelector": "team == 'red'", "types": ["Ingress"], "ingress": [{"action": "Deny"}]},
+        });
+        Object::read(&policy).unwrap().unwrap()
+    };
+    let ids = |object: &Object| -> Vec<_> {
+        let found = judge(object, &landscape());
+        found.iter().map(|it| it.rule.id()).collect()
+    };
+    for name in [
+        "landing-zone-application2-boundary",
+        "default.landing-zone-orders-web-crossings-2",
+        "landingzones-platform.landing-zone-application2-dns",
+        "landing-zones-default-deny",
+    ] {
+        assert_eq!(ids(&named(name, false)), ["operators-name"], "{name}");
+        // In a file anybody can write the label.
+        assert_eq!(
+            ids(&named(name, true).in_file()),
+            ["operators-name"],
+            "{name}"
+        );
+        assert_eq!(ids(&named(name, true)), [] as [&str; 0], "{name}");
+    }
+    for name in ["landing-zone-of-mine", "boundary", "default.allow-dns"] {
+        assert_eq!(ids(&named(name, false)), [] as [&str; 0], "{name}");
+    }
+}
+
+#[test]
+fn requests_of_http_are_no_matter_of_felix() {
+    let rule = json!({
+        "action": "Allow", "protocol": "TCP", "http": {"methods": ["GET"]},
+        "source": {"namespaceSelector": "applicationcode == 'application2'"},
+    });
+    let mut policy = json!({
+        "apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy",
+        "metadata": {"name": "team", "namespace": "app2-ns2"},
+        "spec": {"selector": "all()", "types": ["Ingress"], "ingress": [rule]},
+    });
+    let found_there = found(&policy);
+    assert_eq!(found_there.len(), 1);
+    assert_eq!(found_there[0].rule, Rule::UnknownField);
+    assert_eq!(found_there[0].path.to_string(), "spec.ingress[0].http");
+    assert!(!found_there[0].needs_approval());
+    // What it does let through is judged as if it did not stand there.
+    policy["spec"]["ingress"][0]["source"] = json!({});
+    assert_eq!(rules(&policy), ["unknown-field", "any-peer"]);
+    // Where Calico's API does not take it.
+    let mut going_out = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    going_out["spec"]["egress"][0]["http"] = json!({"methods": ["GET"]});
+    assert_eq!(rules(&going_out), ["invalid"]);
+    for (field, value) in [("action", "Deny"), ("protocol", "UDP")] {
+        policy["spec"]["ingress"][0]["source"] =
+            json!({"namespaceSelector": "applicationcode == 'application2'"});
+        let mut other = policy.clone();
+        other["spec"]["ingress"][0][field] = json!(value);
+        assert_eq!(rules(&other), ["invalid"], "{field}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Kustomizations: what they change in the objects that are read here is not seen here.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use super::base::relative;
+use super::input::{Input, ObjectName, Place, Written};
+use super::meaning::{Meaning, digest};
+use super::report::{Counted, NotJudged, Report, Reported};
+use crate::cli::source::SourceFile;
+use crate::domain::FieldPath;
+use crate::review::{Finding, Rule};
+
+/// What a kustomization changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Altering {
+    /// Its fields that alter objects, or bring such along that are not read.
+    fields: Vec<String>,
+    /// Tells what it says there, and what the files say that it names.
+    digest: String,
+}
+
+/// Fields that alter no policy, and no label of a namespace.
+const HARMLESS: [&str; 13] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "resources",
+    "images",
+    "replicas",
+    "configMapGenerator",
+    "secretGenerator",
+    "generatorOptions",
+    "buildMetadata",
+    "sortOptions",
+    "openapi",
+    "crds",
+];
+/// Fields by which Flux's kustomizations alter objects.
+const OF_FLUX: [&str; 8] = [
+    "patches",
+    "patchesStrategicMerge",
+    "patchesJson6902",
+    "postBuild",
+    "targetNamespace",
+    "commonMetadata",
+    "namePrefix",
+    "components",
+];
+const FLUX: &str = "kustomize.toolkit.fluxcd.io";
+const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// The fields of a kustomization that alter objects; None where it is none, or alters nothing.
+pub(super) fn altering(
+    name: &ObjectName,
+    json: &Value,
+    place: &Place,
+) -> Option<Written<Altering>> {
+    let file = Path::new(&place.file)
+        .file_name()
+        .and_then(|it| it.to_str());
+    let is_by_name = name.kind.is_empty() && file.is_some_and(|it| FILES.contains(&it));
+    let is_own = name.group == "kustomize.config.k8s.io" || is_by_name;
+    let mut fields: Vec<String> = if name.group == FLUX && name.kind == "Kustomization" {
+        let spec = json.get("spec").and_then(Value::as_object);
+        let fields = spec.into_iter().flatten().map(|(key, _)| key.as_str());
+        let fields = fields.filter(|key| OF_FLUX.contains(key));
+        fields.map(|key| format!("spec.{key}")).collect()
+    } else if is_own {
+        let fields = json.as_object().into_iter().flatten();
+        let fields = fields.filter(|(key, _)| !HARMLESS.contains(&key.as_str()));
+        fields.map(|(key, _)| key.clone()).collect()
+    } else {
+        return None;
+    };
+    let resources = json.get("resources").and_then(Value::as_array);
+    let mut resources = resources.into_iter().flatten().filter_map(Value::as_str);
+    if is_own && resources.any(is_remote) {
+        fields.push("resources".to_owned());
+    }
+    (!fields.is_empty()).then(|| Written {
+        name: ObjectName {
+            kind: "Kustomization".to_owned(),
+            name: normal(Path::new(&place.file)),
+            namespace: String::new(),
+            group: name.group.clone(),
+        },
+        json: json.clone(),
+        place: Some(place.clone()),
+        read: Altering {
+            fields,
+            digest: String::new(),
+        },
+    })
+}
+
+/// Whether a resource is fetched from elsewhere, as kustomize has it.
+fn is_remote(resource: &str) -> bool {
+    let hosts = ["github.com", "git@", "gitlab.com", "bitbucket.org"];
+    resource.contains("://")
+        || resource.contains("?ref=")
+        || hosts.iter().any(|it| resource.starts_with(it))
+}
+
+/// A path without detours, from the working directory.
+fn normal(path: &Path) -> String {
+    let path = relative(path).unwrap_or_else(|| path.to_owned());
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if normal.file_name().is_some_and(|it| it != "..") => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal.display().to_string()
+}
+
+/// Takes in what the files say that kustomizations name: patches, and whatever else lies beside them.
+pub(super) fn complete(all: &mut [Written<Altering>], files: &[SourceFile]) {
+    let texts: BTreeMap<String, &str> = files
+        .iter()
+        .map(|it| (normal(Path::new(&it.name)), it.text.as_str()))
+        .collect();
+    for one in all {
+        let folder = Path::new(&one.name.name).parent().unwrap_or(Path::new(""));
+        let mut named = Vec::new();
+        strings(&one.json, &mut named);
+        let named = named.iter().filter_map(|it| {
+            let at = normal(&folder.join(it));
+            texts.get(&at).copied()
+        });
+        let own = one.json.to_string();
+        let parts: Vec<&str> = [own.as_str()].into_iter().chain(named).collect();
+        one.read.digest = digest(&parts);
+    }
+}
+
+fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|it| strings(it, found)),
+        Value::Object(fields) => fields.values().for_each(|it| strings(it, found)),
+        _ => {}
+    }
+}
+
+const INSTEAD: &str = "give what comes out: kustomize build DIR | kubectl landingzone review -f - (with --base, build both)";
+
+/// That they are there, for those who see only what is judged.
+pub(super) fn not_judged(input: &Input) -> Option<NotJudged> {
+    let all = &input.kustomizations;
+    (!all.is_empty()).then(|| NotJudged {
+        what: "Kustomization".to_owned(),
+        count: Some(all.len()),
+        why: format!("objects were read as they are before it alters them: {INSTEAD}"),
+        decides: true,
+    })
+}
+
+/// Adds those that a change adds, changes or takes away, with what they name: nobody sees here what that alters.
+pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Path), after: &Input) {
+    let base = normal(base);
+    let below = |name: &str| {
+        let path = Path::new(name);
+        let path = path.strip_prefix(&base).unwrap_or(path);
+        path.display().to_string()
+    };
+    let olds = before.kustomizations.iter();
+    let olds: BTreeMap<_, _> = olds.map(|it| (below(&it.name.name), it)).collect();
+    let news = after.kustomizations.iter();
+    let news: BTreeMap<_, _> = news.map(|it| (it.name.name.clone(), it)).collect();
+    let mut found = Vec::new();
+    for (path, new) in &news {
+        let is_same = olds.get(path).is_some_and(|old| old.read == new.read);
+        if !is_same {
+            found.push((*new, "is new or other than before"));
+        }
+    }
+    for (path, old) in &olds {
+        if !news.contains_key(path) {
+            found.push((*old, "is taken away"));
+        }
+    }
+    if let Counted::Changes { all, .. } = &mut report.counted {
+        *all += found.len();
+    }
+    for (written, what) in found {
+        let finding = Finding {
+            rule: Rule::DecidesUnread,
+            path: FieldPath::default(),
+            message: format!(
+                "the kustomization {what}, and alters objects after they were read here, by {}",
+                written.read.fields.join(", ")
+            ),
+            witness: None,
+            declared: None,
+            suggestion: INSTEAD.to_owned(),
+            waived: None,
+        };
+        report
+            .findings
+            .push(Reported::of(written, finding, &mut Meaning::of(written)));
+    }
+}
