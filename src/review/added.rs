@@ -116,13 +116,17 @@ fn is_about_all(rule: Rule) -> bool {
 
 /// All that decides what an object opens: of a network set, its labels as well as its addresses. What Calico makes of it
 /// depends on where it is written to.
-fn of_object(object: &Value) -> [Option<&Value>; 4] {
+fn of_object(object: &Value) -> [Option<&Value>; 7] {
     let annotations = object.pointer("/metadata/annotations");
     [
         object.get("apiVersion"),
         object.get("spec"),
         object.pointer("/metadata/labels"),
         annotations.and_then(|it| it.get(STORED)),
+        // Of what is behind a service.
+        object.get("endpoints"),
+        object.get("ports"),
+        object.get("subsets"),
     ]
 }
 
@@ -170,6 +174,8 @@ fn key<'a>(finding: &'a Finding, object: &'a Value) -> Key<'a> {
         Some(rule) if finding.rule == Rule::BreaksFelix => {
             (at(object, rule), Cow::Owned(beside_rules(object)))
         }
+        // Nobody knows what any of it means.
+        None if finding.rule == Rule::DecidesUnread => (Some(object), Cow::Borrowed("")),
         // It may name the places of rules, which move.
         Some(_) => (at(object, &finding.path.0), Cow::Borrowed("")),
         None => (None, Cow::Borrowed(finding.message.as_str())),

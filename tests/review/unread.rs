@@ -185,3 +185,23 @@ fn the_names_of_kustomizes_files_are_known() {
         assert_eq!(ran.json()["findings"][0]["file"], name);
     }
 }
+
+#[test]
+fn another_address_behind_a_service_is_another_change() {
+    let slice = |address: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: db, namespace: application2-ns2}}\n\
+             addressType: IPv4\nendpoints:\n- addresses: [{address}]\n"
+        )
+    };
+    for (address, asks) in [("198.51.100.7", false), ("198.51.100.8", true)] {
+        let files = [
+            ("main/a/zones.yaml", ZONES),
+            ("main/a/slice.yaml", &slice("198.51.100.7")),
+            ("a/zones.yaml", ZONES),
+            ("a/slice.yaml", &slice(address)),
+        ];
+        let ran = review(&files, &BASE);
+        assert_eq!(ran.json()["approvalRequired"], asks, "{}", ran.out);
+    }
+}

@@ -201,9 +201,13 @@ pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Path), afte
             declared: None,
             suggestion: INSTEAD.to_owned(),
             waived: None,
+            opening: None,
         };
-        report
-            .findings
-            .push(Reported::of(written, finding, &mut Meaning::of(written)));
+        report.findings.push(Reported::of(
+            written,
+            usize::MAX,
+            finding,
+            &mut Meaning::of(written),
+        ));
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn gone<'a>(before: &'a Input, after: &'a Input) -> impl Iterator<Ite
             declared: None,
             suggestion: "have somebody read it who knows Calico".to_owned(),
             waived: None,
+ opening: None,
         };
-        Reported::of(written, finding, &mut Meaning::of(written))
+        Reported::of(written, usize::MAX, finding, &mut Meaning::of(written))
     })
 }

@@ -80,6 +80,7 @@ impl Judge<'_> {
             suggestion: "remove the profile; declare a crossing to the addresses where they are meant"
                 .to_owned(),
             waived: None,
+ opening: None,
         });
     }
 

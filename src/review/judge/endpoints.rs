@@ -135,6 +135,7 @@ impl Judge<'_> {
                 format!("if it is meant, declare the addresses as network.egress in landing zone {own}; or let a selector find them")
             },
             waived: None,
+ opening: None,
         });
     }
 }
