@@ -302,7 +302,6 @@ const WIDE: &str =
 )]
 #[case::pods_that_are_selected("selector: app == 'a'", "selector: app == 'a' && has(b)")]
 #[case::a_version_of_ip("action: Allow", "action: Allow, ipVersion: 4")]
-#[case::what_is_asked("action: Allow", "action: Allow, http: {methods: [GET]}")]
 #[case::some_ports_left_out("[80, 443]", "[80, 443], notPorts: [443]")]
 #[case::another_way_to_write("'all()'", "'has(projectcalico.org/name)'")]
 fn what_opens_no_more_is_known(#[case] what: &str, #[case] instead: &str) {
@@ -327,8 +326,6 @@ fn what_opens_no_more_is_known(#[case] what: &str, #[case] instead: &str) {
 #[case::every_port(", ports: [80, 443]", "")]
 #[case::another_protocol("TCP", "UDP")]
 #[case::other_pods("selector: app == 'a'", "selector: has(app)")]
-#[case::what_is_asked(", http: {methods: [GET]}", "")]
-#[case::a_note_of_another_kind("methods: [GET]", "methods: [GET, PUT]")]
 #[case::ports_that_were_left_out("notPorts: [22]", "notPorts: [23]")]
 #[case::where_it_comes_from("source: {ports: [53]}", "source: {ports: [53, 54]}")]
 #[case::from_anywhere("source: {ports: [53]}", "source: {}")]
@@ -339,7 +336,7 @@ fn what_opens_more_is_new(#[case] what: &str, #[case] instead: &str) {
     let narrow = WIDE
         .replace(
             "action: Allow",
-            "action: Allow, ipVersion: 4, http: {methods: [GET]}, source: {ports: [53]}",
+            "action: Allow, ipVersion: 4, source: {ports: [53]}",
         )
         .replace("ports: [80, 443]", "ports: [80, 443], notPorts: [22]");
     let before = egress(&narrow);
@@ -506,4 +503,19 @@ spec:
     }
     let narrow = of(&format!("{pods}, {less}"), http);
     assert_eq!(added(&narrow, &before).len(), 2);
+}
+
+/// Felix by itself does not look at requests, but who asks for fewer of them means less.
+#[test]
+fn requests_of_http_are_asked_for_where_they_come_in() {
+    let ingress = |http: &str| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {{name: in, namespace: application2-ns2}}\n\
+             spec:\n  selector: app == 'a'\n  types: [Ingress]\n  ingress: [{{action: Allow, protocol: TCP, {http}\
+             source: {{namespaceSelector: all()}}, destination: {{ports: [80]}}}}]\n"
+        )
+    };
+    let (some, all) = (ingress("http: {methods: [GET]}, "), ingress(""));
+    assert_eq!(added(&some, &all), ["all-namespaces"]);
+    assert_eq!(added(&all, &some), ["unknown-field"]);
 }
