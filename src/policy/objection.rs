@@ -103,6 +103,7 @@ impl Why {
             Self::Except(text) => {
                 format!("write a part of cidr in {path} instead of {text}, or remove it")
             }
+            Self::Http => format!("remove {path}, and say by ports and peers what is meant"),
             Self::NoPeer => {
                 format!("write podSelector: {{}} in {path} to mean the pods of the same namespace")
             }

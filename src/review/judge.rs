@@ -295,6 +295,11 @@ impl<'a> Judge<'a> {
                 ),
                 "give it another name: those that begin with landing-zone- or landing-zones- are the operator's",
             );
+            if let Some(found) = self.findings.last_mut() {
+                let witness =
+                    "whoever the operator's own policy of that name keeps out could get through";
+                found.witness = Some(witness.to_owned());
+            }
         }
         let draft = match Policy::draft_of_global(policy, self.object.written) {
             Ok(Some(draft)) => draft,

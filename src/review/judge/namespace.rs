@@ -111,6 +111,9 @@ impl Judge<'_> {
                 ),
                 format!("remove the label; if it is meant, change it in spec.namespaces of {boundary}"),
             );
+            if let Some(found) = self.findings.last_mut() {
+                found.witness = Some(format!("any pod of namespace {name}: {what}"));
+            }
         }
     }
 }
