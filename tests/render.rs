@@ -572,10 +572,11 @@ fn help_names_the_exit_codes_and_the_version_is_printed() {
         .arg("--version")
         .assert()
         .success()
+        // In its place a release names its commit.
         .stdout(concat!(
             "kubectl-landingzone ",
             env!("CARGO_PKG_VERSION"),
-            "\n"
+            " (not a release)\n"
         ));
 }
 
