@@ -225,7 +225,12 @@ spec:
         &[("zones.yaml", ZONES), ("a.yaml", forged)],
         &["-f", ".", "-o", "json"],
     );
-    assert_eq!(ran.rules(), ["other-tier", "any-peer"], "{}", ran.out);
+    assert_eq!(
+        ran.rules(),
+        ["operators-name", "other-tier", "any-peer"],
+        "{}",
+        ran.out
+    );
     assert_eq!(ran.json()["approvalRequired"], true);
 }
 
