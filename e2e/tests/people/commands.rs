@@ -138,7 +138,7 @@ pub async fn status_says_first_whom_it_waits_for(fixture: &Fixture) -> Result<()
     ran.tells(
         3,
         &[
-            "closed, declared here only egress theirs (landing zone told-healthy, zone data), until 2099-12-31",
+            "egress theirs (landing zone told-healthy, zone data), until 2099-12-31: closed, declared here only:",
             "spec.network.ingress",
         ],
     )?;
@@ -156,7 +156,14 @@ pub async fn status_says_first_whom_it_waits_for(fixture: &Fixture) -> Result<()
     )?;
 
     let ran = says(governed, "status").await?;
-    ran.tells(1, &["of ", "told-late act now:", "told-healthy healthy:"])?;
+    ran.tells(
+        1,
+        &[
+            "landing zones,",
+            "told-late act now:",
+            "told-healthy healthy:",
+        ],
+    )?;
     ensure!(ran.first_line().starts_with("act now:"), "{}", ran.out);
     let place = |name: &str| ran.out.find(&format!("\n{name} "));
     let order = ["told-late", "told-waiting", "told-healthy"].map(place);

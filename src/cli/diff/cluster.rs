@@ -27,14 +27,14 @@ pub(super) struct Cluster {
     pub is_whole: bool,
     /// What holds for the whole cluster.
     pub platform: Arc<Platform>,
+    /// Whether the cluster said so; otherwise it may say more.
+    pub is_platform_known: bool,
     /// What the platform's status says is its own.
     pub inventory: BTreeSet<ObjectKey>,
     /// The form in which the cluster takes policies.
     pub flavour: Flavour,
     /// What could not be read.
     pub unread: Vec<Unread>,
-    /// What there is to know besides.
-    pub notes: Vec<String>,
 }
 
 /// Reads it. `told` holds where the platform says nothing.
@@ -61,17 +61,23 @@ pub(super) async fn read(client: &Client, told: &Platform, name: Option<&str>) -
         }
     }
     let facts = facts(client, &zones).await;
-    let mut notes = Vec::new();
-    let (platform, inventory) = platform(client, &mut reader, told, &facts, &mut notes).await;
+    let missed = reader.unread.len();
+    let (mut platform, inventory) = platform(client, &mut reader, told, &facts).await;
+    let is_platform_known = reader.unread.len() == missed;
+    if !is_platform_known {
+        // What stands in the cluster was judged by the operator, which knows the roles that are allowed.
+        let access = zones.values().flat_map(|it| &it.spec.access);
+        platform.roles.extend(access.map(|it| it.role.clone()));
+    }
     Cluster {
         zones,
         unreadable,
         is_whole: found.is_whole,
         platform: Arc::new(platform),
+        is_platform_known,
         inventory,
         flavour: facts.flavour(),
         unread: reader.unread,
-        notes,
     }
 }
 
@@ -89,15 +95,14 @@ async fn facts(client: &Client, zones: &BTreeMap<String, LandingZone>) -> Cluste
     let services: Api<APIService> = Api::all(client.clone());
     let service = services.get_opt("v3.projectcalico.org").await;
     let names: Vec<_> = zones.values().flat_map(policies).collect();
-    let aggregated_v3 = match service {
-        Ok(service) => service.is_some_and(|it| it.spec.is_some_and(|it| it.service.is_some())),
-        // Its policies are named as the storage names them.
-        Err(_) => {
-            let effective = zones.values().filter_map(|it| it.status.as_ref());
-            let mut effective = effective.filter_map(|it| it.effective.as_ref());
-            let is_v3 = effective.any(|it| it.flavour.starts_with("projectcalico.org/"));
-            is_v3 && definitions.contains("globalnetworkpolicies.crd.projectcalico.org")
-        }
+    let aggregated_v3 = if let Ok(service) = service {
+        service.is_some_and(|it| it.spec.is_some_and(|it| it.service.is_some()))
+    } else {
+        // Whoever may not ask takes the operator's word.
+        let effective = zones.values().filter_map(|it| it.status.as_ref());
+        let mut effective = effective.filter_map(|it| it.effective.as_ref());
+        let is_v3 = effective.any(|it| it.flavour.starts_with("projectcalico.org/"));
+        is_v3 && definitions.contains("globalnetworkpolicies.crd.projectcalico.org")
     };
     if aggregated_v3 {
         // What an API server serves is not stored in resources of that name.
@@ -141,7 +146,6 @@ async fn platform(
     reader: &mut Reader,
     told: &Platform,
     facts: &ClusterFacts,
-    notes: &mut Vec<String>,
 ) -> (Platform, BTreeSet<ObjectKey>) {
     let found = reader.objects(PLATFORMS).await;
     let object = found.and_then(|it| it.objects.into_iter().next());
@@ -170,11 +174,6 @@ async fn platform(
     if platform.pod_cidrs.is_empty() {
         let found = ranges(client, facts).await;
         platform = platform.completed(&found, &[]);
-        if platform.pod_cidrs.is_empty() {
-            let note = "the ranges of pods are not known here: if the operator was told by --pod-cidr, say the \
-                        same, or policies differ";
-            notes.push(note.to_owned());
-        }
     }
     (platform, BTreeSet::new())
 }

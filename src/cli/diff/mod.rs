@@ -148,7 +148,8 @@ impl DiffArgs {
             let Some(files) = self.files(&before, stdin, stderr)? else {
                 return Ok(Outcome::BadInput);
             };
-            self.with_files(&client, &cluster, &before, files).await?
+            self.with_files(&client, &cluster, &before, files, stderr)
+                .await?
         };
         for note in &report.notes {
             writeln!(stderr, "note: {note}")?;
@@ -197,7 +198,14 @@ impl DiffArgs {
             live.look(world.namespaces(name)).await;
         }
         for name in &names {
-            self::one(world, name, &mut live, &mut report).await?;
+            self::one(
+                world,
+                name,
+                cluster.is_platform_known,
+                &mut live,
+                &mut report,
+            )
+            .await?;
         }
         if self.name.is_none() {
             shared(world, &mut live, &mut report).await?;
@@ -244,8 +252,13 @@ impl DiffArgs {
         cluster: &Cluster,
         before: &World,
         files: Files,
+        stderr: &mut dyn Write,
     ) -> Result<Report, DiffError> {
         let has_platform = files.platform.is_some();
+        if !(has_platform || cluster.is_platform_known) {
+            let note = "the platform cannot be read: what it gives landing zones that say nothing counts as not declared";
+            writeln!(stderr, "note: {note}")?;
+        }
         let mut named: BTreeSet<String> = files.names();
         let after = before.with(files);
         if let Some(name) = &self.name {
@@ -278,7 +291,7 @@ impl DiffArgs {
             if changes_along && before.renders_alike(&after, name, &live.objects)? {
                 continue;
             }
-            self::one(&after, name, &mut live, &mut report).await?;
+            self::one(&after, name, true, &mut live, &mut report).await?;
         }
         if has_platform && self.name.is_none() {
             shared(&after, &mut live, &mut report).await?;
@@ -292,6 +305,7 @@ impl DiffArgs {
 async fn one(
     world: &World,
     name: &str,
+    is_platform_known: bool,
     live: &mut Live<'_>,
     report: &mut Report,
 ) -> Result<(), DiffError> {
@@ -304,6 +318,13 @@ async fn one(
             return Ok(());
         }
     };
+    if !is_platform_known && !rendered.was_applied() {
+        // With other defaults and other ranges of pods it would be something else.
+        let what = format!("what landing zone {name} renders to");
+        let why = "the platform cannot be read, and the operator applied something else".to_owned();
+        report.unread.push(Unread { what, why });
+        return Ok(());
+    }
     report.notes.extend(rendered.notes());
     live.look(rendered.keys()).await;
     report.compared += rendered.targets().len();

@@ -31,7 +31,6 @@ impl Report {
     /// Begins with what is known of the cluster.
     pub(super) fn of(cluster: &Cluster) -> Self {
         Self {
-            notes: cluster.notes.clone(),
             unread: cluster.unread.clone(),
             ..Self::default()
         }

@@ -345,7 +345,7 @@ impl Declared {
     }
 
     /// Whether exactly this was applied last.
-    fn was_applied(&self) -> bool {
+    pub(super) fn was_applied(&self) -> bool {
         self.status.applied_digest.as_ref() == Some(&self.rendered.digest.to_string())
     }
 

@@ -121,13 +121,12 @@ fn crossing(crossing: &CrossingStatus) -> Tree {
     };
     let until = crossing.valid_until.as_ref();
     let until = until.map_or(String::new(), |it| format!(", until {it}"));
-    let message = crossing.message.as_ref();
-    let message = message.map_or(String::new(), |it| format!(": {it}"));
-    let text = format!(
-        "{direction} {} ({}){until}{message}",
-        crossing.name, crossing.peer
-    );
-    Tree::tinted(tint, word).then(Tint::Plain, text)
+    let message = crossing.message.as_deref().unwrap_or_default();
+    let colon = if message.is_empty() { "" } else { ":" };
+    let what = format!("{direction} {} ({}){until}:", crossing.name, crossing.peer);
+    Tree::new(what)
+        .then(tint, format!("{word}{colon}"))
+        .then(Tint::Plain, message)
 }
 
 fn sentences(all: &[String]) -> Vec<Tree> {
@@ -183,9 +182,9 @@ pub(super) fn summary(rows: &[Row], platform: Option<&Verdict>) -> Verdict {
     };
     let mut parts = Vec::new();
     for (standing, word) in [
-        (Standing::ActNow, "need somebody to act"),
-        (Standing::Waiting, "wait"),
-        (Standing::Healthy, "are healthy"),
+        (Standing::ActNow, "to act on"),
+        (Standing::Waiting, "waiting"),
+        (Standing::Healthy, "healthy"),
     ] {
         let count = count(standing);
         if count > 0 {
@@ -194,7 +193,8 @@ pub(super) fn summary(rows: &[Row], platform: Option<&Verdict>) -> Verdict {
     }
     let mut message = match rows.len() {
         0 => "there is no landing zone".to_owned(),
-        count => format!("of {count} landing zones {}", parts.join(", ")),
+        1 => format!("1 landing zone, {}", parts.join(", ")),
+        count => format!("{count} landing zones, {}", parts.join(", ")),
     };
     if let Some(platform) = platform.filter(|it| it.standing != Standing::Healthy) {
         message = format!("{message}; the platform: {}", platform.word());

@@ -151,9 +151,10 @@ fn course(why: &str) -> Option<Course> {
         | reason::SERVICE_FOUND
         | reason::OFF
         | reason::ENFORCING
-        | reason::ANSWERING => Course::Fine,
+        | reason::ANSWERING
         // Ready tells whose the namespaces are, and PlacementEnforced why it is not in force.
-        reason::NAMESPACES_WITHHELD | reason::PLACEMENT_NOT_ENFORCED => Course::Fine,
+        | reason::NAMESPACES_WITHHELD
+        | reason::PLACEMENT_NOT_ENFORCED => Course::Fine,
         reason::PROGRESSING
         | reason::POLICIES_PENDING
         | reason::TEST_REFUSED

@@ -181,17 +181,16 @@ impl StatusArgs {
             return Ok(self.color.write(&news)?);
         }
         let look = Look::of_stdout();
-        let text = match &self.name {
-            Some(name) => match known.zones.get(name) {
+        let text = if let Some(name) = &self.name {
+            match known.zones.get(name) {
                 Some(zone) => zone.told(client, look).await,
                 None => format!("{name} is deleted\n"),
-            },
-            None => {
-                let mut rows: Vec<Row> = known.zones.values().map(Zone::row).collect();
-                told::sort(&mut rows);
-                let platform = known.platform.as_ref().map(|it| (&it.0, &it.1));
-                told::overview(&rows, platform, look)
             }
+        } else {
+            let mut rows: Vec<Row> = known.zones.values().map(Zone::row).collect();
+            told::sort(&mut rows);
+            let platform = known.platform.as_ref().map(|it| (&it.0, &it.1));
+            told::overview(&rows, platform, look)
         };
         // It is no colour, and goes to a terminal in any case.
         io::stdout().write_all(CLEAR)?;

@@ -17,7 +17,7 @@ const FLAVOUR: Flavour = Flavour {
     naming: CalicoNaming::TierPrefixed,
 };
 
-fn zone_of(name: &str, network: &Value, status: Value) -> LandingZone {
+fn zone_of(name: &str, network: &Value, status: &Value) -> LandingZone {
     let zone = json!({
         "metadata": {"name": name, "generation": 1, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {
@@ -42,10 +42,10 @@ fn world(zones: Vec<LandingZone>) -> World {
         unreadable: BTreeSet::new(),
         is_whole: true,
         platform: Arc::new(Platform::default()),
+        is_platform_known: true,
         inventory: BTreeSet::new(),
         flavour: FLAVOUR,
         unread: Vec::new(),
-        notes: Vec::new(),
     };
     World::of(&cluster)
 }
@@ -86,14 +86,14 @@ fn compared(world: &World, objects: &Objects) -> Vec<ObjectDiff> {
 
 #[test]
 fn what_is_as_declared_does_not_differ() {
-    let world = world(vec![zone_of("shop", &json!({}), json!({}))]);
+    let world = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let objects = as_declared(&world, "shop");
     assert_eq!(compared(&world, &objects), []);
 }
 
 #[test]
 fn a_field_is_told_as_it_was_found_and_as_it_is_declared() {
-    let world = world(vec![zone_of("shop", &json!({}), json!({}))]);
+    let world = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let mut objects = as_declared(&world, "shop");
     let declared = rendered(&world, "shop", &objects);
     let mut changed = declared.targets().get(&quota()).unwrap().object.clone();
@@ -124,7 +124,7 @@ fn a_field_is_told_as_it_was_found_and_as_it_is_declared() {
 
 #[test]
 fn what_is_missing_is_told_and_what_could_not_be_read_is_not_missing() {
-    let world = world(vec![zone_of("shop", &json!({}), json!({}))]);
+    let world = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let mut objects = as_declared(&world, "shop");
     objects.forget(&quota(), None);
     let all = compared(&world, &objects);
@@ -141,9 +141,9 @@ fn what_left_the_declaration_is_told_where_the_inventory_names_it() {
     let with = world(vec![zone_of(
         "shop",
         &json!({}),
-        json!({"inventory": inventory}),
+        &json!({"inventory": inventory}),
     )]);
-    let without = world(vec![zone_of("shop", &json!({}), json!({}))]);
+    let without = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let mut objects = as_declared(&with, "shop");
     let key: ObjectKey = inventory[0].parse().unwrap();
     let labels = json!({"landingzones.dev/landing-zone": "shop"});
@@ -161,7 +161,7 @@ fn what_left_the_declaration_is_told_where_the_inventory_names_it() {
 
 #[test]
 fn a_foreign_namespace_is_left_alone() {
-    let world = world(vec![zone_of("shop", &json!({}), json!({}))]);
+    let world = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let mut objects = as_declared(&world, "shop");
     let foreign = ObjectKey::namespace("shop-data");
     put(
@@ -196,11 +196,11 @@ fn files_change_their_landing_zone_and_the_other_end_of_its_crossings() {
          "ports": [{"protocol": "TCP", "port": 5432}]},
     ]});
     let before = world(vec![
-        zone_of("shop", &egress, json!({})),
-        zone_of("orders", &json!({}), json!({})),
-        zone_of("bills", &json!({}), json!({})),
+        zone_of("shop", &egress, &json!({})),
+        zone_of("orders", &json!({}), &json!({})),
+        zone_of("bills", &json!({}), &json!({})),
     ]);
-    let mut file = zone_of("orders", &ingress, json!({}));
+    let mut file = zone_of("orders", &ingress, &json!({}));
     file.metadata.uid = None;
     let after = before.with(Files {
         zones: vec![file],
@@ -225,7 +225,7 @@ fn files_change_their_landing_zone_and_the_other_end_of_its_crossings() {
 
 #[test]
 fn an_invalid_declaration_says_why_it_renders_to_nothing() {
-    let mut zone = zone_of("shop", &json!({}), json!({}));
+    let mut zone = zone_of("shop", &json!({}), &json!({}));
     zone.spec.namespaces[0].zone = "Not A Zone".to_owned();
     let world = world(vec![zone]);
     let why = world.rendered("shop", &Objects::default()).unwrap().err();
