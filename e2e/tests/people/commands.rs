@@ -10,6 +10,7 @@ use e2e::process::{Program, command_that_dies_with_us, spawn};
 use e2e::shop::{PATIENCE, Shop};
 use e2e::{Calico, Governed, OperatorOptions, eventually};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::Fixture;
 
@@ -51,9 +52,14 @@ impl Ran {
     }
 }
 
-async fn plugin() -> Result<PathBuf> {
-    let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
-    Ok(build.await??.plugin)
+/// The plugin; Cargo is asked once.
+async fn plugin() -> Result<&'static PathBuf> {
+    static PLUGIN: OnceCell<PathBuf> = OnceCell::const_new();
+    let build = async || {
+        let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
+        anyhow::Ok(build.await??.plugin)
+    };
+    PLUGIN.get_or_try_init(build).await
 }
 
 async fn run(kubeconfig: &Path, arguments: &str) -> Result<Ran> {
@@ -145,7 +151,9 @@ pub async fn status_says_first_whom_it_waits_for(fixture: &Fixture) -> Result<()
 
     // Whoever comes later waits a moment for the other team, and then has to act.
     let claimed = healthy.named("web");
-    let late = json!({"placement": null, "namespaces": [{"name": claimed, "zone": "web"}]});
+    let late = json!({"placement": null, "namespaces": [
+        {"name": claimed, "zone": "web"}, {"name": "told-late-data", "zone": "data"},
+    ]});
     let late = Shop::declare(governed, "told-late", late).await?;
     let words = "waiting for the team of landing zone told-healthy: told-healthy-web";
     stands(governed, late.name(), 3, words).await?;
@@ -332,13 +340,15 @@ async fn without_an_operator(governed: &Governed) -> Result<()> {
     std::fs::write(&file, declared.to_string())?;
     let file = file.to_str().context("a path that is no text")?;
     let opened = says(governed, &format!("diff -f {file}")).await?;
+    // What is longer than a line is broken.
     opened.tells(
         1,
         &[
-            "missing GlobalNetworkPolicy/landingzones-platform.landing-zone-orders-data-crossings",
+            "missing GlobalNetworkPolicy/landingzones-platform.landing-zone-orders-data-cr",
             "missing GlobalNetworkPolicy/landingzones-platform.landing-zone-shop-web-crossings",
         ],
     )?;
+    ensure!(opened.err.is_empty(), "{}", opened.err);
     let wrong = says(governed, "diff -f /nowhere").await?;
     ensure!(wrong.code == Some(2), "{} {}", wrong.out, wrong.err);
     let nobody = says(governed, "diff nobody").await?;

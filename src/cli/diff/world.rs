@@ -64,6 +64,8 @@ struct Around {
     is_whole: bool,
     /// What the platform's status says is its own.
     inventory: BTreeSet<ObjectKey>,
+    /// Whether it is what the operator sees, and not what it would see.
+    is_real: bool,
 }
 
 /// What a landing zone renders to.
@@ -94,6 +96,7 @@ impl World {
             unreadable: cluster.unreadable.clone(),
             is_whole: cluster.is_whole,
             inventory: cluster.inventory.clone(),
+            is_real: true,
         };
         let (zones, platform) = (cluster.zones.clone(), cluster.platform.clone());
         Self::new(zones, platform, cluster.flavour, around)
@@ -149,7 +152,11 @@ impl World {
             zones.insert(name, zone);
         }
         let platform = files.platform.unwrap_or_else(|| self.platform.clone());
-        Self::new(zones, platform, self.flavour, self.around.clone())
+        let around = Around {
+            is_real: false,
+            ..self.around.clone()
+        };
+        Self::new(zones, platform, self.flavour, around)
     }
 
     /// Whether a landing zone is declared.
@@ -237,7 +244,8 @@ impl World {
             teams: TeamPolicies::default(),
             is_entering: false,
         };
-        let is_seen = status.observed_generation == stored.metadata.generation
+        let is_seen = self.around.is_real
+            && status.observed_generation == stored.metadata.generation
             && status.observed_generation.is_some();
         let recorded = status.namespaces.iter();
         let recorded_keys = recorded
