@@ -171,6 +171,11 @@ impl Process {
         }
     }
 
+    /// Interrupts it (SIGINT), as somebody at a terminal does.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     pub async fn kill(&self) -> Result<ExitStatus> {
         self.signal(Signal::KILL)?;

@@ -171,7 +171,9 @@ async fn every_shell_has_a_script(built: &Built) -> Result<()> {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let mut plugin = Command::new(&built.plugin);
         let script = said(plugin.args(["completion", shell]))?;
-        for command in ["matrix", "propose", "render", "review", "status", "why"] {
+        for command in [
+            "diff", "matrix", "propose", "render", "review", "status", "why",
+        ] {
             ensure!(script.contains(command), "{shell}: no {command}");
         }
     }

@@ -14,7 +14,8 @@ pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 /// Plural of the kind `LandingZone`, as rules name it.
 const LANDING_ZONES: &str = "landingzones";
 
-/// A role that may get this landing zone and no other; none where nobody has access.
+/// A role that may read this landing zone and no other; none where nobody has access. With the right to list and watch it,
+/// whoever names it may follow its status (`kubectl landingzone status NAME --watch`), and still sees no other.
 pub(super) fn reader_role(zone: &LandingZone) -> Option<ClusterRole> {
     if zone.access.is_empty() {
         return None;
@@ -25,7 +26,7 @@ pub(super) fn reader_role(zone: &LandingZone) -> Option<ClusterRole> {
             api_groups: Some(vec![names::GROUP.to_owned()]),
             resources: Some(vec![LANDING_ZONES.to_owned()]),
             resource_names: Some(vec![zone.name.to_string()]),
-            verbs: vec!["get".to_owned()],
+            verbs: ["get", "list", "watch"].map(str::to_owned).into(),
             ..PolicyRule::default()
         }]),
         ..ClusterRole::default()

@@ -27,6 +27,8 @@ const PLATFORM: &str = "LandingZonePlatform";
 pub struct Declarations {
     /// The landing zones, by name; complete only without findings.
     pub zones: Vec<LandingZone>,
+    /// The same as they are written, in the order of the files.
+    pub written: Vec<api::LandingZone>,
     /// Everything that is wrong, in the order of the files and their lines.
     pub findings: Vec<Finding>,
     /// What holds for the whole cluster: what the flags say, with what a platform declares.
@@ -205,9 +207,14 @@ impl<'a> Reader<'a> {
         self.claim_all(file, root, flaws);
         let (declared, bounds) = shaped::<api::LandingZone>(&self.schema, KIND, root, flaws);
         let platform = &self.declarations.platform;
-        let found = declared.map(|declared| LandingZone::validate(&declared, platform));
+        let found = declared
+            .as_ref()
+            .map(|declared| LandingZone::validate(declared, platform));
         match judged(found, bounds, root, flaws) {
-            Some(zone) if flaws.len() == before => self.declarations.zones.push(zone),
+            Some(zone) if flaws.len() == before => {
+                self.declarations.zones.push(zone);
+                self.declarations.written.extend(declared);
+            }
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ mod client;
 mod completion;
 mod crossings;
 mod declaration;
+mod diff;
 mod document;
 mod finding;
 mod flavour;
@@ -23,6 +24,7 @@ mod schema;
 mod source;
 mod spelling;
 mod status;
+mod terminal;
 mod why;
 
 use std::error::Error;
@@ -66,9 +68,12 @@ enum Command {
     /// Tell what may follow what was typed; kubectl asks
     #[command(hide = true)]
     Complete(completion::CompleteArgs),
-    /// Tell how a landing zone of a cluster stands, and which pods run elsewhere
-    #[command(after_help = EXIT_CODES)]
+    /// Tell how landing zones stand: healthy, what to do now, or whom they wait for
+    #[command(after_help = status::AFTER_HELP)]
     Status(status::StatusArgs),
+    /// Compare what is in a cluster with what is declared, or would be by files
+    #[command(after_help = diff::AFTER_HELP)]
+    Diff(diff::DiffArgs),
     /// Tell why something reaches something or does not, and what would let it
     #[command(after_help = EXIT_CODES)]
     Why(why::WhyArgs),
@@ -88,10 +93,12 @@ pub enum Outcome {
     Failed,
     /// The input is wrong: exit code 2, which clap uses for a wrong command line as well.
     BadInput,
-    /// A review has found something: exit code 1.
+    /// Something is found that somebody has to look at: exit code 1.
     Found,
-    /// A review could not read everything: exit code 2.
+    /// Not everything could be read: exit code 2.
     Unread,
+    /// Nothing is to be done but to wait: exit code 3.
+    Waits,
 }
 
 impl From<Outcome> for ExitCode {
@@ -100,6 +107,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => 0,
             Outcome::Failed | Outcome::Found => 1,
             Outcome::BadInput | Outcome::Unread => 2,
+            Outcome::Waits => 3,
         })
     }
 }
@@ -116,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Completion(completion) => completion.run(),
         Command::Complete(complete) => complete.run(),
         Command::Status(status) => status.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Why(why) => why.run(),
     }
     .into()

@@ -190,7 +190,7 @@ fn group_in(facts: Option<&ClusterFacts>) -> Option<Served> {
 
 /// The range of a pool that pods get addresses from: neither a disabled one, nor one for tunnels or load
 /// balancers alone (Calico's reference of the `IPPool`).
-fn range_of_pool(pool: &DynamicObject) -> Vec<IpNet> {
+pub(crate) fn range_of_pool(pool: &DynamicObject) -> Vec<IpNet> {
     let spec = &pool.data["spec"];
     let uses = spec["allowedUses"].as_array();
     let for_pods =

@@ -8,6 +8,7 @@ mod nodes;
 mod pods;
 mod watch;
 
+pub(crate) use addresses::range_of_pool;
 pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
 pub use facts::{ClusterFacts, Enforcement, FLAVOUR_SIGNS};
 pub use follow::{failure, follow};

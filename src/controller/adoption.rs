@@ -9,6 +9,9 @@ use super::cache::Observed;
 use crate::api::AdoptionPolicy;
 use crate::api::names::{APPLICATION_CODE, MANAGED_BY, OWNER, ZONE};
 
+/// What is told of a namespace that is somebody else's for a moment more: waiting is enough.
+pub const CREATED_ONCE_GONE: &str = "it is created once it is gone";
+
 /// What may be done about a declared namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -59,11 +62,9 @@ pub fn decide(
         };
     }
     if found.deleting {
-        return Decision::Withhold(
-            "the namespace exists, is not the landing zone's and is being deleted; \
-             it is created once it is gone"
-                .to_owned(),
-        );
+        return Decision::Withhold(format!(
+            "the namespace exists, is not the landing zone's and is being deleted; {CREATED_ONCE_GONE}"
+        ));
     }
     if let Some(owner) = &found.owner
         && circumstances.declared_by_owner

@@ -13,7 +13,7 @@ use super::context::{Context, Stored};
 use super::memory::Memory;
 use super::reconcile::Observation;
 use super::status;
-use crate::api::{CrossingState, CrossingStatus, LandingZoneStatus, Stage};
+use crate::api::{CrossingState, CrossingStatus, LandingZone, LandingZoneStatus, Stage};
 use crate::domain::{self, Neighbour, Opening, Platform, Resolved, Surroundings, resolve};
 use crate::telemetry::{CrossingLabels, Severity};
 
@@ -87,9 +87,17 @@ fn neighbour(stored: &Stored, platform: &Platform) -> Neighbour {
     if kube::Resource::meta(stored).deletion_timestamp.is_some() {
         return Neighbour::Leaving;
     }
-    let Ok(zone) = &stored.0 else {
-        return Neighbour::AsBefore(NOT_VALID);
-    };
+    match &stored.0 {
+        Ok(zone) => neighbour_of(zone, platform),
+        Err(_) => Neighbour::AsBefore(NOT_VALID),
+    }
+}
+
+/// A landing zone, as another one sees it that it has to do with.
+pub(crate) fn neighbour_of(zone: &LandingZone, platform: &Platform) -> Neighbour {
+    if zone.metadata.deletion_timestamp.is_some() {
+        return Neighbour::Leaving;
+    }
     if zone.spec.stage == Some(Stage::Plan) {
         return Neighbour::AsBefore("is in stage Plan");
     }

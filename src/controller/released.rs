@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cache::Observed;
+use super::cache::{Objects, Observed};
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::reconcile::Observation;
@@ -24,38 +24,66 @@ pub(super) fn released(
     context: &Context,
     zone: &domain::LandingZone,
 ) -> Vec<Released> {
-    let recorded = recorded(observation.status.as_ref());
-    let is_declared =
-        |name: &str| (zone.namespaces.iter()).any(|declared| declared.name.as_str() == name);
     let objects = context.cache.read();
-    let labelled = objects
-        .owned_by(&observation.name)
-        .filter(|(key, _)| key.kind == Kind::Namespace)
-        .map(|(key, _)| key.name.as_str());
-    let names: BTreeSet<&str> = labelled.chain(recorded.keys().copied()).collect();
-    names
-        .into_iter()
-        .filter(|name| !is_declared(name))
-        .filter_map(|name| {
-            let key = ObjectKey::namespace(name);
-            let found = objects.get(&key)?;
-            let known = recorded.get(name);
-            let is_same = known.is_some_and(|known| known.uid == Some(&found.uid));
-            let zone = if found.owner.as_ref() == Some(&observation.name) {
-                let ours = observation.inventory.contains(&key) || found.labelled_by_us;
-                let label = || label(found, ZONE).filter(|_| ours);
-                known.map(|known| known.zone).or_else(label)
-            } else {
-                known
-                    .filter(|_| is_same && !found.labelled_by_us)
-                    .map(|known| known.zone)
-            };
-            Some(Released {
-                name: name.parse().ok()?,
-                zone: zone?.parse().ok()?,
+    let of = Former {
+        status: observation.status.as_ref(),
+        inventory: &observation.inventory,
+        objects: &objects,
+    };
+    of.released(zone)
+}
+
+/// What is known of the namespaces that a landing zone had.
+pub(crate) struct Former<'a> {
+    /// What its status says.
+    pub status: Option<&'a LandingZoneStatus>,
+    /// What its status says is its own.
+    pub inventory: &'a BTreeSet<ObjectKey>,
+    /// What is there.
+    pub objects: &'a Objects,
+}
+
+impl Former<'_> {
+    /// The namespaces that are released, by name.
+    pub(crate) fn released(&self, zone: &domain::LandingZone) -> Vec<Released> {
+        let Self {
+            status,
+            inventory,
+            objects,
+        } = *self;
+        let owner = zone.name.as_str();
+        let recorded = recorded(status);
+        let is_declared =
+            |name: &str| (zone.namespaces.iter()).any(|declared| declared.name.as_str() == name);
+        let labelled = objects
+            .owned_by(owner)
+            .filter(|(key, _)| key.kind == Kind::Namespace)
+            .map(|(key, _)| key.name.as_str());
+        let names: BTreeSet<&str> = labelled.chain(recorded.keys().copied()).collect();
+        names
+            .into_iter()
+            .filter(|name| !is_declared(name))
+            .filter_map(|name| {
+                let key = ObjectKey::namespace(name);
+                let found = objects.get(&key)?;
+                let known = recorded.get(name);
+                let is_same = known.is_some_and(|known| known.uid == Some(&found.uid));
+                let zone = if found.owner.as_deref() == Some(owner) {
+                    let ours = inventory.contains(&key) || found.labelled_by_us;
+                    let label = || label(found, ZONE).filter(|_| ours);
+                    known.map(|known| known.zone).or_else(label)
+                } else {
+                    known
+                        .filter(|_| is_same && !found.labelled_by_us)
+                        .map(|known| known.zone)
+                };
+                Some(Released {
+                    name: name.parse().ok()?,
+                    zone: zone?.parse().ok()?,
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
 }
 
 /// What the status knows of a namespace.

@@ -32,7 +32,9 @@ pub struct Targets {
 }
 
 impl Targets {
-    fn new(all: Vec<Target>) -> Self {
+    /// These, in their order.
+    #[must_use]
+    pub fn new(all: Vec<Target>) -> Self {
         let digests: BTreeMap<_, _> = all
             .iter()
             .map(|target| (target.key.to_string(), target.digest.to_string()))

@@ -1,7 +1,7 @@
 //! Declared namespaces to which nothing is done, because they are somebody else's.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{LazyLock, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, PoisonError};
 
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::reconcile::Observation;
 use super::released;
 use super::rendered::{Rendered, Source};
 use super::status::{self, Holder, Withheld};
-use crate::api::LandingZone;
+use crate::api::{LandingZone, LandingZoneStatus};
 use crate::domain;
 
 /// What others claim, too.
@@ -39,16 +39,20 @@ pub(super) fn claimed(
         .claims
         .read()
         .unwrap_or_else(PoisonError::into_inner);
+    let known = |name: &str| context.zone(name);
     let dispute = Contest {
-        observation,
-        context,
+        zone: &observation.zone,
+        name: &observation.name,
+        status: observation.status.as_ref(),
+        inventory: &observation.inventory,
+        flavour: observation.facts.flavour(),
+        platform: &observation.platform,
         objects: &objects,
         claims: &claims,
+        known: &known,
+        uids: &memory.uids,
     };
-    let withheld: BTreeMap<_, _> = dispute
-        .lost()
-        .chain(dispute.not_adopted(memory, zone))
-        .collect();
+    let withheld = dispute.withheld(zone);
     let shared_code = dispute.shared_code();
     let conflicts = withheld
         .values()
@@ -66,17 +70,32 @@ pub(super) fn claimed(
 }
 
 /// What one landing zone declares, against what others declare and what is there.
-struct Contest<'a> {
-    observation: &'a Observation,
-    context: &'a Context,
-    objects: &'a Objects,
-    claims: &'a Claims,
+pub(crate) struct Contest<'a> {
+    /// As it is stored.
+    pub zone: &'a LandingZone,
+    pub name: &'a str,
+    /// Its status as it was last written.
+    pub status: Option<&'a LandingZoneStatus>,
+    pub inventory: &'a BTreeSet<ObjectKey>,
+    pub flavour: domain::Flavour,
+    pub platform: &'a Arc<domain::Platform>,
+    pub objects: &'a Objects,
+    pub claims: &'a Claims,
+    /// The other landing zones, by name.
+    pub known: &'a dyn Fn(&str) -> Option<LandingZone>,
+    /// UIDs under which namespaces were last known to be its own, where that is known better than from its status.
+    pub uids: &'a HashMap<String, String>,
 }
 
 impl Contest<'_> {
+    /// Namespaces that are not to be touched, and why.
+    pub(crate) fn withheld(&self, zone: &domain::LandingZone) -> BTreeMap<String, Withheld> {
+        self.lost().chain(self.not_adopted(zone)).collect()
+    }
+
     /// Whether another landing zone comes first with the same application code.
     fn shared_code(&self) -> Option<Withheld> {
-        let code = &self.observation.zone.spec.application_code;
+        let code = &self.zone.spec.application_code;
         let holder = self.winner(self.claims.of_code(code), None)?;
         Some(Withheld {
             why: format!(
@@ -93,7 +112,7 @@ impl Contest<'_> {
     /// Namespaces that another landing zone has, or whose code it has.
     fn lost(&self) -> impl Iterator<Item = (String, Withheld)> {
         let shared_code = self.shared_code();
-        let declared = &self.observation.zone.spec.namespaces;
+        let declared = &self.zone.spec.namespaces;
         declared.iter().filter_map(move |namespace| {
             let name = &namespace.name;
             let (holder, why) = match &shared_code {
@@ -119,18 +138,17 @@ impl Contest<'_> {
     }
 
     /// Namespaces that exist and may not be adopted.
-    fn not_adopted(
-        &self,
-        memory: &Memory,
-        zone: &domain::LandingZone,
-    ) -> impl Iterator<Item = (String, Withheld)> {
+    fn not_adopted(&self, zone: &domain::LandingZone) -> impl Iterator<Item = (String, Withheld)> {
         // What is rendered without regard to others, to compare foreign namespaces with: seldom
         // needed.
         let declared = LazyLock::new(|| {
             let source = Source {
-                declaration: self.observation.declaration(),
-                flavour: self.observation.facts.flavour(),
-                platform: self.observation.platform.clone(),
+                declaration: (
+                    self.zone.metadata.uid.clone(),
+                    self.zone.metadata.generation,
+                ),
+                flavour: self.flavour,
+                platform: self.platform.clone(),
                 withheld: BTreeSet::new(),
                 released: Vec::new(),
                 openings: domain::Openings::default(),
@@ -152,10 +170,10 @@ impl Contest<'_> {
             }
             let owner = found.and_then(|found| found.owner.as_deref());
             let circumstances = Circumstances {
-                zone: &self.observation.name,
+                zone: self.name,
                 policy: zone.adoption_policy,
-                in_inventory: self.observation.inventory.contains(&key),
-                known_uid: memory
+                in_inventory: self.inventory.contains(&key),
+                known_uid: self
                     .uids
                     .get(name)
                     .map(String::as_str)
@@ -166,7 +184,7 @@ impl Contest<'_> {
                         .any(|claimant| claimant == owner)
                 }),
                 held_by_owner: owner
-                    .and_then(|owner| self.context.zone(owner))
+                    .and_then(|owner| (self.known)(owner))
                     .is_some_and(|owner| status::inventory(owner.status.as_ref()).contains(&key)),
             };
             let target = declared.as_ref()?.get(&key)?;
@@ -182,16 +200,16 @@ impl Contest<'_> {
 
     fn is_ours(&self, namespace: &str) -> bool {
         let found = self.objects.get(&ObjectKey::namespace(namespace));
-        found.is_some_and(|found| found.owner.as_ref() == Some(&self.observation.name))
+        found.is_some_and(|found| found.owner.as_deref() == Some(self.name))
     }
 
     fn is_recorded(&self, namespace: &str) -> bool {
         let key = ObjectKey::namespace(namespace);
-        self.observation.inventory.contains(&key)
+        self.inventory.contains(&key)
     }
 
     fn recorded_uid(&self, namespace: &str) -> Option<&str> {
-        released::recorded_uid(self.observation.status.as_ref(), namespace)
+        released::recorded_uid(self.status, namespace)
     }
 
     /// The claimant before whom this landing zone has to give way; None: it comes first.
@@ -201,19 +219,18 @@ impl Contest<'_> {
         namespace: Option<&String>,
     ) -> Option<Claimant> {
         let others: Vec<_> = claimants
-            .filter(|other| *other != self.observation.name)
-            .filter_map(|other| self.context.zone(other))
+            .filter(|other| *other != self.name)
+            .filter_map(|other| (self.known)(other))
             .map(|other| self.claimant(&other, other.status.as_ref(), namespace))
             .collect();
-        let this = &self.observation.zone;
-        let this = self.claimant(this, self.observation.status.as_ref(), namespace);
+        let this = self.claimant(self.zone, self.status, namespace);
         winner_over(&this, &others).cloned()
     }
 
     fn claimant(
         &self,
         zone: &LandingZone,
-        status: Option<&crate::api::LandingZoneStatus>,
+        status: Option<&LandingZoneStatus>,
         namespace: Option<&String>,
     ) -> Claimant {
         let name = zone.name_any();

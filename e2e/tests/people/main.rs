@@ -7,12 +7,17 @@ use anyhow::Result;
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, scenarios};
 
+mod commands;
 mod exceptions;
 mod kubectl;
 mod namespaces;
 mod refused;
 mod roles;
 
+use commands::{
+    diff_tells_what_a_stopped_operator_does_not_put_back, status_says_first_whom_it_waits_for,
+    status_tells_changes_as_they_come, the_team_gets_what_it_may_read,
+};
 use exceptions::an_older_api_server_takes_no_exception_of_everything;
 use kubectl::{kubectl_applies_without_a_warning_and_shows_columns, kubectl_explains_every_field};
 use namespaces::{
@@ -55,6 +60,10 @@ fn main() -> ExitCode {
         a_landing_zone_s_namespace_is_not_edited within long,
         a_landing_zone_s_namespace_is_not_deleted within long,
         nobody_joins_a_landing_zone_by_label within long,
+        status_says_first_whom_it_waits_for within 2 * long,
+        status_tells_changes_as_they_come within long,
+        the_team_gets_what_it_may_read within long,
+        diff_tells_what_a_stopped_operator_does_not_put_back within long,
         an_older_api_server_takes_no_exception_of_everything within long,
     ])
 }

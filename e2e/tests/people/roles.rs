@@ -148,7 +148,11 @@ pub async fn subjects_see_their_own_landing_zone(fixture: &Fixture) -> Result<()
     let expected = [
         (Request::landing_zone("get", Some("mine")), true),
         (Request::landing_zone("get", Some("theirs")), false),
+        // By its name alone.
+        (Request::landing_zone("watch", Some("mine")), true),
+        (Request::landing_zone("watch", Some("theirs")), false),
         (Request::landing_zone("list", None), false),
+        (Request::landing_zone("watch", None), false),
         (Request::landing_zone("update", Some("mine")), false),
         (Request::landing_zone("patch", Some("mine")), false),
         (Request::landing_zone("delete", Some("mine")), false),

@@ -1,15 +1,10 @@
-//! `kubectl landingzone status`: how a landing zone stands, and which of its pods run where its placement
-//! would not put them. It reads with the rights of whoever asks.
+//! Which pods of a landing zone run where its placement would not put them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
-use clap::Args;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 
-use super::client::{ClientError, client, runtime};
-use super::{Outcome, complain};
 use crate::api::{self, LandingZonePlatform, Stage};
 use crate::cluster::{failure, list_nodes, list_pods};
 use crate::domain::{LandingZone, Node, PLATFORM_NAME, Placement, Platform, Pod, elsewhere};
@@ -17,101 +12,22 @@ use crate::domain::{LandingZone, Node, PLATFORM_NAME, Placement, Platform, Pod, 
 /// So many pods are named; the rest is counted.
 const NAMED: usize = 20;
 
-/// Arguments of `status`.
-#[derive(Args, Debug)]
-pub(super) struct StatusArgs {
-    /// Name of the landing zone
-    name: String,
-    /// Context of the kubeconfig; the current one when left out
-    #[arg(long)]
-    context: Option<String>,
-}
-
+/// What of it cannot be read, and why.
 #[derive(thiserror::Error, Debug)]
-enum StatusError {
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("failed to write the output")]
-    Write(#[from] std::io::Error),
-    #[error("{what} cannot be read: {}", failure(.error))]
-    Read { what: String, error: kube::Error },
-    #[error("there is no landing zone {0}: kubectl get landingzones lists them")]
-    NoSuch(String),
+#[error("{what} cannot be read: {}", failure(.error))]
+pub(super) struct PodsError {
+    what: String,
+    error: kube::Error,
 }
 
 /// Adds what was being read.
-fn reading(what: impl Into<String>) -> impl FnOnce(kube::Error) -> StatusError {
+fn reading(what: impl Into<String>) -> impl FnOnce(kube::Error) -> PodsError {
     let what = what.into();
-    move |error| StatusError::Read { what, error }
+    move |error| PodsError { what, error }
 }
 
-impl StatusArgs {
-    pub(super) fn run(&self) -> Outcome {
-        let text = runtime()
-            .map_err(StatusError::from)
-            .and_then(|runtime| runtime.block_on(self.text()));
-        let told = text.and_then(|text| Ok(std::io::stdout().write_all(text.as_bytes())?));
-        match told {
-            Ok(()) => Outcome::Done,
-            Err(error) => {
-                complain(&error);
-                Outcome::Failed
-            }
-        }
-    }
-
-    async fn text(&self) -> Result<String, StatusError> {
-        let client = client(self.context.as_deref()).await?;
-        let zones = Api::<api::LandingZone>::all(client.clone());
-        let what = format!("the landing zone {}", self.name);
-        let zone = zones.get_opt(&self.name).await.map_err(reading(what))?;
-        let zone = zone.ok_or_else(|| StatusError::NoSuch(self.name.clone()))?;
-        let mut text = standing(&zone);
-        let pods = placed(&client, &zone).await;
-        text.push_str("pods\n");
-        // Whoever may not read nodes or pods still reads the rest.
-        let pods = pods.unwrap_or_else(|error| error.to_string());
-        let _ = writeln!(text, "  {pods}");
-        Ok(text)
-    }
-}
-
-/// What the status says.
-fn standing(zone: &api::LandingZone) -> String {
-    let mut text = format!(
-        "landing zone {}, application code {}\n",
-        zone.name_any(),
-        zone.spec.application_code
-    );
-    let Some(status) = &zone.status else {
-        text.push_str("nothing is known of it yet: does the operator run?\n");
-        return text;
-    };
-    text.push_str("conditions\n");
-    for it in &status.conditions {
-        let _ = writeln!(
-            text,
-            "  {:<18} {:<8} {}: {}",
-            it.type_, it.status, it.reason, it.message
-        );
-    }
-    text.push_str("namespaces\n");
-    for it in &status.namespaces {
-        let message = it
-            .message
-            .as_ref()
-            .map_or(String::new(), |it| format!(": {it}"));
-        let _ = writeln!(
-            text,
-            "  {}, zone {}, {:?}{message}",
-            it.name, it.zone, it.state
-        );
-    }
-    text
-}
-
-/// Which pods run where the placement would not put them.
-async fn placed(client: &Client, zone: &api::LandingZone) -> Result<String, StatusError> {
+/// Which pods run where the placement would not put them: a line that counts them, and one for each that is named.
+pub(super) async fn placed(client: &Client, zone: &api::LandingZone) -> Result<String, PodsError> {
     let platforms = Api::<LandingZonePlatform>::all(client.clone());
     let platform = platforms
         .get_opt(PLATFORM_NAME)
