@@ -165,10 +165,7 @@ async fn the_chart_is_without_faults(built: &Built) -> Result<()> {
 }
 
 /// Fails where the chart and kustomize differ in more than the namespace, which Helm makes itself.
-pub fn are_the_same(
-    chart: &BTreeMap<String, Value>,
-    kustomize: Vec<DynamicObject>,
-) -> Result<()> {
+pub fn are_the_same(chart: &BTreeMap<String, Value>, kustomize: Vec<DynamicObject>) -> Result<()> {
     let mut kustomize = by_name(kustomize)?;
     kustomize
         .remove(&format!("Namespace /{NAMESPACE}"))

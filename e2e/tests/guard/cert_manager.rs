@@ -270,9 +270,7 @@ fn only_read(governed: &Governed, since: Mark) -> Result<()> {
     let log = governed.cluster.audit_log();
     let mut asked = log.requests_by(governed.operator_user(), since)?;
     asked.retain(|it| it.resource == "secrets");
-    let watched = asked
-        .iter()
-        .any(|it| it.verb == "watch" && it.succeeded());
+    let watched = asked.iter().any(|it| it.verb == "watch" && it.succeeded());
     ensure!(watched, "it did not even watch: {asked:#?}");
     let reads = ["get", "list", "watch"];
     asked.retain(|it| !reads.contains(&it.verb.as_str()));

@@ -78,7 +78,10 @@ pub(super) async fn is_replaced_unnoticed(
     while shown.elapsed() < AFTERWARDS {
         is_refused().await?;
     }
-    ensure!(number >= FEWEST_WRITES, "only {number} policies were written");
+    ensure!(
+        number >= FEWEST_WRITES,
+        "only {number} policies were written"
+    );
     Ok(())
 }
 
@@ -137,7 +140,6 @@ async fn is_shown(port: u16, kept: &Certificate) -> Result<bool> {
         // For what is shown yet another authority vouches.
         return Ok(false);
     };
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(kept.chain.as_bytes()).collect();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(kept.chain.as_bytes()).collect();
     Ok(connection.get_ref().1.peer_certificates() == Some(&chain?[..]))
 }
