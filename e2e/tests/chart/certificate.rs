@@ -91,10 +91,18 @@ pub async fn cert_manager_is_a_value_here_and_a_component_there(built: &Built) -
         "{container:#}"
     );
 
-    let mut kind = enabled.to_vec();
-    kind.extend(["--set", "guard.certManager.issuerRef.kind=Vault"]);
-    let said = built.refusal(&kind)?;
-    ensure!(said.contains("issuerRef"), "{said}");
+    for (bad, words) in [
+        ("issuerRef.kind=ClusterIssuer", "name"),
+        ("issuerRef.names=platform", "names"),
+        ("issuer.name=platform", "issuer"),
+    ] {
+        let value = format!("guard.certManager.{bad}");
+        let said = built.refusal(&["--set", "guard.certManager.enabled=true", "--set", &value])?;
+        ensure!(
+            said.contains("certManager") && said.contains(words),
+            "{bad}: {said}"
+        );
+    }
     Ok(())
 }
 

@@ -39,7 +39,8 @@ pub async fn cert_manager_keeps_the_certificate(clusters: &Clusters) -> Result<(
     let port = free_port()?;
     let test = async |governed: &Governed| {
         let _shop = Shop::open(governed, "shop").await?;
-        install_component(governed).await?;
+        let component = component(governed).await?;
+        install::apply_objects(&governed.client(), component).await?;
         declare(governed, json!({"guard": "Enforce"})).await?;
         is_out(governed, "NoCertificate", "there is no Secret").await?;
         let cert_manager = CertManager::start(&governed.cluster).await?;
@@ -74,7 +75,13 @@ pub async fn cert_manager_takes_over_what_the_operator_kept(clusters: &Clusters)
         refused(governed, "first").await?;
         let before = kept(governed).await?.context("no Secret")?;
 
-        install_component(governed).await?;
+        let mut component = component(governed).await?;
+        // It is the same, but for the address under which this cluster finds the operator.
+        component.retain(|it| {
+            let types = it.types.as_ref();
+            types.is_none_or(|types| types.kind != "ValidatingWebhookConfiguration")
+        });
+        install::apply_objects(&governed.client(), component).await?;
         governed.operator.terminate().await?;
         let mark = governed.cluster.audit_log().mark()?;
         let operator =
@@ -102,8 +109,9 @@ fn reading(name: Option<&str>, port: u16) -> OperatorOptions {
     options
 }
 
-/// Installs what `config/cert-manager` makes of the guard, with the address under which this cluster finds the operator.
-async fn install_component(governed: &Governed) -> Result<()> {
+/// What `config/cert-manager` makes of the guard, for the address under which this cluster finds the operator; its kinds are
+/// installed.
+async fn component(governed: &Governed) -> Result<Vec<DynamicObject>> {
     cert_manager::install_kinds(&governed.client()).await?;
     let overlay = Overlay {
         resources: &["config/guard"],
@@ -115,8 +123,7 @@ async fn install_component(governed: &Governed) -> Result<()> {
     };
     let cluster = &governed.cluster;
     let folder = cluster.directory().join("overlay");
-    let objects = overlay.build(cluster.kubectl_path(), &folder)?;
-    install::apply_objects(&governed.client(), objects).await
+    overlay.build(cluster.kubectl_path(), &folder)
 }
 
 fn certificates(governed: &Governed) -> Api<DynamicObject> {
