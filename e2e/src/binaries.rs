@@ -148,6 +148,14 @@ const KUSTOMIZE_CONTROLLER: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
+const CERT_MANAGER: GoPrograms = GoPrograms {
+    folder: "cert-manager",
+    module: "github.com/cert-manager/cert-manager",
+    what: "a program of cert-manager's controllers",
+    programs: &[("./controller", "controller", "cert-manager")],
+    linker_flags: |_| Ok("-s -w".to_owned()),
+};
+
 const KREW: GoPrograms = GoPrograms {
     folder: "krew",
     module: "sigs.k8s.io/krew",
@@ -244,6 +252,14 @@ pub fn krew(progress: &Progress) -> Result<[PathBuf; 2]> {
 pub fn argocd_health(progress: &Progress) -> Result<PathBuf> {
     let (_, folder) = ARGOCD_HEALTH.ensure(progress)?;
     Ok(folder.join("argocd-health"))
+}
+
+/// cert-manager's own controllers for certificates of authorities in the cluster; built first where they are not there.
+///
+/// Blocks for two minutes when it builds: call it from a thread that may.
+pub fn cert_manager(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = CERT_MANAGER.ensure(progress)?;
+    Ok(folder.join("cert-manager"))
 }
 
 /// Flux's kustomize-controller; built first where it is not there.

@@ -10,9 +10,11 @@
 //! | [`audit`] | what the API server was asked to do, and by whom |
 //! | [`calico_api_server`] | Calico's own API server, in front of its storage |
 //! | [`calico_selectors`] | what Calico itself makes of selectors |
+//! | [`cert_manager`] | cert-manager's kinds, and its controllers as a process |
 //! | [`data_plane`] | Calico's Felix on a node of its own, pods with real interfaces, packets |
 //! | [`http`] | questions to programs that serve on loopback |
 //! | [`install`] | applies manifests and waits until they are served |
+//! | [`kustomize`] | what kustomize makes of `config/`, with overlays as users write them |
 //! | [`operator`] | the operator as a child process, with its own rights |
 //! | [`prometheus`] | a real Prometheus, and its tool for rules and metrics |
 //! | [`refusals`] | declarations that must be refused, with the words of the refusal |
@@ -31,6 +33,7 @@ pub mod audit;
 pub mod binaries;
 pub mod calico_api_server;
 pub mod calico_selectors;
+pub mod cert_manager;
 pub mod certificates;
 pub mod cluster;
 pub mod data_plane;
@@ -39,6 +42,7 @@ pub mod governed;
 pub mod http;
 pub mod image;
 pub mod install;
+pub mod kustomize;
 pub mod operator;
 pub mod owned;
 pub mod ports;
@@ -55,6 +59,7 @@ pub mod wait;
 pub mod workspace;
 
 pub use calico_api_server::CalicoApiServer;
+pub use cert_manager::CertManager;
 pub use cluster::{ClusterOptions, LocalCluster};
 pub use governed::{Calico, Governed};
 pub use operator::{OperatorOptions, OperatorProcess};

@@ -86,14 +86,16 @@ impl Certificate {
         })
     }
 
-    /// Whom the API server has to trust while it may still be shown another certificate: the authority of that one, too.
+    /// Whom the API server has to trust while it may still be shown another certificate: the authorities of that one, too.
     #[must_use]
     pub fn authorities_beside(&self, shown: &Self) -> String {
         let mut authorities = self.authorities.clone();
-        // Another one of the same name may be among them: so the whole of it is compared.
-        if let Some(other) = first(&shown.authorities)
-            && !authorities.contains(other.trim_end())
-        {
+        // Where somebody else keeps them, any of them may be the one that counts.
+        for other in each(&shown.authorities) {
+            // Another one of the same name may be among them: so the whole of it is compared.
+            if authorities.contains(other.trim_end()) {
+                continue;
+            }
             if !authorities.ends_with('\n') {
                 authorities.push('\n');
             }
@@ -186,6 +188,16 @@ fn first(authorities: &str) -> Option<&str> {
     Some(&authorities[..authorities.len() - rest.map_or(0, str::len)])
 }
 
+/// Each of several certificates.
+fn each(authorities: &str) -> impl Iterator<Item = &str> {
+    let mut rest = authorities;
+    std::iter::from_fn(move || {
+        let found = first(rest)?;
+        rest = &rest[found.len()..];
+        Some(found)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +241,26 @@ mod tests {
             };
             assert_eq!(mixed.examine(SERVER, now()).is_ok(), expected);
         }
+    }
+
+    #[test]
+    fn whichever_authority_vouches_for_what_is_shown_is_told() {
+        let make = || Certificate::make(SERVER, now(), None).unwrap();
+        let (mut shown, other, next) = (make(), make(), make());
+        // As a Secret of somebody else may have them: in any order.
+        shown.authorities = other.authorities + &shown.authorities;
+        shown.examine(SERVER, now()).unwrap();
+        let told = next.authorities_beside(&shown);
+        for served in [&shown, &next] {
+            let seen = Certificate {
+                authorities: told.clone(),
+                ..served.clone()
+            };
+            seen.examine(SERVER, now()).unwrap();
+        }
+        // Each of them once.
+        assert_eq!(told.matches("BEGIN CERTIFICATE").count(), 3);
+        assert_eq!(shown.authorities_beside(&shown), shown.authorities);
     }
 
     #[test]

@@ -10,11 +10,12 @@ use anyhow::{Context, Result, ensure};
 use e2e::binaries::{OperatorBinaries, Profile, helm};
 use e2e::governed::CONVERGED;
 use e2e::install::{install_calico_crds, parse_manifests};
+use e2e::kustomize;
 use e2e::process::command_that_dies_with_us;
 use e2e::progress::Progress;
 use e2e::scenario::{self, Shared};
 use e2e::{ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, eventually};
-use e2e::{scenarios, workspace};
+use e2e::{cert_manager, scenarios, workspace};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -23,6 +24,10 @@ use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use landing_zone_operator::api::LandingZone;
 use serde_json::{Value, json};
+
+mod certificate;
+
+use certificate::cert_manager_is_a_value_here_and_a_component_there;
 
 const CHART: &str = "charts/landing-zone-operator";
 const RELEASE: &str = "landing-zone-operator";
@@ -99,16 +104,7 @@ impl Built {
 
     /// The objects of a folder of `config/`, as kustomize builds it.
     fn kustomized(&self, folder: &str) -> Result<Vec<DynamicObject>> {
-        let mut command = command_that_dies_with_us(&self.kubectl);
-        command
-            .current_dir(workspace::root())
-            .args(["kustomize", folder]);
-        let output = command
-            .output()
-            .context("failed to run kubectl kustomize")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{folder}: {said}");
-        parse_manifests(&String::from_utf8(output.stdout)?)
+        kustomize::build(&self.kubectl, &workspace::root().join(folder))
     }
 
     async fn start(&self, cluster: &LocalCluster) -> Result<OperatorProcess> {
@@ -168,24 +164,29 @@ async fn the_chart_is_without_faults(built: &Built) -> Result<()> {
     Ok(())
 }
 
-async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
-    let chart = by_name(built.rendered(&[])?)?;
-    let mut kustomize = by_name(built.kustomized("config")?)?;
-    // Helm makes the namespace of a release itself.
+/// Fails where the chart and kustomize differ in more than the namespace, which Helm makes itself.
+pub fn are_the_same(chart: &BTreeMap<String, Value>, kustomize: Vec<DynamicObject>) -> Result<()> {
+    let mut kustomize = by_name(kustomize)?;
     kustomize
         .remove(&format!("Namespace /{NAMESPACE}"))
         .context("no namespace")?;
     let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
     ensure!(
-        names(&chart) == names(&kustomize),
+        names(chart) == names(&kustomize),
         "{:?}\n{:?}",
-        names(&chart),
+        names(chart),
         names(&kustomize)
     );
-    for (name, object) in &chart {
+    for (name, object) in chart {
         let other = &kustomize[name];
         ensure!(object == other, "{name}: {object:#}\n{other:#}");
     }
+    Ok(())
+}
+
+async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
+    let chart = by_name(built.rendered(&[])?)?;
+    are_the_same(&chart, built.kustomized("config")?)?;
 
     // What is not for everybody is a value here and a component there.
     for (value, folder) in [
@@ -393,12 +394,24 @@ async fn ready(zones: &Api<LandingZone>, name: &str) -> Result<()> {
 /// The API server's own schemas know every field, and its rules compile.
 async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    cluster.kubectl(["create", "namespace", NAMESPACE]).await?;
     let all = [
         "placement.install=Always",
         "eviction.allow=true",
         "namespaceDeletion.allow=true",
     ];
-    let arguments: Vec<&str> = all.iter().flat_map(|value| ["--set", value]).collect();
+    is_taken(built, &cluster, &all).await?;
+    cert_manager::install_kinds(&cluster.client()).await?;
+    let own = ["guard.certManager.enabled=true"];
+    is_taken(built, &cluster, &own).await?;
+    let others: Vec<&str> = own.into_iter().chain(certificate::BY_OTHERS).collect();
+    is_taken(built, &cluster, &others).await?;
+    cluster.stop().await
+}
+
+/// The API server takes what the chart renders with these values, and knows every field of it.
+async fn is_taken(built: &Built, cluster: &LocalCluster, values: &[&str]) -> Result<()> {
+    let arguments = values.iter().flat_map(|value| ["--set", value]);
     let mut template = vec!["template", RELEASE, CHART, "--namespace", NAMESPACE];
     template.extend(arguments);
     let text = built.said(None, &template)?;
@@ -406,7 +419,6 @@ async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
     let file = cluster.directory().join("chart.yaml");
     std::fs::write(&file, &text)?;
     let file = file.to_str().context("a path that is no text")?;
-    cluster.kubectl(["create", "namespace", NAMESPACE]).await?;
     let said = cluster
         .kubectl([
             "apply",
@@ -419,9 +431,9 @@ async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
         .await?;
     ensure!(
         said.lines().count() == count,
-        "{count} objects, but: {said}"
+        "{values:?}: {count} objects, but: {said}"
     );
-    cluster.stop().await
+    Ok(())
 }
 
 fn main() -> ExitCode {
@@ -429,6 +441,7 @@ fn main() -> ExitCode {
         the_chart_is_without_faults,
         chart_and_kustomize_render_the_same,
         values_change_what_they_say,
+        cert_manager_is_a_value_here_and_a_component_there,
         the_api_server_takes_every_object within LONG,
         nothing_goes_with_the_release within LONG,
     ])

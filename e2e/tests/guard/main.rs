@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 mod aggregated;
 mod background;
+mod cert_manager;
 mod live;
 mod policy;
 mod renewal;
@@ -72,11 +73,14 @@ impl Clusters {
 fn main() -> ExitCode {
     use aggregated::*;
     use background::*;
+    use cert_manager::*;
     use live::*;
     use renewal::*;
     use webhook::*;
 
     const LONG: Duration = Duration::from_mins(4);
+    // Four certificates, one after the other.
+    const LONGEST: Duration = Duration::from_mins(8);
     scenario::run::<Clusters>(scenarios![
         what_others_write_is_judged_in_the_background within LONG,
         a_network_set_that_was_there_first_is_found within LONG,
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
         policies_are_judged_when_they_are_written within LONG,
         nothing_depends_on_the_webhook within LONG,
         a_certificate_is_renewed_unnoticed within LONG,
+        cert_manager_keeps_the_certificate within LONGEST,
+        cert_manager_takes_over_what_the_operator_kept within LONG,
         what_comes_through_calicos_api_server_is_judged within LONG,
         the_command_line_reads_a_cluster within LONG,
     ])

@@ -1,5 +1,6 @@
 //! A certificate that ends is replaced, and nobody notices.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,8 +11,13 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use kube::api::{Patch, PatchParams};
 use landing_zone_operator::admission::certificate::Certificate;
-use landing_zone_operator::admission::probe;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 
 use super::Clusters;
 use super::webhook::{
@@ -23,6 +29,8 @@ const SERVER: &str = "127.0.0.1";
 const RENEWED: Duration = Duration::from_secs(90);
 /// So long it is looked whether the API server trusts what is shown then.
 const AFTERWARDS: Duration = Duration::from_secs(15);
+/// A loop that wrote less has not looked.
+const FEWEST_WRITES: u32 = 50;
 
 pub async fn a_certificate_is_renewed_unnoticed(clusters: &Clusters) -> Result<()> {
     let port = free_port()?;
@@ -33,31 +41,48 @@ pub async fn a_certificate_is_renewed_unnoticed(clusters: &Clusters) -> Result<(
         is_ready(governed).await?;
         refused(governed, "first").await?;
         let ending = ending(governed).await?;
-        let mut number = 0;
-        let mut is_refused = async || {
-            number += 1;
-            let written = write(governed, &leaving(&format!("renewed-{number}"))?).await?;
-            ensure!(written.is_err(), "policy {number} was not judged");
-            Ok::<_, anyhow::Error>(())
-        };
-        let started = Instant::now();
-        loop {
-            is_refused().await?;
-            if is_shown(governed, port, &ending).await? {
-                break;
-            }
-            ensure!(
-                started.elapsed() < RENEWED,
-                "the new certificate is not shown"
-            );
-        }
-        let shown = Instant::now();
-        while shown.elapsed() < AFTERWARDS {
-            is_refused().await?;
-        }
+        is_replaced_unnoticed(governed, port, &ending.chain).await?;
         is_ready(governed).await
     };
     clusters.with(options(None, port), Vec::new(), test).await
+}
+
+/// Writes policies until the server shows another certificate, and for a while after: each has to be judged.
+pub(super) async fn is_replaced_unnoticed(
+    governed: &Governed,
+    port: u16,
+    before: &str,
+) -> Result<()> {
+    let mut number = 0;
+    let mut is_refused = async || {
+        number += 1;
+        let written = write(governed, &leaving(&format!("renewed-{number}"))?).await?;
+        ensure!(written.is_err(), "policy {number} was not judged");
+        Ok::<_, anyhow::Error>(())
+    };
+    let started = Instant::now();
+    loop {
+        is_refused().await?;
+        if let Some(kept) = kept(governed).await?
+            && kept.chain != before
+            && is_shown(port, &kept).await?
+        {
+            break;
+        }
+        ensure!(
+            started.elapsed() < RENEWED,
+            "the new certificate is not shown"
+        );
+    }
+    let shown = Instant::now();
+    while shown.elapsed() < AFTERWARDS {
+        is_refused().await?;
+    }
+    ensure!(
+        number >= FEWEST_WRITES,
+        "only {number} policies were written"
+    );
+    Ok(())
 }
 
 /// Puts a certificate into the Secret that is good, of an authority of its own, and ends soon.
@@ -85,22 +110,36 @@ async fn ending(governed: &Governed) -> Result<Certificate> {
     Ok(ending)
 }
 
-/// Whether the server shows the certificate in the Secret, and that is another one.
-async fn is_shown(governed: &Governed, port: u16, ending: &Certificate) -> Result<bool> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let data = secrets(governed).get(NAME).await?.data.context("no data")?;
-    let text = |key: &str| -> Result<String> {
-        Ok(String::from_utf8(
-            data.get(key).context("a key is missing")?.0.clone(),
-        )?)
+/// The certificate in the Secret; None where there is no Secret.
+pub(super) async fn kept(governed: &Governed) -> Result<Option<Certificate>> {
+    let Some(secret) = secrets(governed).get_opt(NAME).await? else {
+        return Ok(None);
     };
-    let authorities = text("ca.crt")?;
-    let end = authorities.find(END).context("no certificate")? + END.len();
-    // Of those that are trusted only the first one, which is its own.
-    let kept = Certificate {
-        authorities: authorities[..end].to_owned(),
+    let data = secret.data.context("no data")?;
+    let text = |key: &str| -> Result<String> {
+        let value = data.get(key).with_context(|| format!("no {key}"))?;
+        Ok(String::from_utf8(value.0.clone())?)
+    };
+    Ok(Some(Certificate {
+        authorities: text("ca.crt")?,
         chain: text("tls.crt")?,
         key: text("tls.key")?,
+    }))
+}
+
+/// Whether the server shows this certificate, all of its chain, and its authority vouches for it.
+async fn is_shown(port: u16, kept: &Certificate) -> Result<bool> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(kept.roots()?)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let connection = TcpStream::connect((SERVER, port)).await?;
+    let name = ServerName::try_from(SERVER)?;
+    let Ok(connection) = connector.connect(name, connection).await else {
+        // For what is shown yet another authority vouches.
+        return Ok(false);
     };
-    Ok(kept.chain != ending.chain && probe(port, SERVER, &kept).await.is_ok())
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(kept.chain.as_bytes()).collect();
+    Ok(connection.get_ref().1.peer_certificates() == Some(&chain?[..]))
 }

@@ -23,7 +23,7 @@ use super::Clusters;
 use super::policy::{CALICO, KUBERNETES, api, object, towards};
 
 pub(super) const NAME: &str = "landing-zone-operator-guard";
-const SYSTEM: &str = "landing-zone-system";
+pub(super) const SYSTEM: &str = "landing-zone-system";
 /// The API server waits for 5 s, and everybody is busy.
 const LONGEST_WRITE: Duration = Duration::from_secs(12);
 
@@ -398,7 +398,7 @@ pub(super) async fn refused(governed: &Governed, name: &str) -> Result<String> {
 }
 
 /// A policy can be written, soon.
-async fn passes(governed: &Governed, name: &str) -> Result<()> {
+pub(super) async fn passes(governed: &Governed, name: &str) -> Result<()> {
     let started = Instant::now();
     write(governed, &leaving(name)?)
         .await?
@@ -451,7 +451,7 @@ pub(super) async fn is_ready(governed: &Governed) -> Result<()> {
     .await
 }
 
-async fn is_out(governed: &Governed, reason: &str, words: &str) -> Result<()> {
+pub(super) async fn is_out(governed: &Governed, reason: &str, words: &str) -> Result<()> {
     eventually(CONVERGED, "the guard to be out", async || {
         let (state, why, message) = guard_ready(governed).await?.context("not said yet")?;
         ensure!(
