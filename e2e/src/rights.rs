@@ -91,18 +91,18 @@ impl Right {
     }
 }
 
-fn apart(role: &str, namespace: Option<&str>, rule: &PolicyRule) -> Vec<Right> {
+fn apart(role: &str, namespace: Option<&str>, granted: &PolicyRule) -> Vec<Right> {
     let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let names = some(&rule.resource_names);
+    let names = some(&granted.resource_names);
     let names: Vec<Option<String>> = if names.is_empty() {
         vec![None]
     } else {
         names.into_iter().map(Some).collect()
     };
     let mut rights = Vec::new();
-    for group in some(&rule.api_groups) {
-        for resource in some(&rule.resources) {
-            for verb in &rule.verbs {
+    for group in some(&granted.api_groups) {
+        for resource in some(&granted.resources) {
+            for verb in &granted.verbs {
                 rights.extend(names.iter().map(|name| Right {
                     role: role.to_owned(),
                     namespace: namespace.map(str::to_owned),
