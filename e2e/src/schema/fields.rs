@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 /// The path of each field below a schema: `.` leads to a field, `[]` to the items of a list, `{}` to the values of a map.
@@ -80,9 +80,12 @@ pub fn filled(schema: &Value) -> Result<Value> {
         }
         "array" => json!([filled(&schema["items"])?]),
         "boolean" => json!(true),
-        "integer" => schema["minimum"]
-            .as_f64()
-            .map_or(json!(7), |least| json!(least.ceil().max(0.0) + 1.0)),
+        "integer" => {
+            let below = schema["minimum"].as_f64().is_some_and(|it| it > 7.0);
+            let above = schema["maximum"].as_f64().is_some_and(|it| it < 7.0);
+            ensure!(!below && !above, "bounds that leave out 7");
+            json!(7)
+        }
         "string" if !schema["pattern"].is_null() => bail!("a pattern: {}", schema["pattern"]),
         "string" => match schema["format"].as_str() {
             None => json!("text"),

@@ -24,6 +24,12 @@ use kube::{Api, ResourceExt};
 use landing_zone_operator::api::LandingZone;
 use serde_json::{Value, json};
 
+mod stored;
+mod upgrade;
+
+use stored::stored_objects_survive_newer_definitions;
+use upgrade::{WITH_A_BUILD, an_upgrade_and_the_way_back_lose_nothing};
+
 const CHART: &str = "charts/landing-zone-operator";
 const RELEASE: &str = "landing-zone-operator";
 const NAMESPACE: &str = "landing-zone-system";
@@ -431,5 +437,7 @@ fn main() -> ExitCode {
         values_change_what_they_say,
         the_api_server_takes_every_object within LONG,
         nothing_goes_with_the_release within LONG,
+        stored_objects_survive_newer_definitions within LONG,
+        an_upgrade_and_the_way_back_lose_nothing within WITH_A_BUILD,
     ])
 }
