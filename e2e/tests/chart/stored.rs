@@ -134,9 +134,9 @@ async fn what_a_narrower_definition_would_do(
         .iter()
         .find(|it| it.name_any() == "shop")
         .context("no shop")?;
-    let refuses = json!([{"rule": "!self.endsWith('example.com')", "message": "made up"}]);
+    let made_up = json!([{"rule": "!self.endsWith('example.com')", "message": "made up"}]);
     let narrower = changed(|fields| {
-        fields["contact"]["x-kubernetes-validations"] = refuses;
+        fields["contact"]["x-kubernetes-validations"] = made_up;
         Ok(())
     })?;
     apply_objects(client, vec![narrower]).await?;
