@@ -21,6 +21,9 @@
 //! | [`governed`] | a cluster with the operator in it, and what tests do there |
 //! | [`demo`] | shows on a cluster what the operator does, and checks what it shows |
 //! | [`shop`] | one application's landing zone in it, for tests that read like sentences |
+//! | [`earlier`] | chart and operator of an earlier commit |
+//! | [`schema`] | definitions of kinds from one release to the next |
+//! | [`handover`] | from one operator to another: what must not be lost, and what must not be written |
 //! | [`owned`] | what a landing zone is made of, beside what the command line renders |
 //! | [`seed`] | seeds of generated tests |
 //! | [`wait`] | conditions with deadlines |
@@ -38,7 +41,9 @@ pub mod certificates;
 pub mod cluster;
 pub mod data_plane;
 pub mod demo;
+pub mod earlier;
 pub mod governed;
+pub mod handover;
 pub mod http;
 pub mod image;
 pub mod install;
@@ -53,6 +58,7 @@ pub mod prometheus;
 pub mod refusals;
 pub mod rights;
 pub mod scenario;
+pub mod schema;
 pub mod seed;
 pub mod shop;
 pub mod wait;

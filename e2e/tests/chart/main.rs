@@ -26,8 +26,12 @@ use landing_zone_operator::api::LandingZone;
 use serde_json::{Value, json};
 
 mod certificate;
+mod stored;
+mod upgrade;
 
 use certificate::cert_manager_is_a_value_here_and_a_component_there;
+use stored::stored_objects_survive_newer_definitions;
+use upgrade::{WITH_A_BUILD, an_upgrade_and_the_way_back_lose_nothing};
 
 const CHART: &str = "charts/landing-zone-operator";
 const RELEASE: &str = "landing-zone-operator";
@@ -444,5 +448,7 @@ fn main() -> ExitCode {
         cert_manager_is_a_value_here_and_a_component_there,
         the_api_server_takes_every_object within LONG,
         nothing_goes_with_the_release within LONG,
+        stored_objects_survive_newer_definitions within LONG,
+        an_upgrade_and_the_way_back_lose_nothing within WITH_A_BUILD,
     ])
 }
