@@ -265,6 +265,13 @@ impl ReviewArgs {
                 "note: no object was read in {paths}: all that --base holds there is gone"
             )?;
         }
+        if before.as_ref().is_some_and(Option::is_some) && reviewed.input.zones.is_empty() {
+            writeln!(
+                stderr,
+                "note: no LandingZone was read, so nothing but the policies themselves holds a boundary: a policy that a \
+                 change removes, or a namespace that it gives another application's code, is not told"
+            )?;
+        }
         if self.live {
             // Namespaces of nobody's are the platform's.
             let is_ours = |it: &Reported| it.finding.rule != Rule::NamespaceUnknown;

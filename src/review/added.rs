@@ -109,7 +109,7 @@ fn is_same(finding: &Finding, before: &Finding) -> bool {
 fn is_about_all(rule: Rule) -> bool {
     match rule {
         // It says all that it is about.
-        Rule::NamespaceJoins => false,
+        Rule::NamespaceJoins | Rule::NamespaceExempt => false,
         rule => rule.leaves_boundary(),
     }
 }

@@ -10,7 +10,7 @@ use crate::policy::{
 };
 
 /// The label by which Kubernetes names a namespace.
-const METADATA_NAME: &str = "kubernetes.io/metadata.name";
+pub(super) const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
 /// The same selector, with labels that are always equal under one name.
 pub(super) fn canonical(selector: Selector) -> Selector {

@@ -109,8 +109,10 @@ rules! {
     EndpointsOutside = "endpoints-outside", Error, true, "endpoints of a service of the landing zone lie outside of it";
     /// A network set with labels that only Calico gives.
     ForgedLabels = "forged-labels", Error, true, "addresses have labels that only Calico gives";
-    /// A namespace with the labels of a landing zone that does not declare it.
-    NamespaceJoins = "namespace-joins", Error, true, "a namespace labels itself into a landing zone that does not declare it";
+    /// A namespace with the labels of a landing zone that does not declare it, or of a shared service.
+    NamespaceJoins = "namespace-joins", Error, true, "a namespace labels itself into a landing zone or a shared service";
+    /// A namespace with the labels of those that the default deny leaves alone.
+    NamespaceExempt = "namespace-exempt", Error, true, "a namespace labels itself out of the default deny";
     /// A namespace whose labels say less than its landing zone declares.
     NamespaceWeakened = "namespace-weakened", Error, true, "labels of a namespace take back what its landing zone declares";
     /// It comes before the boundary.

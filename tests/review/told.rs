@@ -113,3 +113,59 @@ spec:
     let findings = ran.json()["findings"].clone();
     assert_eq!(findings[0]["line"], 12, "{findings}");
 }
+
+#[test]
+fn a_namespace_that_labels_itself_into_what_the_platform_means_has_to_be_approved() {
+    let platform = "apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata: {name: cluster}
+spec:
+  defaultDeny: {stage: Enforce}
+  exempt: {selector: {matchLabels: {tier: platform}}}
+  sharedServices:
+  - name: scraper
+    peers:
+    - namespaceSelector: {matchLabels: {team: monitoring, env: prod}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: named, team: named}}
+    direction: ToLandingZones
+    ports: [{protocol: TCP, port: 9090}]
+    landingZones: All
+";
+    let plain = namespace("mine", "{team: shop, env: prod}");
+    for (labels, expected) in [
+        ("{team: monitoring, env: prod}", vec!["namespace-joins"]),
+        ("{team: monitoring}", vec![]),
+        // The platform has named the namespace that it means.
+        ("{kubernetes.io/metadata.name: mine, team: named}", vec![]),
+        ("{tier: platform}", vec!["namespace-exempt"]),
+        (
+            "{kubernetes.azure.com/managedby: aks}",
+            vec!["namespace-exempt"],
+        ),
+    ] {
+        let joins = namespace("mine", labels);
+        let files = [
+            ("platform.yaml", platform),
+            ("zones.yaml", ZONES),
+            ("ns.yaml", joins.as_str()),
+            ("main/platform.yaml", platform),
+            ("main/zones.yaml", ZONES),
+            ("main/ns.yaml", plain.as_str()),
+        ];
+        let reviewed = ["-f", "platform.yaml", "-f", "zones.yaml", "-f", "ns.yaml"];
+        let json = |more: &[&str]| review(&files, &[&reviewed[..], more, &["-o", "json"]].concat());
+        let ran = json(&["--base", "main"]);
+        assert_eq!(ran.rules(), expected, "{labels}: {}", ran.out);
+        assert_eq!(ran.json()["approvalRequired"], !expected.is_empty());
+        // What was there before is known, also where a label changes that says nothing.
+        let relabelled = joins.replace("labels: {", "labels: {contact: somebody, ");
+        let files = [
+            ("new/platform.yaml", platform),
+            ("new/ns.yaml", relabelled.as_str()),
+            ("old/platform.yaml", platform),
+            ("old/ns.yaml", joins.as_str()),
+        ];
+        let ran = review(&files, &["-f", "new", "--base", "old", "-o", "json"]);
+        assert_eq!(ran.rules(), Vec::<&str>::new(), "{labels}: {}", ran.out);
+    }
+}

@@ -231,8 +231,8 @@ fn what_a_change_opens_and_closes_is_marked_and_can_be_filtered() -> Result<()> 
         Page::folder()?.join("after.yaml"),
     );
     fs::write(&before, many(3))?;
-    let changed = many(3).replace("port: 8443", "port: 9443");
-    fs::write(&after, changed)?;
+    let edited = many(3).replace("port: 8443", "port: 9443");
+    fs::write(&after, edited)?;
     let seen = Page::made("change", &after, Some(&before), OF_A_CHANGE)?.seen()?;
     ensure!(seen["title"] == "What a change opens and closes", "{seen}");
     let changes = seen["changes"].as_array().context("no changes")?;

@@ -28,8 +28,38 @@ struct Address {
 /// Ports on which a service's addresses answer; no port: any of the protocol.
 type Ports = Vec<(Option<TransportProtocol>, Option<u16>)>;
 
+/// Services that landing zones reach whatever is behind them: the API server, by a crossing, and the cluster's DNS.
+const OF_THE_CLUSTER: [(&str, &str, &str); 2] = [
+    ("default", "kubernetes", "for the API server"),
+    ("kube-system", "kube-dns", "for the cluster's DNS"),
+];
+/// By which label a slice belongs to its service.
+const SERVICE: &str = "kubernetes.io/service-name";
+
 impl Judge<'_> {
+    /// What stands behind the API server and DNS in a file, which in a cluster the API server and its controllers write.
+    fn behind_the_cluster(&mut self, namespace: Option<&str>, service: Option<&str>) {
+        let is_it = |it: &&(&str, &str, &str)| Some(it.0) == namespace && Some(it.1) == service;
+        let Some((namespace, service, what)) = OF_THE_CLUSTER.iter().find(is_it) else {
+            return;
+        };
+        if self.object.is_by_hand {
+            self.find(
+                Rule::DecidesUnread,
+                FieldPath::default(),
+                format!(
+                    "it decides what is behind the service {namespace}/{service}, which landing zones may take {what}, and \
+                     Kubernetes writes that itself"
+                ),
+                "remove it; if it is meant, have somebody who knows the cluster read it",
+            );
+        }
+    }
+
     pub(super) fn slice(&mut self, slice: &EndpointSlice) {
+        let labels = slice.metadata.labels.as_ref();
+        let service = labels.and_then(|it| it.get(SERVICE)).map(String::as_str);
+        self.behind_the_cluster(slice.metadata.namespace.as_deref(), service);
         let at = FieldPath::default().key("endpoints");
         let mut addresses = Vec::new();
         for (index, endpoint) in slice.endpoints.iter().enumerate() {
@@ -50,6 +80,8 @@ impl Judge<'_> {
     }
 
     pub(super) fn endpoints(&mut self, endpoints: &Endpoints) {
+        let metadata = &endpoints.metadata;
+        self.behind_the_cluster(metadata.namespace.as_deref(), metadata.name.as_deref());
         let at = FieldPath::default().key("subsets");
         let mut addresses = Vec::new();
         let mut ports = Ports::new();

@@ -1,10 +1,15 @@
 //! Namespaces: their labels make their pods part of what selectors mean.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Namespace;
 
 use super::Judge;
+use crate::api::DefaultDenyStage;
 use crate::api::names::{APPLICATION_CODE, OWNER, POD_SECURITY_PREFIX, STAGE, ZONE};
-use crate::domain::FieldPath;
+use crate::api::rule::EXEMPT_MARKERS;
+use crate::domain::{FieldPath, ServicePeer};
+use crate::review::known::METADATA_NAME;
 use crate::review::landscape::Boundary;
 use crate::review::{Finding, Rule};
 
@@ -68,8 +73,84 @@ impl Judge<'_> {
             let whose = whose.map_or_else(|| format!("application {code}"), ToString::to_string);
             self.findings.push(joined(APPLICATION_CODE, whose));
         }
-        if let Some(boundary) = declaring {
-            self.weakened(namespace, boundary);
+        match declaring {
+            Some(boundary) => self.weakened(namespace, boundary),
+            None => self.of_platform(namespace),
+        }
+    }
+
+    /// What the platform declares of namespaces by their labels: whoever gives a namespace such labels decides that it is
+    /// meant. Where the platform names the namespace, it has decided that itself.
+    fn of_platform(&mut self, namespace: &Namespace) {
+        let metadata = &namespace.metadata;
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let empty = BTreeMap::new();
+        let labels = metadata.labels.as_ref().unwrap_or(&empty);
+        let platform = &self.landscape.platform;
+        let mut joined = Vec::new();
+        for service in &platform.shared_services {
+            for peer in &service.peers {
+                let ServicePeer::Pods {
+                    namespace_labels, ..
+                } = peer
+                else {
+                    continue;
+                };
+                let mut wanted = namespace_labels.iter();
+                let is_meant = wanted.all(|(key, value)| labels.get(key) == Some(value));
+                let is_named = namespace_labels.contains_key(METADATA_NAME);
+                if let Some((key, value)) = namespace_labels.iter().next()
+                    && is_meant
+                    && !is_named
+                {
+                    joined.push((key.clone(), value.clone(), service.name.clone()));
+                }
+            }
+        }
+        let exempt = &platform.default_deny.exempt;
+        let is_exempt = platform.default_deny.stage != DefaultDenyStage::Off
+            && exempt.leaves_alone(name, labels)
+            && !exempt.leaves_alone(name, &empty);
+        let mut markers = EXEMPT_MARKERS.iter().copied();
+        let exempting = markers
+            .find(|key| labels.contains_key(*key))
+            .or_else(|| exempt.labels.keys().next().map(String::as_str));
+        let exempting = exempting.filter(|_| is_exempt).map(str::to_owned);
+        let at = |key: &str| FieldPath::default().key("metadata").key("labels").key(key);
+        for (key, value, service) in joined {
+            self.find(
+                Rule::NamespaceJoins,
+                at(&key),
+                format!(
+                    "{key}: {value} makes namespace {name} part of the shared service {service}, with whatever is open for it \
+                     in landing zones"
+                ),
+                format!(
+                    "remove the label; if it is meant, name the namespace in the shared service instead: peers with \
+                     namespaceSelector: {{matchLabels: {{{METADATA_NAME}: {name}}}}}"
+                ),
+            );
+            if let Some(found) = self.findings.last_mut() {
+                found.witness = Some(format!(
+                    "any pod of namespace {name} counts as one of the shared service {service}"
+                ));
+            }
+        }
+        if let Some(key) = exempting {
+            let value = labels.get(&key).map_or("", String::as_str);
+            self.find(
+                Rule::NamespaceExempt,
+                at(&key),
+                format!("{key}: {value} takes namespace {name} out of the default deny of the platform"),
+                format!(
+                    "remove the label; if it is meant, list {name} in spec.exempt.namespaces of the LandingZonePlatform"
+                ),
+            );
+            if let Some(found) = self.findings.last_mut() {
+                found.witness = Some(format!(
+                    "any pod of namespace {name} reaches, and is reached from, whatever no other policy closes"
+                ));
+            }
         }
     }
 

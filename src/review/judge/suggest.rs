@@ -74,7 +74,10 @@ fn crossing(leak: &Leak, selected: &Selected<'_>, way: Way) -> String {
             "if it is meant, declare network.{here} in {own} and network.{there} in landing zone {other}"
         );
     }
-    match to_ranges(leak, selected, way) {
+    if way == Way::Ingress && leak.holds.is_some() {
+        return from_ranges(leak, &own);
+    }
+    match to_ranges(leak, selected) {
         Some(entry) => {
             let pods = match leak.rule {
                 Rule::NetsReachPods => {
@@ -88,9 +91,8 @@ fn crossing(leak: &Leak, selected: &Selected<'_>, way: Way) -> String {
     }
 }
 
-/// The entry that declares the ranges that are open: what is missing in it is only why.
-fn to_ranges(leak: &Leak, selected: &Selected<'_>, way: Way) -> Option<String> {
-    leak.holds.as_ref()?;
+/// The ranges that are open, as YAML has them in one line, and a name made of the first; None: they are too many.
+fn ranges(leak: &Leak) -> Option<(String, String)> {
     let nets: Vec<IpNet> = leak.nets.nets().take(MOST_DECLARED + 1).collect();
     let first = nets.first().filter(|_| nets.len() <= MOST_DECLARED)?;
     let text = |net: &IpNet| match net {
@@ -99,19 +101,38 @@ fn to_ranges(leak: &Leak, selected: &Selected<'_>, way: Way) -> Option<String> {
         IpNet::V6(net) => format!("\"{net}\""),
     };
     let ranges: Vec<String> = nets.iter().map(text).collect();
-    let (peer, own) = match way {
-        Way::Egress => ("to", "from"),
-        Way::Ingress => ("from", "to"),
-    };
     let name: String = first.to_string();
     let name = name.replace(|it: char| !it.is_ascii_alphanumeric(), "-");
     let name = name.split('-').filter(|it| !it.is_empty());
     let name: String = name.collect::<Vec<_>>().join("-");
     let name: String = name.chars().take(LONGEST_NAME).collect();
-    let name = name.trim_end_matches('-');
+    Some((ranges.join(", "), name.trim_end_matches('-').to_owned()))
+}
+
+/// What lets addresses in: a landing zone cannot declare that, only the platform can, as a shared service.
+fn from_ranges(leak: &Leak, own: &str) -> String {
+    let Some((ranges, name)) = ranges(leak) else {
+        return format!(
+            "if it is meant, the platform declares it as one of spec.sharedServices, and {own} names that in \
+             network.sharedServices"
+        );
+    };
+    let ports = leak.declare.as_ref();
+    let ports = ports.map_or(String::new(), |ports| format!(", ports: [{ports}]"));
+    format!(
+        "if it is meant, the platform declares it: sharedServices: [{{name: from-{name}, peers: [{{cidrs: [{ranges}]}}], \
+         direction: ToLandingZones{ports}, landingZones: Declared}}], and {own} names it: network: {{sharedServices: \
+         [from-{name}]}}"
+    )
+}
+
+/// The entry that declares the ranges that are open: what is missing in it is only why.
+fn to_ranges(leak: &Leak, selected: &Selected<'_>) -> Option<String> {
+    leak.holds.as_ref()?;
+    let (ranges, name) = ranges(leak)?;
     let labels = selected.namespace.map(|it| &it.labels);
     let zone = labels.and_then(|it| it.get(ZONE));
-    let zone = zone.map(|zone| format!(", {own}: {{zone: \"{zone}\"}}"));
+    let zone = zone.map(|zone| format!(", from: {{zone: \"{zone}\"}}"));
     let ports = leak.declare.as_ref();
     let ports = ports.map(|ports| format!(", ports: [{ports}]"));
     let by = match leak.rule {
@@ -123,9 +144,8 @@ fn to_ranges(leak: &Leak, selected: &Selected<'_>, way: Way) -> Option<String> {
     };
     let by = by.map(|by| format!(", acknowledge: {by}"));
     Some(format!(
-        "{{name: {peer}-{name}, reason: \"why it is needed\"{}, {peer}: {{cidrs: [{}]}}{}{}}}",
+        "{{name: to-{name}, reason: \"why it is needed\"{}, to: {{cidrs: [{ranges}]}}{}{}}}",
         zone.unwrap_or_default(),
-        ranges.join(", "),
         ports.unwrap_or_default(),
         by.unwrap_or_default(),
     ))
