@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use thiserror::Error;
 
-use self::entry::Entry;
+use self::entry::{Entry, Rules};
 use super::Outcome;
 use super::landscape::{Asked, Landscape, LandscapeError, SourceArgs};
 use super::review;
@@ -115,7 +115,10 @@ impl MatrixArgs {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
-        let mut entries: Vec<Entry> = landscapes.iter().flat_map(entries).collect();
+        let mut entries: Vec<Entry> = landscapes
+            .iter()
+            .flat_map(|it| entries(it, !self.base.is_empty()))
+            .collect();
         let is_kept = |entry: &Entry| self.only.is_none_or(|only| only.keeps(entry));
         let text = if self.base.is_empty() {
             match self.output {
@@ -141,7 +144,7 @@ impl MatrixArgs {
                     // It is the same cluster, and is called what it is called now.
                     let now = landscapes.first().map(|it| it.cluster.clone());
                     landscape.cluster = now.unwrap_or(landscape.cluster);
-                    self::entries(&landscape)
+                    self::entries(&landscape, true)
                 }
                 Err(outcome) => return Ok(outcome),
             };
@@ -185,8 +188,11 @@ fn json<T: Serialize>(items: &[T], layout: Layout) -> Result<String, serde_json:
     Ok(text)
 }
 
-/// All pairs of places of which one at least belongs to a landing zone, in the order of the places.
-fn entries(landscape: &Landscape) -> Vec<Entry> {
+/// All pairs of places of which one at least belongs to a landing zone, in the order of the places; to be compared with those of
+/// another state or not.
+fn entries(landscape: &Landscape, is_compared: bool) -> Vec<Entry> {
+    let rules = is_compared.then(|| Rules::of(&landscape.world));
+    let rules = rules.as_ref();
     let reach = landscape.world.reach(&landscape.members);
     let places = &landscape.places;
     let pairs = places
@@ -196,7 +202,7 @@ fn entries(landscape: &Landscape) -> Vec<Entry> {
     let entries = pairs.flat_map(|(from, to)| {
         let passages = reach.passages(&from.members, &to.members).into_iter();
         let cluster = &landscape.cluster;
-        passages.map(move |passage| Entry::new(cluster, &from.name, &to.name, &passage))
+        passages.map(move |passage| Entry::new(cluster, (&from.name, &to.name), &passage, rules))
     });
     entries.collect()
 }

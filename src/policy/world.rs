@@ -267,7 +267,8 @@ impl World {
     }
 
     /// All policies in the order of evaluation.
-    pub(super) fn policies(&self) -> &[Policy] {
+    #[must_use]
+    pub fn policies(&self) -> &[Policy] {
         &self.policies
     }
 

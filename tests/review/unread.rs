@@ -205,3 +205,98 @@ fn another_address_behind_a_service_is_another_change() {
         assert_eq!(ran.json()["approvalRequired"], asks, "{}", ran.out);
     }
 }
+
+#[test]
+fn resources_that_are_not_read_are_what_a_kustomization_alters() {
+    const READ: &str = "resources: [zones.yaml, sub]\n";
+    let open = policy(OUTSIDE);
+    let sub = "apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere}\n";
+    for (kustomization, named, was, is) in [
+        // It names what nobody reads here.
+        (
+            "resources: [zones.yaml, more.txt]\n",
+            "a/more.txt",
+            "",
+            open.as_str(),
+        ),
+        (
+            "resources: [zones.yaml, ../b]\n",
+            "b/policy.yaml",
+            "",
+            open.as_str(),
+        ),
+        // It named it before, and another thing is in it.
+        (
+            "resources: [zones.yaml, more.txt]\n",
+            "a/more.txt",
+            "# later\n",
+            open.as_str(),
+        ),
+    ] {
+        let before = if was.is_empty() { READ } else { kustomization };
+        let base = format!("main/{named}");
+        let files = [
+            ("main/a/zones.yaml", ZONES),
+            ("main/a/sub/x.yaml", sub),
+            ("main/a/kustomization.yaml", before),
+            (base.as_str(), was),
+            ("a/zones.yaml", ZONES),
+            ("a/sub/x.yaml", sub),
+            ("a/kustomization.yaml", kustomization),
+            (named, is),
+        ];
+        let ran = review(&files, &BASE);
+        assert_eq!(
+            ran.rules(),
+            ["decides-unread"],
+            "{kustomization}{}",
+            ran.out
+        );
+        assert_eq!(ran.json()["approvalRequired"], true);
+    }
+    // What is read is judged, and that it is named says nothing.
+    let files = [
+        ("main/a/zones.yaml", ZONES),
+        ("main/a/sub/x.yaml", sub),
+        ("a/zones.yaml", ZONES),
+        ("a/sub/x.yaml", sub),
+        ("a/kustomization.yaml", READ),
+    ];
+    let ran = review(&files, &BASE);
+    assert_eq!(ran.json()["approvalRequired"], false, "{}", ran.out);
+}
+
+#[test]
+fn what_is_behind_the_api_server_and_dns_has_to_be_read() {
+    let slice = |namespace: &str, service: &str, address: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: by-hand
+  namespace: {namespace}
+  labels: {{kubernetes.io/service-name: {service}}}
+addressType: IPv4
+endpoints: [{{addresses: [{address}]}}]
+ports: [{{name: https, port: 443, protocol: TCP}}]
+"
+        )
+    };
+    for (namespace, service, expected) in [
+        ("default", "kubernetes", vec!["decides-unread"]),
+        ("kube-system", "kube-dns", vec!["decides-unread"]),
+        ("default", "other", vec![]),
+    ] {
+        let before = slice(namespace, service, "10.1.0.9");
+        let after = slice(namespace, service, "8.8.8.8");
+        let files = [
+            ("main/a/zones.yaml", ZONES),
+            ("main/a/slice.yaml", before.as_str()),
+            ("a/zones.yaml", ZONES),
+            ("a/slice.yaml", after.as_str()),
+        ];
+        let ran = review(&files, &BASE);
+        assert_eq!(ran.rules(), expected, "{service}: {}", ran.out);
+        assert_eq!(ran.json()["approvalRequired"], !expected.is_empty());
+    }
+}

@@ -1,12 +1,13 @@
 //! What is told of one pair of places.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Write as _};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
 use crate::cli::landscape::PlaceName;
-use crate::policy::{Answer, Decider, Passage, PortSpan};
+use crate::policy::{Answer, Decider, Passage, Policy, PolicyId, PortSpan, Way, World};
 
 /// What is told of two places, and of some ports: one for each verdict and what decides it. Where nothing passes,
 /// there is one without ports; else what is not told is denied.
@@ -25,6 +26,57 @@ pub(in crate::cli) struct Entry {
     pub ports: Vec<String>,
     /// What decides it, in both directions.
     pub decided_by: String,
+    /// Of what passes partly: tells apart what the rules say that decide it.
+    #[serde(skip)]
+    within: Option<u64>,
+}
+
+/// What the rules of a cluster say, for those who compare two states of it.
+pub(super) struct Rules<'a> {
+    policies: BTreeMap<&'a PolicyId, &'a Policy>,
+    /// All network sets: rules mean them by their labels.
+    sets: u64,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(world: &'a World) -> Self {
+        let policies = world.policies().iter().map(|it| (&it.id, it));
+        Self {
+            policies: policies.collect(),
+            sets: told_apart(&world.sets),
+        }
+    }
+
+    /// Tells apart what decides: which pods a policy is for, and what its rule says.
+    fn within(&self, passage: &Passage) -> u64 {
+        let said = |way: Way, decider: &Decider| match decider {
+            Decider::Rule(id, index) => {
+                let policy = self.policies.get(id);
+                let rules = policy.and_then(|it| match way {
+                    Way::Ingress => it.ingress.as_ref(),
+                    Way::Egress => it.egress.as_ref(),
+                });
+                let rule = rules.and_then(|it| it.get(*index));
+                let means_sets = rule.is_some_and(|it| {
+                    let ends = [&it.source, &it.destination];
+                    ends.iter().any(|end| end.selector.is_some())
+                });
+                let sets = means_sets.then_some(self.sets);
+                told_apart(&(policy.map(|it| &it.selector), rule, sets))
+            }
+            other => told_apart(other),
+        };
+        let egress = passage.egress.iter().map(|it| said(Way::Egress, it));
+        let ingress = passage.ingress.iter().map(|it| said(Way::Ingress, it));
+        let all: BTreeSet<u64> = egress.chain(ingress).collect();
+        told_apart(&all)
+    }
+}
+
+fn told_apart(value: &impl Debug) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{value:?}").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A verdict, as it is written.
@@ -81,8 +133,15 @@ pub(super) struct Changed {
 }
 
 impl Entry {
-    pub(super) fn new(cluster: &str, from: &PlaceName, to: &PlaceName, passage: &Passage) -> Self {
+    pub(super) fn new(
+        cluster: &str,
+        (from, to): (&PlaceName, &PlaceName),
+        passage: &Passage,
+        rules: Option<&Rules<'_>>,
+    ) -> Self {
+        let is_partly = passage.answer == Answer::Partly;
         Self {
+            within: rules.filter(|_| is_partly).map(|it| it.within(passage)),
             cluster: cluster.to_owned(),
             from: from.clone(),
             to: to.clone(),
@@ -140,16 +199,17 @@ fn named(deciders: &[Decider]) -> String {
     text
 }
 
-/// What passes only before or only afterwards, by pair.
+/// What passes only before or only afterwards, by pair. What passes partly before and after counts as both where the rules that
+/// decide it say another thing.
 pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
     /// Two places.
     type Pair = (PlaceName, PlaceName);
     /// What passes between them.
-    type Passing = (VerdictWord, Vec<String>);
+    type Passing = (VerdictWord, Vec<String>, Option<u64>);
     let said = |entry: &Entry| -> (Pair, Passing) {
         (
             (entry.from.clone(), entry.to.clone()),
-            (entry.verdict, entry.ports.clone()),
+            (entry.verdict, entry.ports.clone(), entry.within),
         )
     };
     let of = |entries: &[Entry]| {

@@ -1,6 +1,7 @@
 //! Kustomizations: what they change in the objects that are read here is not seen here.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::base::relative;
 use super::input::{Input, ObjectName, Place, Written};
 use super::meaning::{Meaning, digest};
 use super::report::{Counted, NotJudged, Report, Reported};
-use crate::cli::source::SourceFile;
+use crate::cli::source::{self, Hidden, MAX_FILE_BYTES, SourceFile};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Rule};
 
@@ -49,6 +50,7 @@ const OF_FLUX: [&str; 8] = [
     "namePrefix",
     "components",
 ];
+const RESOURCES: &str = "resources";
 const FLUX: &str = "kustomize.toolkit.fluxcd.io";
 const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
@@ -75,12 +77,11 @@ pub(super) fn altering(
     } else {
         return None;
     };
-    let resources = json.get("resources").and_then(Value::as_array);
-    let mut resources = resources.into_iter().flatten().filter_map(Value::as_str);
-    if is_own && resources.any(is_remote) {
-        fields.push("resources".to_owned());
+    if is_own && resources(json).any(is_remote) {
+        fields.push(RESOURCES.to_owned());
     }
-    (!fields.is_empty()).then(|| Written {
+    // What its resources are is known when everything is read.
+    (is_own || !fields.is_empty()).then(|| Written {
         name: ObjectName {
             kind: "Kustomization".to_owned(),
             name: normal(Path::new(&place.file)),
@@ -94,6 +95,11 @@ pub(super) fn altering(
             digest: String::new(),
         },
     })
+}
+
+fn resources(json: &Value) -> impl Iterator<Item = &str> {
+    let resources = json.get(RESOURCES).and_then(Value::as_array);
+    resources.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Whether a resource is fetched from elsewhere, as kustomize has it.
@@ -120,13 +126,14 @@ fn normal(path: &Path) -> String {
     normal.display().to_string()
 }
 
-/// Takes in what the files say that kustomizations name: patches, and whatever else lies beside them.
-pub(super) fn complete(all: &mut [Written<Altering>], files: &[SourceFile]) {
+/// Takes in what the files say that kustomizations name: patches, whatever else lies beside them, and resources that are not
+/// among what is read: of another ending, or elsewhere. Whoever names nothing of the kind alters nothing, and is left out.
+pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
     let texts: BTreeMap<String, &str> = files
         .iter()
         .map(|it| (normal(Path::new(&it.name)), it.text.as_str()))
         .collect();
-    for one in all {
+    for one in &mut *all {
         let folder = Path::new(&one.name.name).parent().unwrap_or(Path::new(""));
         let mut named = Vec::new();
         strings(&one.json, &mut named);
@@ -134,10 +141,41 @@ pub(super) fn complete(all: &mut [Written<Altering>], files: &[SourceFile]) {
             let at = normal(&folder.join(it));
             texts.get(&at).copied()
         });
-        let own = one.json.to_string();
-        let parts: Vec<&str> = [own.as_str()].into_iter().chain(named).collect();
+        let mut parts = vec![one.json.to_string()];
+        parts.extend(named.map(str::to_owned));
+        let is_read = |resource: &&str| {
+            let at = normal(&folder.join(resource));
+            let mut below = texts.range(format!("{at}/")..);
+            texts.contains_key(&at)
+                || below
+                    .next()
+                    .is_some_and(|(it, _)| Path::new(it).starts_with(&at))
+        };
+        let own = one.place.as_ref().map(|it| Path::new(&it.file));
+        let own = own.and_then(Path::parent).unwrap_or(Path::new(""));
+        let unread = resources(&one.json).filter(|it| !is_remote(it) && !is_read(it));
+        let unread: Vec<PathBuf> = unread.map(|it| own.join(it)).collect();
+        if !unread.is_empty() && !is_flux(&one.name) {
+            let there = source::read_for(
+                &unread,
+                &mut io::empty(),
+                MAX_FILE_BYTES,
+                |_| true,
+                Hidden::Read,
+            );
+            parts.extend(there.files.into_iter().map(|it| it.text));
+            one.read
+                .fields
+                .push(format!("{RESOURCES} that are not read"));
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         one.read.digest = digest(&parts);
     }
+    all.retain(|it| !it.read.fields.is_empty());
+}
+
+fn is_flux(name: &ObjectName) -> bool {
+    name.group == FLUX
 }
 
 fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
