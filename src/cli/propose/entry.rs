@@ -86,7 +86,8 @@ pub struct SharedService {
     pub peers: Vec<ServicePeer>,
     /// Who opens the connection.
     pub direction: Direction,
-    /// Destination ports.
+    /// Destination ports; none where all are meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
     /// Which landing zones may use it.
     pub landing_zones: &'static str,

@@ -58,6 +58,16 @@ pub fn fragment(list: &str, entry: &Entry, indent: usize) -> String {
     out.text
 }
 
+/// A shared service of the platform as a fragment to paste, indented by so much.
+#[must_use]
+pub fn shared_service_fragment(service: &SharedService, indent: usize) -> String {
+    let mut out = Text::default();
+    out.line(indent, "spec:");
+    out.line(indent + 2, "sharedServices:");
+    out.shared_service(indent + 2, service);
+    out.text
+}
+
 #[derive(Default)]
 struct Text {
     text: String,
@@ -300,7 +310,9 @@ impl Text {
             }
         }
         self.line(indent + 2, &format!("direction: {:?}", service.direction));
-        self.line(indent + 2, &ports(&service.ports));
+        if !service.ports.is_empty() {
+            self.line(indent + 2, &ports(&service.ports));
+        }
         let users = service.landing_zones;
         self.line(indent + 2, &format!("landingZones: {users}"));
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::api::names;
@@ -49,6 +50,12 @@ pub(super) enum EndError {
         "the pods of {0} are on the network of their nodes, where no policy of pods applies: ask about the address of a node"
     )]
     OnNode(String),
+    #[error(
+        "{0} is an address of a Service: policies see traffic after it was translated to what is behind the Service, so \
+         that a crossing to it opens nothing. Ask about the landing zone and zone, the pods or the addresses behind it, or \
+         about \"API server\" for the Service default/kubernetes, DNS for kube-system/kube-dns"
+    )]
+    OfService(IpAddr),
     #[error("{0:?} is not a port: write it like :443 or :53/UDP, with TCP, UDP or SCTP")]
     Port(String),
 }
@@ -103,7 +110,7 @@ pub(super) fn found<'a>(landscape: &'a Landscape, name: &str) -> Result<End<'a>,
         });
     }
     if let Ok(address) = name.parse::<IpAddr>() {
-        return Ok(of_address(landscape, address));
+        return of_address(landscape, address);
     }
     if name.matches('/').count() == 2 {
         return of_workload(landscape, name);
@@ -215,28 +222,31 @@ fn of_unread<'a>(landscape: &'a Landscape, name: &str) -> Option<End<'a>> {
     })
 }
 
-fn of_address(landscape: &Landscape, address: IpAddr) -> End<'_> {
+fn of_address(landscape: &Landscape, address: IpAddr) -> Result<End<'_>, EndError> {
     let mut pods = landscape.world.endpoints.iter();
     if let Some(pod) = pods.find(|it| it.addresses.contains(&address)) {
-        return End {
+        return Ok(End {
             name: format!("{address} ({}/{})", pod.namespace, pod.name),
             members: vec![Member::pods(&[pod])],
             place: landscape.zone_of(&pod.namespace),
             address: None,
             note: None,
             unread: None,
-        };
+        });
     }
-    let pods = &landscape.platform.pod_cidrs;
-    let note = pods.iter().any(|range| range.contains(&address)).then(|| {
+    let platform = &landscape.platform;
+    let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
+    // Caches of DNS on the node answer on the address of a Service themselves, and what the platform takes for the API
+    // server is no Service.
+    let is_seen = holds(&platform.dns_addresses) || holds(&platform.api_server);
+    if holds(&platform.service_cidrs) && !is_seen {
+        return Err(EndError::OfService(address));
+    }
+    let note = holds(&platform.pod_cidrs).then(|| {
         format!("{address} lies in a range of pods, and no pod here has it: it is taken for none")
     });
     let member = Member::addresses(&[address.into()]);
-    let is_api_server = landscape
-        .platform
-        .api_server
-        .iter()
-        .any(|net| net.contains(&address));
+    let is_api_server = holds(&platform.api_server);
     let mut places = landscape.places.iter();
     let place = places.find(|it| is_api_server && it.kind == PlaceKind::ApiServer);
     let member = match place {
@@ -246,14 +256,14 @@ fn of_address(landscape: &Landscape, address: IpAddr) -> End<'_> {
         ),
         None => member,
     };
-    End {
+    Ok(End {
         name: address.to_string(),
         members: vec![member],
         place,
         address: Some(address),
         note,
         unread: None,
-    }
+    })
 }
 
 /// Finds the end that is connected to, with its port.

@@ -7,13 +7,18 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::end::{Asked, End};
-use crate::api::{CrossingDirection, Protocol};
+use crate::api::{CrossingDirection, Protocol, ServiceAudience, ServiceDirection};
 use crate::cli::crossings::today;
 use crate::cli::landscape::{Landscape, Place, PlaceKind};
-use crate::cli::propose::entry::{Entry, Peer, Port};
+use crate::cli::propose::entry::{
+    Cidr, Direction, Entry, Peer, Port, ServicePeer as Running, SharedService as Proposed,
+};
 use crate::cli::propose::name::Names;
-use crate::cli::propose::yaml::fragment;
-use crate::domain::{Crossing, LandingZone, Peer as Declared, Platform, PortRange, is_metadata};
+use crate::cli::propose::yaml::{fragment, shared_service_fragment};
+use crate::domain::{
+    Crossing, Destination, LandingZone, Peer as Declared, Platform, PortRange, ServicePeer,
+    SharedService, is_metadata,
+};
 use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
 
 /// The contacts of both ends.
@@ -106,7 +111,7 @@ pub(super) fn remedies(
             text.push_str(&side(CrossingDirection::Ingress, peer, own, port));
         }
         (Some(own), ..) => text.push_str(&outwards(&landscape.platform, own, to, port)),
-        (_, Some(own), _) => text.push_str(&inwards(own, from, port)),
+        (_, Some(own), _) => text.push_str(&inwards(&landscape.platform, own, from, port)),
         _ => {}
     }
     text
@@ -231,10 +236,17 @@ fn covers(ports: &[PortRange], port: Option<Port>) -> bool {
 
 fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
     let kind = to.place.map(|place| &place.kind);
+    // No destination reaches pods by their addresses.
+    let is_pod = |it: &IpAddr| platform.pod_cidrs.iter().any(|range| range.contains(it));
+    let named = to.address.filter(|it| !is_pod(it));
+    let named = named.map(|it| Named::of(it, port, platform));
     let there = match (kind, to.address) {
         (Some(PlaceKind::ApiServer), _) => Peer::api_server(),
         (Some(PlaceKind::Destination(name)), _) => Peer::destination(name),
-        (_, Some(address)) => Peer::outside(&[address]),
+        (_, Some(address)) => match &named {
+            Some(Named::Exactly(destination)) => Peer::destination(&destination.name),
+            _ => Peer::outside(&[address]),
+        },
         (Some(PlaceKind::SharedService(name)), _) => return asking(own, name),
         _ => return elsewhere(to.place),
     };
@@ -250,9 +262,7 @@ fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Optio
         &[zone, "to", &to.name],
     );
     let mut entry = Entry::new(name, here, there, port);
-    let is_address = to
-        .place
-        .is_none_or(|place| place.kind == PlaceKind::Addresses);
+    let is_address = !entry.to.cidrs.is_empty();
     let kept = to
         .address
         .filter(|_| is_address)
@@ -262,7 +272,56 @@ fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Optio
     if let Some((_, what)) = kept {
         let _ = writeln!(text, "  (somebody has to acknowledge that this is {what})");
     }
+    match named.filter(|_| !entry.to.api_server) {
+        Some(Named::Exactly(destination)) => {
+            let asked = to.address.map(IpNet::from);
+            let others: Vec<_> = destination
+                .cidrs
+                .iter()
+                .filter(|it| Some(**it) != asked)
+                .map(ToString::to_string)
+                .collect();
+            if !others.is_empty() {
+                let _ = writeln!(text, "  (and with it {})", others.join(", "));
+            }
+        }
+        // A wide range leaves out what is kept apart.
+        Some(Named::Wider(destination)) if kept.is_none() => {
+            let all: Vec<_> = destination.cidrs.iter().map(ToString::to_string).collect();
+            let (name, all) = (&destination.name, all.join(", "));
+            let _ = writeln!(
+                text,
+                "  (or `to: {{destination: {name}}}`, which is all of {all})"
+            );
+        }
+        Some(Named::Wider(_) | Named::Not) | None => {}
+    }
     text
+}
+
+/// What the platform calls an address with a port.
+enum Named<'a> {
+    /// A destination that has this address.
+    Exactly(&'a Destination),
+    /// One that has a range around it.
+    Wider(&'a Destination),
+    /// Nothing.
+    Not,
+}
+
+impl<'a> Named<'a> {
+    fn of(address: IpAddr, port: Option<Port>, platform: &'a Platform) -> Self {
+        let all = platform.destinations.iter();
+        let covering = || all.clone().filter(|it| covers(&it.ports, port));
+        // The fewer others are opened with it, the better.
+        let exactly = covering().filter(|it| it.cidrs.contains(&address.into()));
+        if let Some(destination) = exactly.min_by_key(|it| it.cidrs.len()) {
+            return Self::Exactly(destination);
+        }
+        covering()
+            .find(|it| it.cidrs.iter().any(|range| range.contains(&address)))
+            .map_or(Self::Not, Self::Wider)
+    }
 }
 
 /// What somebody has to acknowledge before an address is opened, and why.
@@ -280,25 +339,66 @@ fn kept_apart(address: IpAddr, platform: &Platform) -> Option<(&'static str, &'s
     }
 }
 
-fn inwards((own, zone): &Inside, from: &End<'_>, port: Option<Port>) -> String {
-    let there = match (from.place.map(|place| &place.kind), from.address) {
-        (_, Some(address)) => Peer::outside(&[address]),
+/// What lets somebody in who is in no landing zone: the platform alone can.
+fn inwards(platform: &Platform, (own, _): &Inside, from: &End<'_>, port: Option<Port>) -> String {
+    let address = match (from.place.map(|place| &place.kind), from.address) {
+        (_, Some(address)) => address,
         (Some(PlaceKind::SharedService(name)), _) => return asking(own, name),
         _ => return elsewhere(from.place),
     };
-    let here = Peer {
-        zone: Some(zone.clone()),
-        ..Peer::default()
+    let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
+    if holds(&platform.pod_cidrs) {
+        return format!(
+            "{address} is an address of pods, which no declaration names: ask again with its landing zone and zone, or \
+             its namespace\n"
+        );
+    }
+    let is_node = holds(&platform.node_cidrs);
+    let uses = |it: &SharedService| {
+        it.landing_zones == ServiceAudience::All
+            || own.network.shared_services.contains(it.name.as_str())
     };
-    let name = crossing_name(
-        &own.network.crossings,
-        CrossingDirection::Ingress,
-        &["from", &from.name],
-    );
-    declare(
-        own.name.as_str(),
-        "ingress",
-        &Entry::new(name, there, here, port),
+    let services = platform.shared_services.iter().filter(|service| {
+        let is_peer = |peer: &ServicePeer| match peer {
+            ServicePeer::Addresses(ranges) => holds(ranges),
+            ServicePeer::Nodes => is_node,
+            ServicePeer::Pods { .. } => false,
+        };
+        service.direction != ServiceDirection::FromLandingZones
+            && covers(&service.ports, port)
+            && service.peers.iter().any(is_peer)
+    });
+    if let Some(service) = services.max_by_key(|it| uses(it)) {
+        if service.landing_zones == ServiceAudience::All {
+            return format!(
+                "shared service {} of the platform is for all landing zones already\n",
+                service.name
+            );
+        }
+        return asking(own, &service.name);
+    }
+    let taken = platform.shared_services.iter().map(|it| it.name.as_str());
+    let mut names = Names::new(taken);
+    let (name, peer) = if is_node {
+        // Nodes come and go, and so do their addresses.
+        (names.give(&["from", "nodes"]), Running::Nodes(true))
+    } else {
+        let address_name = from.name.as_str();
+        let peer = Running::Cidrs(vec![Cidr(address)]);
+        (names.give(&["from", address_name]), peer)
+    };
+    let service = Proposed {
+        name,
+        peers: vec![peer],
+        direction: Direction::ToLandingZones,
+        ports: port.into_iter().collect(),
+        landing_zones: "Declared",
+    };
+    format!(
+        "to let it pass, the LandingZonePlatform declares\n{}and landing zone {} declares\n{}",
+        shared_service_fragment(&service, 2),
+        own.name,
+        ask_fragment(&service.name)
     )
 }
 
@@ -311,9 +411,14 @@ fn asking(own: &LandingZone, service: &str) -> String {
         );
     }
     format!(
-        "to let it pass, landing zone {} declares\n  spec:\n    network:\n      sharedServices: [{service}]\n",
-        own.name
+        "to let it pass, landing zone {} declares\n{}",
+        own.name,
+        ask_fragment(service)
     )
+}
+
+fn ask_fragment(service: &str) -> String {
+    format!("  spec:\n    network:\n      sharedServices: [{service}]\n")
 }
 
 /// What no landing zone can declare.
@@ -321,7 +426,7 @@ fn elsewhere(place: Option<&Place>) -> String {
     match place.map(|place| &place.kind) {
         Some(PlaceKind::Dns) => "DNS is open on port 53, and only from landing zones\n".to_owned(),
         Some(PlaceKind::Addresses) => {
-            "a crossing names its addresses: ask again with one of them\n".to_owned()
+            "addresses are opened one by one: ask again with one of them\n".to_owned()
         }
         _ => "what runs in no landing zone is opened by the platform alone, as one of its sharedServices\n"
             .to_owned(),

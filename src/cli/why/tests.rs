@@ -1,6 +1,7 @@
 use std::fs;
 
 use clap::Parser;
+use serde_json::Value;
 
 use super::*;
 
@@ -101,9 +102,13 @@ spec:
 ";
 
 fn ask(from: &str, to: &str) -> (Outcome, String, String) {
+    ask_of(&format!("{ZONES}{WORKLOADS}"), from, to)
+}
+
+fn ask_of(files: &str, from: &str, to: &str) -> (Outcome, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.yaml");
-    fs::write(&path, format!("{ZONES}{WORKLOADS}")).unwrap();
+    fs::write(&path, files).unwrap();
     let command = Command::try_parse_from(["why", from, to, "-f", path.to_str().unwrap()]).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let outcome = command.why.why(&mut io::empty(), &mut out, &mut err);
@@ -297,4 +302,186 @@ fn what_is_kept_apart_says_what_has_to_be_acknowledged() {
     }
     let outside = told("shop/frontend", "203.0.113.9:443");
     assert!(!outside.contains("acknowledge"), "{outside}");
+}
+
+/// A landing zone, and a platform with a shared service and destinations.
+const OUTSIDE: &str = "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {name: shop}
+spec:
+  applicationCode: shop
+  namespaces: [{name: shop-web, zone: frontend}, {name: shop-data, zone: data}]
+  network: {sharedServices: [gateway]}
+---
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata: {name: cluster}
+spec:
+  network: {podCidrs: [10.244.0.0/16], nodeCidrs: [10.1.0.0/24], serviceCidrs: [10.0.0.0/16]}
+  dns: {extraAddresses: [10.0.0.10]}
+  sharedServices:
+  - {name: gateway, peers: [{cidrs: [10.9.0.0/24]}], direction: ToLandingZones, ports: [{protocol: TCP, port: 8080}]}
+  - {name: probes, peers: [{cidrs: [10.8.0.0/24]}], direction: Both, ports: [{protocol: TCP, port: 8080}]}
+  destinations:
+  - {name: pe, owner: team-orders, cidrs: [10.20.3.4/32], ports: [{protocol: TCP, port: 1433}]}
+  - {name: pair, owner: team-orders, cidrs: [10.20.5.4/32, 10.20.5.5/32]}
+  - {name: subnet, owner: team-orders, cidrs: [10.30.0.0/16]}
+";
+
+fn told_of(files: &str, from: &str, to: &str) -> String {
+    let (outcome, out, err) = ask_of(files, from, to);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    out
+}
+
+/// The files with all that an answer proposes, pasted into whom it names: lists get more entries.
+fn applied(files: &str, answer: &str) -> String {
+    let documents = files.split("---\n");
+    let mut documents: Vec<Value> = documents
+        .map(|it| serde_saphyr::from_str(it).unwrap())
+        .collect();
+    let mut lines = answer.lines().peekable();
+    let mut proposals = 0;
+    while let Some(line) = lines.next() {
+        let Some(who) = line.strip_suffix(" declares") else {
+            continue;
+        };
+        let (kind, name) = match who.rsplit_once("landing zone ") {
+            Some((_, name)) => ("LandingZone", name),
+            None => ("LandingZonePlatform", "cluster"),
+        };
+        let mut fragment = String::new();
+        while let Some(line) = lines.next_if(|it| it.starts_with("  ") && !it.starts_with("  (")) {
+            fragment += line;
+            fragment.push('\n');
+        }
+        let is_meant = |it: &&mut Value| it["kind"] == kind && it["metadata"]["name"] == name;
+        let document = documents.iter_mut().find(is_meant).unwrap();
+        merge(document, serde_saphyr::from_str(&fragment).unwrap());
+        proposals += 1;
+    }
+    assert_ne!(proposals, 0, "{answer}");
+    let texts: Vec<String> = documents.iter().map(ToString::to_string).collect();
+    texts.join("\n---\n")
+}
+
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(more)) => into.extend(more),
+        (into, more) => *into = more,
+    }
+}
+
+/// What is proposed is taken, and opens what was asked for.
+fn opens(files: &str, from: &str, to: &str) -> String {
+    let before = told_of(files, from, to);
+    assert!(
+        before.lines().next().unwrap().ends_with(": denied"),
+        "{before}"
+    );
+    let after = told_of(&applied(files, &before), from, to);
+    assert!(
+        after.lines().next().unwrap().ends_with(": allowed"),
+        "{before}\n{after}"
+    );
+    before
+}
+
+#[test]
+fn addresses_are_let_in_by_a_shared_service_of_the_platform() {
+    let out = opens(OUTSIDE, "8.8.8.8", "shop/data:8080");
+    let proposed = "to let it pass, the LandingZonePlatform declares
+  spec:
+    sharedServices:
+    - name: from-8-8-8-8
+      peers:
+      - cidrs:
+        - 8.8.8.8/32
+      direction: ToLandingZones
+      ports: [{protocol: TCP, port: 8080}]
+      landingZones: Declared
+and landing zone shop declares
+  spec:
+    network:
+      sharedServices: [from-8-8-8-8]
+";
+    assert!(out.contains(proposed), "{out}");
+    assert!(!out.contains("ingress:"), "{out}");
+    // Nodes come and go, and so do their addresses.
+    let node = opens(OUTSIDE, "10.1.0.4", "shop/data:9100");
+    assert!(node.contains("      - nodes: true\n"), "{node}");
+    assert!(!node.contains("10.1.0.4/32"), "{node}");
+    opens(OUTSIDE, "2001:db8::1", "shop/data:53/UDP");
+    // All ports.
+    let all = opens(OUTSIDE, "8.8.4.4", "shop/data");
+    assert!(!all.contains("ports:"), "{all}");
+}
+
+#[test]
+fn shared_services_that_there_are_let_addresses_in() {
+    let out = opens(OUTSIDE, "10.8.0.7", "shop/data:8080");
+    assert!(out.contains("sharedServices: [probes]"), "{out}");
+    assert!(!out.contains("LandingZonePlatform declares"), "{out}");
+    // It has another port.
+    let other = opens(OUTSIDE, "10.8.0.7", "shop/data:9000");
+    assert!(other.contains("- name: from-10-8-0-7\n"), "{other}");
+    let pod = told_of(OUTSIDE, "10.244.77.7", "shop/data:8080");
+    assert!(
+        pod.contains("ask again with its landing zone and zone, or its namespace"),
+        "{pod}"
+    );
+    assert!(!pod.contains("declares\n"), "{pod}");
+}
+
+#[test]
+fn addresses_of_services_are_no_ends() {
+    for (from, to) in [
+        ("shop/frontend", "10.0.0.1:443"),
+        ("10.0.0.1", "shop/data:80"),
+    ] {
+        let (outcome, out, err) = ask_of(OUTSIDE, from, to);
+        assert_eq!(outcome, Outcome::BadInput, "{out}");
+        assert!(out.is_empty(), "{out}");
+        assert!(err.contains("10.0.0.1 is an address of a Service"), "{err}");
+        assert!(err.contains("a crossing to it opens nothing"), "{err}");
+        assert!(
+            err.contains("\"API server\" for the Service default/kubernetes"),
+            "{err}"
+        );
+    }
+    // The way out leads on.
+    opens(OUTSIDE, "shop/frontend", "API server:443");
+    // A cache of DNS on the node has the address of its Service, and answers there itself.
+    let dns = told_of(OUTSIDE, "shop/frontend", "10.0.0.10:53/UDP");
+    assert!(
+        dns.starts_with("shop/frontend → 10.0.0.10, UDP 53: allowed"),
+        "{dns}"
+    );
+}
+
+#[test]
+fn a_destination_of_the_platform_is_used_rather_than_its_address() {
+    let out = opens(OUTSIDE, "shop/frontend", "10.20.3.4:1433");
+    assert!(out.contains("to: {destination: pe}\n"), "{out}");
+    assert!(!out.contains("cidrs:"), "{out}");
+    let other = opens(OUTSIDE, "shop/frontend", "10.20.3.4:443");
+    assert!(other.contains("to: {cidrs: [10.20.3.4/32]}"), "{other}");
+    assert!(!other.contains("destination"), "{other}");
+    // It has other addresses besides, which whoever opens it has to know.
+    let pair = opens(OUTSIDE, "shop/frontend", "10.20.5.4:443");
+    assert!(pair.contains("to: {destination: pair}\n"), "{pair}");
+    assert!(pair.contains("  (and with it 10.20.5.5/32)\n"), "{pair}");
+    // What is much wider is not opened for one address.
+    let wide = opens(OUTSIDE, "shop/frontend", "10.30.1.1:443");
+    assert!(wide.contains("to: {cidrs: [10.30.1.1/32]}"), "{wide}");
+    assert!(
+        wide.contains("  (or `to: {destination: subnet}`, which is all of 10.30.0.0/16)\n"),
+        "{wide}"
+    );
 }
