@@ -52,8 +52,8 @@ pub(super) enum EndError {
     OnNode(String),
     #[error(
         "{0} is an address of a Service: policies see traffic after it was translated to what is behind the Service, so \
-         that a crossing to it opens nothing. Ask about the landing zone and zone, the pods or the addresses behind it, or \
-         about \"API server\" for the Service default/kubernetes, DNS for kube-system/kube-dns"
+         that a crossing to it opens nothing. Ask about the landing zone and zone, the pods or the addresses behind it; \
+         about \"API server\" for the Service default/kubernetes, and about DNS for kube-system/kube-dns"
     )]
     OfService(IpAddr),
     #[error("{0:?} is not a port: write it like :443 or :53/UDP, with TCP, UDP or SCTP")]
