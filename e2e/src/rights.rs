@@ -225,18 +225,18 @@ mod tests {
     #[test]
     fn a_right_is_about_what_its_rule_says() {
         let manifests = crate::install::parse_manifests(
-            "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: r, namespace: n}, rules: [
+            "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: keeper, namespace: system}, rules: [
               {apiGroups: [''], resources: [secrets], resourceNames: [a, b], verbs: [get, patch]},
               {apiGroups: [''], resources: [pods/eviction], verbs: [create]}]}",
         );
         let rights = Right::of(&manifests.unwrap()).unwrap();
         assert_eq!(rights.len(), 5);
         let is_granted = |call: Call| rights.iter().any(|right| right.grants(&call));
-        assert!(is_granted(call("secrets", "get", "n", "a")));
-        assert!(is_granted(call("pods/eviction", "create", "n", "p")));
-        assert!(!is_granted(call("secrets", "get", "n", "c")));
+        assert!(is_granted(call("secrets", "get", "system", "a")));
+        assert!(is_granted(call("pods/eviction", "create", "system", "p")));
+        assert!(!is_granted(call("secrets", "get", "system", "c")));
         assert!(!is_granted(call("secrets", "get", "other", "a")));
-        assert!(!is_granted(call("secrets", "delete", "n", "a")));
-        assert!(!is_granted(call("pods", "create", "n", "p")));
+        assert!(!is_granted(call("secrets", "delete", "system", "a")));
+        assert!(!is_granted(call("pods", "create", "system", "p")));
     }
 }
