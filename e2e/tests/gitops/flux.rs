@@ -226,14 +226,19 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
     flux.kustomize("good").await?;
     flux.says("good", "True", "applied revision").await?;
     let zones: Api<LandingZone> = governed.zones();
-    let zone = zones.get("good").await?;
-    let status = zone.status.context("no status")?;
-    let is_ready = |it: &Condition| it.type_ == "Ready" && it.status == "True";
-    ensure!(
-        status.conditions.iter().any(is_ready),
-        "{:?}",
-        status.conditions
-    );
+    // A landing zone that the operator has not seen yet has no status, which kstatus takes for current: what Flux says may be
+    // as early as that.
+    let status = eventually(CONVERGED, "the landing zone to be ready", async || {
+        let status = zones.get("good").await?.status.context("no status")?;
+        let is_ready = |it: &Condition| it.type_ == "Ready" && it.status == "True";
+        ensure!(
+            status.conditions.iter().any(is_ready),
+            "{:?}",
+            status.conditions
+        );
+        Ok(Some(status))
+    })
+    .await?;
 
     // What only an edit helps fails at once.
     let asked = Instant::now();
