@@ -47,8 +47,11 @@ impl Pod<'_> {
         for folder in [&account, &etc] {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::copy(self.authority, account.join("ca.crt"))?;
+        let authority = std::fs::read_to_string(self.authority)
+            .with_context(|| format!("failed to read {}", self.authority.display()))?;
+        // Written anew, so that whoever the pod runs as may read it.
         for (file, text) in [
+            (account.join("ca.crt"), authority.as_str()),
             (account.join("token"), self.token),
             (account.join("namespace"), self.namespace),
             (etc.join("hosts"), self.hosts),
