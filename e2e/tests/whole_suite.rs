@@ -33,9 +33,9 @@ const TARGETS: [&str; 11] = [
 /// Rights that no call of the operator shows, and who asks for them.
 fn is_asked_for_elsewhere(right: &Right) -> bool {
     match (right.resource.as_str(), right.verb.as_str()) {
-        // The API server itself, when a RoleBinding to the role is written; and the rules in config/admission, of
-        // whoever changes a namespace.
-        ("clusterroles", "bind") | ("landingzones", "update") => true,
+        // The API server itself, when a RoleBinding to the role is written, or a role that lets somebody read a landing
+        // zone: nobody hands out what he does not have. And the rules in config/admission, of whoever changes a namespace.
+        ("clusterroles", "bind") | ("landingzones", "get" | "update") => true,
         // Calico's API server, of whoever reads or writes a policy in a tier.
         (resource, _) => resource.starts_with("tier."),
     }
