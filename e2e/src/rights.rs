@@ -113,7 +113,11 @@ impl Right {
     }
 }
 
-fn apart(role: &str, namespace: Option<&str>, (rule, granted): (usize, &PolicyRule)) -> Vec<Right> {
+fn apart(
+    role: &str,
+    namespace: Option<&str>,
+    (number, granted): (usize, &PolicyRule),
+) -> Vec<Right> {
     let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let names = some(&granted.resource_names);
     let names: Vec<Option<String>> = if names.is_empty() {
@@ -127,7 +131,7 @@ fn apart(role: &str, namespace: Option<&str>, (rule, granted): (usize, &PolicyRu
             for verb in &granted.verbs {
                 rights.extend(names.iter().map(|name| Right {
                     role: role.to_owned(),
-                    rule,
+                    rule: number,
                     namespace: namespace.map(str::to_owned),
                     group: group.clone(),
                     resource: resource.clone(),
