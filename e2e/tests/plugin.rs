@@ -154,12 +154,12 @@ async fn kubectl_completes_it(built: &Built) -> Result<()> {
 async fn bash_completes_it(built: &Built) -> Result<()> {
     let bin = installed(built)?;
     let home = tempfile::tempdir()?;
-    let script = "set -euo pipefail
+    let script = r#"set -eo pipefail
         source <(kubectl-landingzone completion bash)
         COMP_WORDS=(kubectl-landingzone matrix --con) COMP_CWORD=2 COMPREPLY=()
-        complete -p kubectl-landingzone
-        _kubectl-landingzone kubectl-landingzone --con matrix
-        printf '%s\\n' \"${COMPREPLY[@]}\"";
+        completer=$(complete -p kubectl-landingzone | sed 's/.*-F \([^ ]*\).*/\1/')
+        $completer kubectl-landingzone --con matrix
+        printf '%s\n' "${COMPREPLY[@]}""#;
     let mut bash = alone("bash", home.path(), &[bin.path()])?;
     let offered = said(bash.args(["--norc", "-c", script]))?;
     ensure!(offered.lines().any(|line| line == "--context"), "{offered}");

@@ -67,8 +67,10 @@ impl CompletionArgs {
             Asker::Zsh => Shell::Zsh,
             Asker::Kubectl => return FOR_KUBECTL.into(),
         };
+        // In what is printed otherwise it is called as people call it, in two words, which no script can tell from a command.
+        let mut command = Arguments::command().bin_name(PROGRAM);
         let mut script = Vec::new();
-        generate(shell, &mut Arguments::command(), PROGRAM, &mut script);
+        generate(shell, &mut command, PROGRAM, &mut script);
         script
     }
 }
@@ -151,6 +153,14 @@ mod tests {
         // Nobody types it.
         assert!(!after(&[""]).contains("complete\t"));
         assert!(after(&[]).contains("matrix"));
+    }
+
+    #[test]
+    fn scripts_know_commands_by_the_name_of_the_program() {
+        let asker = Asker::Bash;
+        let script = String::from_utf8(CompletionArgs { asker }.script()).unwrap();
+        let label = |label: &str| script.contains(&format!("\n        {label})\n"));
+        assert!(label("kubectl__landingzone__subcmd__matrix"), "{script}");
     }
 
     #[test]

@@ -80,9 +80,12 @@ impl Confined {
     /// # Errors
     /// Where nobody knows where this executable is.
     pub fn program(tree: &Path, user: u32, program: &str, log: &Path) -> Result<Program> {
-        // A mount of its own, so that it can be read-only there and goes with the process.
-        let script =
-            "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && exec \"$0\" \"$@\"";
+        // A mount of its own, so that it can be read-only there and goes with the process; and the devices that every
+        // container has.
+        let script = "set -e; mount --bind \"$1\" \"$1\"; mkdir -p \"$1/dev\"; \
+                      for device in null random urandom; do \
+                      : >\"$1/dev/$device\"; mount --bind \"/dev/$device\" \"$1/dev/$device\"; done; \
+                      mount -o remount,bind,ro \"$1\"; exec \"$0\" \"$@\"";
         let executable = std::env::current_exe().context("this executable has no path")?;
         let arguments = ["--mount", "--propagation", "private", "sh", "-c", script];
         Ok(Program::new("unshare", log)
