@@ -11,31 +11,8 @@ use landing_zone_operator::api::names::OWNER;
 use serde_json::Value;
 
 use crate::audit::Event;
+use crate::owned::KINDS;
 
-/// What operators write, but statuses and events: group, version, kind and plural.
-const KINDS: [(&str, &str, &str, &str); 6] = [
-    ("", "v1", "Namespace", NAMESPACES),
-    ("", "v1", "ResourceQuota", "resourcequotas"),
-    ("", "v1", "LimitRange", "limitranges"),
-    (
-        "networking.k8s.io",
-        "v1",
-        "NetworkPolicy",
-        "networkpolicies",
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "RoleBinding",
-        "rolebindings",
-    ),
-    (
-        "crd.projectcalico.org",
-        "v1",
-        "GlobalNetworkPolicy",
-        "globalnetworkpolicies",
-    ),
-];
 const NAMESPACES: &str = "namespaces";
 /// Objects that decide who may reach a pod.
 const POLICIES: [&str; 2] = ["globalnetworkpolicies", "networkpolicies"];
@@ -97,8 +74,15 @@ impl Holdings {
             } else {
                 ListParams::default().labels(OWNER)
             };
-            let found = api.list(&which).await;
-            for object in found.with_context(|| format!("failed to list {plural}"))? {
+            let found = match api.list(&which).await {
+                Ok(found) => found,
+                // Nobody serves that group here.
+                Err(kube::Error::Api(status)) if status.code == 404 => continue,
+                Err(error) => {
+                    return Err(error).with_context(|| format!("failed to list {plural}"));
+                }
+            };
+            for object in found {
                 let namespace = object.namespace().unwrap_or_default();
                 let place = Place::new(plural, &namespace, &object.name_any());
                 objects.insert(place, lasting(serde_json::to_value(object)?));

@@ -15,8 +15,8 @@ use crate::binaries::{OperatorBinaries, Profile};
 use crate::process::{command_that_dies_with_us, spawn};
 use crate::workspace;
 
-/// Every kind that carries the ownership label, in whatever API serves it.
-const KINDS: [(&str, &str, &str, &str); 9] = [
+/// Every kind that carries the ownership label, in whatever API serves it: group, version, kind and plural.
+pub(crate) const KINDS: [(&str, &str, &str, &str); 9] = [
     (
         "crd.projectcalico.org",
         "v1",

@@ -11,7 +11,7 @@ use super::{Arguments, Outcome, complain};
 
 /// The program, as it is called in the search path.
 const PROGRAM: &str = "kubectl-landingzone";
-/// The program in the labels of the script for bash, as they are and as they have to be.
+/// The program in the labels of the script for bash, as `clap_complete` writes it and as it has to be.
 const SPLIT: &str = "kubectl__subcmd__landingzone";
 const WHOLE: &str = "kubectl__landingzone";
 
@@ -73,8 +73,8 @@ impl CompletionArgs {
         let mut script = Vec::new();
         generate(shell, &mut Arguments::command(), PROGRAM, &mut script);
         if shell == Shell::Bash {
-            // In usage it is called as people call it, in two words, which clap takes for a command of kubectl's in some
-            // places of this script and not in others.
+            // clap_complete 4.6 writes the hyphen of the program in another way into the labels than into what is compared
+            // with them, so that nothing behind a command would be completed.
             let text = String::from_utf8_lossy(&script);
             return text.replace(SPLIT, WHOLE).into_bytes();
         }

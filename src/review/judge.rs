@@ -159,6 +159,21 @@ impl<'a> Judge<'a> {
         });
     }
 
+    /// The same, where somebody gets through.
+    fn find_who(
+        &mut self,
+        rule: Rule,
+        path: FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<String>,
+        witness: impl Into<String>,
+    ) {
+        self.find(rule, path, message, suggestion);
+        if let Some(found) = self.findings.last_mut() {
+            found.witness = Some(witness.into());
+        }
+    }
+
     fn invalid(&mut self, unreadable: &Unreadable) {
         let what = match self.object.body {
             Body::Kubernetes(_) | Body::Admin(..) => {

@@ -267,6 +267,34 @@ fn resources_that_are_not_read_are_what_a_kustomization_alters() {
 }
 
 #[test]
+fn folders_that_kustomize_would_not_take_are_not_read() {
+    // Whoever names the root of the machine has nobody read it; kustomize refuses both.
+    for named in ["/", "../b"] {
+        let kustomization = format!("resources: [zones.yaml, {named}]\n");
+        let read = |more: &str| {
+            let files = [
+                ("main/a/zones.yaml", ZONES),
+                ("main/a/kustomization.yaml", kustomization.as_str()),
+                ("main/b/x.yaml", "a: 1\n"),
+                ("a/zones.yaml", ZONES),
+                ("a/kustomization.yaml", kustomization.as_str()),
+                ("b/x.yaml", "a: 2\n"),
+                ("b/kustomization.yaml", more),
+            ];
+            // A file that is not there.
+            let files: Vec<_> = files
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .collect();
+            let ran = review(&files, &BASE);
+            ran.json()["approvalRequired"].clone()
+        };
+        assert_eq!(read(""), false, "{named}");
+        assert_eq!(read("resources: [x.yaml]\n"), named == "../b", "{named}");
+    }
+}
+
+#[test]
 fn what_is_behind_the_api_server_and_dns_has_to_be_read() {
     let slice = |namespace: &str, service: &str, address: &str| {
         format!(

@@ -37,7 +37,7 @@ pub async fn cert_manager_is_a_value_here_and_a_component_there(built: &Built) -
     let role = format!("Role {NAMESPACE}/{NAME}");
     ensure!(verbs_on_secrets(&without[&role]).contains(&"create".to_owned()));
     ensure!(
-        verbs_on_secrets(&chart[&role]) == ["get", "list", "watch"],
+        verbs_on_secrets(&chart[&role]) == ["list", "watch"],
         "{:#}",
         chart[&role]
     );

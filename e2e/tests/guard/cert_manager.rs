@@ -22,8 +22,7 @@ use super::Clusters;
 use super::policy::{api, object};
 use super::renewal::{is_replaced_unnoticed, kept};
 use super::webhook::{
-    NAME, SYSTEM, declare, install_guard, is_out, is_ready, leaving, passes, refused, secrets,
-    write,
+    NAME, SYSTEM, declare, enforce, is_out, is_ready, leaving, passes, refused, secrets, write,
 };
 
 const CERT_MANAGER: &str = "cert-manager.io/v1";
@@ -69,10 +68,7 @@ pub async fn cert_manager_takes_over_what_the_operator_kept(clusters: &Clusters)
     let port = free_port()?;
     let test = async |governed: &Governed| {
         let _shop = Shop::open(governed, "shop").await?;
-        install_guard(governed).await?;
-        declare(governed, json!({"guard": "Enforce"})).await?;
-        is_ready(governed).await?;
-        refused(governed, "first").await?;
+        enforce(governed).await?;
         let before = kept(governed).await?.context("no Secret")?;
 
         let mut component = component(governed).await?;

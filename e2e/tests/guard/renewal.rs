@@ -20,9 +20,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 
 use super::Clusters;
-use super::webhook::{
-    NAME, declare, install_guard, is_ready, leaving, options, refused, secrets, write,
-};
+use super::webhook::{NAME, enforce, is_ready, leaving, options, secrets, write};
 
 const SERVER: &str = "127.0.0.1";
 /// A new certificate is shown 10 s after the API server was told of it, when the operator looks next.
@@ -36,10 +34,7 @@ pub async fn a_certificate_is_renewed_unnoticed(clusters: &Clusters) -> Result<(
     let port = free_port()?;
     let test = async |governed: &Governed| {
         let _shop = Shop::open(governed, "shop").await?;
-        install_guard(governed).await?;
-        declare(governed, json!({"guard": "Enforce"})).await?;
-        is_ready(governed).await?;
-        refused(governed, "first").await?;
+        enforce(governed).await?;
         let ending = ending(governed).await?;
         is_replaced_unnoticed(governed, port, &ending.chain).await?;
         is_ready(governed).await

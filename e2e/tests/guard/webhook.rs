@@ -219,10 +219,7 @@ pub async fn nothing_depends_on_the_webhook(clusters: &Clusters) -> Result<()> {
     let port = free_port()?;
     let test = async |governed: &Governed| {
         let _shop = Shop::open(governed, "shop").await?;
-        install_guard(governed).await?;
-        declare(governed, json!({"guard": "Enforce"})).await?;
-        is_ready(governed).await?;
-        refused(governed, "first").await?;
+        enforce(governed).await?;
         a_deleted_secret_comes_back(governed)
             .await
             .context("Secret deleted")?;
@@ -424,6 +421,14 @@ pub(super) async fn declare(governed: &Governed, spec: Value) -> Result<()> {
         .patch("cluster", &params, &Patch::Apply(&platform))
         .await?;
     Ok(())
+}
+
+/// Installs the guard with stage Enforce, and waits until it refuses.
+pub(super) async fn enforce(governed: &Governed) -> Result<()> {
+    install_guard(governed).await?;
+    declare(governed, json!({"guard": "Enforce"})).await?;
+    is_ready(governed).await?;
+    refused(governed, "first").await.map(drop)
 }
 
 pub(super) async fn install_guard(governed: &Governed) -> Result<()> {

@@ -155,7 +155,8 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
         let own = own.and_then(Path::parent).unwrap_or(Path::new(""));
         let unread = resources(&one.json).filter(|it| !is_remote(it) && !is_read(it));
         let unread: Vec<PathBuf> = unread.map(|it| own.join(it)).collect();
-        if !unread.is_empty() && !is_flux(&one.name) {
+        if !unread.is_empty() && one.name.group != FLUX {
+            let unread: Vec<PathBuf> = unread.into_iter().filter(|it| is_taken(it)).collect();
             let there = source::read_for(
                 &unread,
                 &mut io::empty(),
@@ -174,8 +175,10 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
     all.retain(|it| !it.read.fields.is_empty());
 }
 
-fn is_flux(name: &ObjectName) -> bool {
-    name.group == FLUX
+/// Whether kustomize takes it as a resource: a file, or a folder with a kustomization of its own. Whatever else somebody names,
+/// the root of the machine for instance, is not gone through.
+fn is_taken(path: &Path) -> bool {
+    path.is_file() || FILES.iter().any(|it| path.join(it).is_file())
 }
 
 fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {

@@ -118,7 +118,7 @@ impl Judge<'_> {
         let exempting = exempting.filter(|_| is_exempt).map(str::to_owned);
         let at = |key: &str| FieldPath::default().key("metadata").key("labels").key(key);
         for (key, value, service) in joined {
-            self.find(
+            self.find_who(
                 Rule::NamespaceJoins,
                 at(&key),
                 format!(
@@ -129,28 +129,24 @@ impl Judge<'_> {
                     "remove the label; if it is meant, name the namespace in the shared service instead: peers with \
                      namespaceSelector: {{matchLabels: {{{METADATA_NAME}: {name}}}}}"
                 ),
-            );
-            if let Some(found) = self.findings.last_mut() {
-                found.witness = Some(format!(
+                format!(
                     "any pod of namespace {name} counts as one of the shared service {service}"
-                ));
-            }
+                ),
+            );
         }
         if let Some(key) = exempting {
             let value = labels.get(&key).map_or("", String::as_str);
-            self.find(
+            self.find_who(
                 Rule::NamespaceExempt,
                 at(&key),
                 format!("{key}: {value} takes namespace {name} out of the default deny of the platform"),
                 format!(
                     "remove the label; if it is meant, list {name} in spec.exempt.namespaces of the LandingZonePlatform"
                 ),
-            );
-            if let Some(found) = self.findings.last_mut() {
-                found.witness = Some(format!(
+                format!(
                     "any pod of namespace {name} reaches, and is reached from, whatever no other policy closes"
-                ));
-            }
+                ),
+            );
         }
     }
 
@@ -183,7 +179,7 @@ impl Judge<'_> {
             if !is_less {
                 continue;
             }
-            self.find(
+            self.find_who(
                 Rule::NamespaceWeakened,
                 FieldPath::default().key("metadata").key("labels").key(key),
                 format!(
@@ -191,10 +187,8 @@ impl Judge<'_> {
                      operator puts it back, {what}"
                 ),
                 format!("remove the label; if it is meant, change it in spec.namespaces of {boundary}"),
+                format!("any pod of namespace {name}: {what}"),
             );
-            if let Some(found) = self.findings.last_mut() {
-                found.witness = Some(format!("any pod of namespace {name}: {what}"));
-            }
         }
     }
 }
