@@ -108,12 +108,14 @@ impl Governed {
         self.ready(name).await
     }
 
-    /// Waits until a landing zone's present generation is ready.
+    /// Waits until a landing zone's present generation is ready, and its boundary judged, which may
+    /// take one look more: until then, the status says that nobody has.
     pub async fn ready(&self, name: &str) -> Result<LandingZone> {
         self.zone_when(name, "to be ready", |zone, status| {
             status.observed_generation == zone.metadata.generation
                 && condition(status, "Ready").is_some_and(|(state, ..)| state == "True")
                 && condition(status, "Reconciling").is_some_and(|(state, ..)| state == "False")
+                && condition(status, "BoundaryHeld").is_none_or(|(_, why, _)| why != "Progressing")
         })
         .await
     }

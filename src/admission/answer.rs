@@ -70,17 +70,12 @@ pub(super) fn in_vain(
     request: &AdmissionRequest<DynamicObject>,
     stage: GuardStage,
 ) -> AdmissionResponse {
-    let finding = Finding {
-        rule: Rule::TooComplex,
-        path: crate::domain::FieldPath::default(),
-        message: "it could not be judged in time".to_owned(),
-        witness: None,
-        declared: None,
-        suggestion: "write it shorter: fewer rules, and selectors with fewer alternatives"
-            .to_owned(),
-        waived: None,
-        opening: None,
-    };
+    let finding = Finding::new(
+        Rule::TooComplex,
+        crate::domain::FieldPath::default(),
+        "it could not be judged in time",
+        "write it shorter: fewer rules, and selectors with fewer alternatives",
+    );
     let zone = request.namespace.as_deref().unwrap_or_default();
     told(AdmissionResponse::from(request), &[finding], zone, stage)
 }

@@ -29,6 +29,26 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Something that nobody is named to get through, and that nothing declares or waives.
+    #[must_use]
+    pub fn new(
+        rule: Rule,
+        path: FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule,
+            path,
+            message: message.into(),
+            witness: None,
+            declared: None,
+            suggestion: suggestion.into(),
+            waived: None,
+            opening: None,
+        }
+    }
+
     /// How much it weighs: what is declared or waived is a note.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -55,38 +75,30 @@ impl Finding {
 /// Of what cannot be read nobody can say what becomes of it.
 impl From<&Unread> for Finding {
     fn from(unread: &Unread) -> Self {
-        Self {
-            rule: Rule::Invalid,
-            path: unread.path.clone(),
-            message: format!(
+        Self::new(
+            Rule::Invalid,
+            unread.path.clone(),
+            format!(
                 "it cannot be read ({}), so nobody can say what becomes of it, and it has to be taken for open",
                 unread.why
             ),
-            witness: None,
-            declared: None,
-            suggestion: "correct it".to_owned(),
-            waived: None,
-            opening: None,
-        }
+            "correct it",
+        )
     }
 }
 
 /// What Felix ends on.
 impl From<&Fatal> for Finding {
     fn from(fatal: &Fatal) -> Self {
-        Self {
-            rule: Rule::BreaksFelix,
-            path: fatal.path.clone(),
-            message: format!(
+        Self::new(
+            Rule::BreaksFelix,
+            fatal.path.clone(),
+            format!(
                 "{}: Felix 3.28 ends on every node that has a pod concerned, and again whenever it starts",
                 fatal.why
             ),
-            witness: None,
-            declared: None,
-            suggestion: fatal.instead.to_owned(),
-            waived: None,
-            opening: None,
-        }
+            fatal.instead.to_owned(),
+        )
     }
 }
 

@@ -147,16 +147,8 @@ impl<'a> Judge<'a> {
         message: impl Into<String>,
         suggestion: impl Into<String>,
     ) {
-        self.findings.push(Finding {
-            rule,
-            path,
-            message: message.into(),
-            witness: None,
-            declared: None,
-            suggestion: suggestion.into(),
-            waived: None,
-            opening: None,
-        });
+        self.findings
+            .push(Finding::new(rule, path, message, suggestion));
     }
 
     /// The same, where somebody gets through.

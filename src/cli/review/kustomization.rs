@@ -231,19 +231,15 @@ pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Path), afte
         *all += found.len();
     }
     for (written, what) in found {
-        let finding = Finding {
-            rule: Rule::DecidesUnread,
-            path: FieldPath::default(),
-            message: format!(
+        let finding = Finding::new(
+            Rule::DecidesUnread,
+            FieldPath::default(),
+            format!(
                 "the kustomization {what}, and alters objects after they were read here, by {}",
                 written.read.fields.join(", ")
             ),
-            witness: None,
-            declared: None,
-            suggestion: INSTEAD.to_owned(),
-            waived: None,
-            opening: None,
-        };
+            INSTEAD.to_owned(),
+        );
         report.findings.push(Reported::of(
             written,
             usize::MAX,

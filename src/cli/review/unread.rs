@@ -19,18 +19,9 @@ pub(super) fn gone<'a>(before: &'a Input, after: &'a Input) -> impl Iterator<Ite
     let gone = gone.filter(move |it| !there.contains(&it.name));
     gone.map(|written| {
         let kind = &written.name.kind;
-        let finding = Finding {
-            rule: Rule::DecidesUnread,
-            path: FieldPath::default(),
-            message: format!(
+        let finding = Finding::new(Rule::DecidesUnread, FieldPath::default(), format!(
                 "the {kind} is taken away, and nobody but people can tell whether a boundary holds without it"
-            ),
-            witness: None,
-            declared: None,
-            suggestion: "have somebody read it who knows Calico".to_owned(),
-            waived: None,
- opening: None,
-        };
+            ), "have somebody read it who knows Calico");
         Reported::of(written, usize::MAX, finding, &mut Meaning::of(written))
     })
 }

@@ -3,8 +3,8 @@
 use super::Judge;
 use crate::domain::FieldPath;
 use crate::policy::HostEndpoint;
+use crate::review::Rule;
 use crate::review::landscape::{is_stored_oddly, labels_in_storage};
-use crate::review::{Finding, Rule};
 
 /// Calico's profile of a namespace, whose labels come with it.
 const OF_NAMESPACE: &str = "kns.";
@@ -59,29 +59,23 @@ impl Judge<'_> {
             ""
         };
         let shown = shown.join(", ");
-        self.findings.push(Finding {
-            rule: Rule::HostEndpointInside,
-            path: FieldPath::default()
+        let what = if profile.starts_with(OF_NAMESPACE) {
+            "the namespace"
+        } else {
+            "the service account"
+        };
+        self.find_who(
+            Rule::HostEndpointInside,
+            FieldPath::default()
                 .key("spec")
                 .key("profiles")
                 .index(index),
-            message: format!(
-                "with profile {profile} its addresses get the labels of {}, so that policies take them for {boundary}",
-                if profile.starts_with(OF_NAMESPACE) {
-                    "the namespace"
-                } else {
-                    "the service account"
-                }
+            format!(
+                "with profile {profile} its addresses get the labels of {what}, so that policies take them for {boundary}"
             ),
-            witness: Some(format!(
-                "whoever has an address of {shown}{more} counts as a pod of {boundary}"
-            )),
-            declared: None,
-            suggestion: "remove the profile; declare a crossing to the addresses where they are meant"
-                .to_owned(),
-            waived: None,
- opening: None,
-        });
+            "remove the profile; declare a crossing to the addresses where they are meant",
+            format!("whoever has an address of {shown}{more} counts as a pod of {boundary}"),
+        );
     }
 
     /// Nobody but people can tell what it opens.

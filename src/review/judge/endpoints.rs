@@ -10,9 +10,9 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use super::Judge;
 use crate::domain::FieldPath;
 use crate::policy::{PortMatch, Selector, TransportProtocol, Way};
+use crate::review::Rule;
 use crate::review::address::without;
 use crate::review::covered::{Cover, covers};
-use crate::review::{Finding, Rule};
 
 /// So many addresses are named.
 const SHOWN: usize = 3;
@@ -150,25 +150,27 @@ impl Judge<'_> {
         let shown = shown.join(", ");
         let what: Vec<_> = what.into_iter().collect();
         let is_declared = undeclared.is_empty();
-        self.findings.push(Finding {
-            rule: Rule::EndpointsOutside,
-            path: told[0].at.clone(),
-            message: format!(
+        let suggestion = if is_declared {
+            String::new()
+        } else {
+            let own = boundary.landing_zone.as_deref().unwrap_or(&boundary.code);
+            format!(
+                "if it is meant, declare the addresses as network.egress in landing zone {own}; or let a selector find \
+                 them"
+            )
+        };
+        self.find_who(
+            Rule::EndpointsOutside,
+            told[0].at.clone(),
+            format!(
                 "they are written by hand, or are no pods of {boundary}: a rule by the service means them all the same"
             ),
-            witness: Some(format!(
-                "pods of {boundary} could reach {shown}{more} by a rule that names the service"
-            )),
-            declared: is_declared.then(|| what.join("; ")),
-            suggestion: if is_declared {
-                String::new()
-            } else {
-                let own = boundary.landing_zone.as_deref().unwrap_or(&boundary.code);
-                format!("if it is meant, declare the addresses as network.egress in landing zone {own}; or let a selector find them")
-            },
-            waived: None,
- opening: None,
-        });
+            suggestion,
+            format!("pods of {boundary} could reach {shown}{more} by a rule that names the service"),
+        );
+        if let Some(found) = self.findings.last_mut().filter(|_| is_declared) {
+            found.declared = Some(what.join("; "));
+        }
     }
 }
 

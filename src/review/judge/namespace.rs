@@ -38,22 +38,21 @@ impl Judge<'_> {
             let names = [metadata.name.as_deref(), metadata.generate_name.as_deref()];
             let name = names.into_iter().flatten().next().unwrap_or_default();
             let text = label(key).unwrap_or_default();
+            let witness = format!("any pod of namespace {name} counts as one of {whose}");
             Finding {
-                rule: Rule::NamespaceJoins,
-                path: FieldPath::default().key("metadata").key("labels").key(key),
-                message: format!(
-                    "{key}: {text} makes namespace {name} part of {whose} for policies that ask for it, and {declared}"
-                ),
-                witness: Some(format!(
-                    "any pod of namespace {name} counts as one of {whose}"
-                )),
-                declared: None,
-                suggestion: format!(
-                    "remove the label; if it is meant, declare {name} in spec.namespaces of {whose}: the operator then \
-                     labels it"
-                ),
-                waived: None,
-                opening: None,
+                witness: Some(witness),
+                ..Finding::new(
+                    Rule::NamespaceJoins,
+                    FieldPath::default().key("metadata").key("labels").key(key),
+                    format!(
+                        "{key}: {text} makes namespace {name} part of {whose} for policies that ask for it, and \
+                         {declared}"
+                    ),
+                    format!(
+                        "remove the label; if it is meant, declare {name} in spec.namespaces of {whose}: the operator \
+                         then labels it"
+                    ),
+                )
             }
         };
         let owner = label(OWNER)

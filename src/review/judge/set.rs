@@ -3,8 +3,8 @@
 use super::Judge;
 use crate::domain::FieldPath;
 use crate::policy::NetworkSet;
+use crate::review::Rule;
 use crate::review::landscape::{is_stored_oddly, labels_in_storage};
-use crate::review::{Finding, Rule};
 
 /// So many of its ranges are named.
 const SHOWN: usize = 3;
@@ -70,22 +70,15 @@ impl Judge<'_> {
         if set.spec.nets.is_empty() {
             return;
         }
-        self.findings.push(Finding {
-            rule: Rule::NetworkSetInside,
-            path: FieldPath::default().key("spec").key("nets"),
-            message: format!(
+        self.find_who(
+            Rule::NetworkSetInside,
+            FieldPath::default().key("spec").key("nets"),
+            format!(
                 "its addresses inherit the labels of the namespace, so that policies take them for {boundary}"
             ),
-            witness: Some(format!(
-                "whoever has one of the addresses counts as a pod of {boundary}"
-            )),
-            declared: None,
-            suggestion: "remove the set; declare a crossing to the ranges, or name them in nets of the \
-                         rules that mean them"
-                .to_owned(),
-            waived: None,
-            opening: None,
-        });
+            "remove the set; declare a crossing to the ranges, or name them in nets of the rules that mean them",
+            format!("whoever has one of the addresses counts as a pod of {boundary}"),
+        );
     }
 
     /// Whoever has one of its addresses passes for somebody else.
