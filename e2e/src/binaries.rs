@@ -64,6 +64,18 @@ const CONTROL_PLANE: GoPrograms = GoPrograms {
     linker_flags,
 };
 
+/// The oldest Kubernetes of the support matrix, with etcd of [`CONTROL_PLANE`].
+const OLDEST_CONTROL_PLANE: GoPrograms = GoPrograms {
+    folder: "control-plane-1.33",
+    module: "k8s.io/kubernetes",
+    what: "the oldest control plane",
+    programs: CONTROL_PLANE.programs.split_at(1).1,
+    linker_flags,
+};
+
+/// Chooses the Kubernetes that clusters run, such as `1.33`; without it they run the newest.
+const KUBERNETES_VERSION: &str = "KUBERNETES_VERSION";
+
 const FELIX: GoPrograms = GoPrograms {
     folder: "calico",
     module: "github.com/projectcalico/calico",
@@ -128,11 +140,11 @@ const HELM: GoPrograms = GoPrograms {
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
-const ARGOCD_HEALTH: GoPrograms = GoPrograms {
+const ARGOCD_ANSWERS: GoPrograms = GoPrograms {
     folder: "argocd",
     module: "github.com/argoproj/argo-cd/v3",
-    what: "a program around Argo CD's health checks",
-    programs: &[("./health", "health", "argocd-health")],
+    what: "a program around Argo CD's health checks and comparison",
+    programs: &[("./answers", "answers", "argocd-answers")],
     linker_flags: |_| Ok("-s -w".to_owned()),
 };
 
@@ -189,21 +201,52 @@ pub struct ControlPlaneBinaries {
 }
 
 impl ControlPlaneBinaries {
-    /// Returns the programs, and builds them first where they are not there.
+    /// Returns the programs, and builds them first where they are not there. `KUBERNETES_VERSION=1.33` in the
+    /// environment chooses the oldest Kubernetes of the support matrix; without it, it is the newest.
     ///
     /// Blocks for minutes when it builds: call it from a thread that may.
+    ///
+    /// # Errors
+    /// Where a build fails, or another version is asked for.
     pub fn ensure(progress: &Progress) -> Result<Self> {
-        let (version, folder) = CONTROL_PLANE.ensure(progress)?;
+        let (newest, newest_folder) = CONTROL_PLANE.ensure(progress)?;
+        let etcd = newest_folder.join("etcd");
+        let wanted = match std::env::var(KUBERNETES_VERSION) {
+            Ok(wanted) => Some(wanted),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(error) => return Err(error).context(KUBERNETES_VERSION),
+        };
+        let (version, folder) = match wanted.as_deref() {
+            None => (newest, newest_folder),
+            Some(wanted) if is_minor(wanted, &newest) => (newest, newest_folder),
+            Some(wanted) => {
+                let oldest = OLDEST_CONTROL_PLANE.pins()?.version;
+                ensure!(
+                    is_minor(wanted, &oldest),
+                    "{KUBERNETES_VERSION}={wanted}: the control planes that can be built are {oldest} and {newest} \
+                     (e2e/go); say 1.33 for the first"
+                );
+                OLDEST_CONTROL_PLANE.ensure(progress)?
+            }
+        };
         let program = |name: &str| folder.join(name);
         Ok(Self {
             version,
-            etcd: program("etcd"),
+            etcd,
             apiserver: program("kube-apiserver"),
             controller_manager: program("kube-controller-manager"),
             scheduler: program("kube-scheduler"),
             kubectl: program("kubectl"),
         })
     }
+}
+
+/// Whether a version such as `v1.33.13` belongs to `1.33`.
+fn is_minor(minor: &str, version: &str) -> bool {
+    version
+        .strip_prefix('v')
+        .and_then(|version| version.strip_prefix(minor))
+        .is_some_and(|patch| patch.starts_with('.'))
 }
 
 /// Calico's API server, which serves `projectcalico.org/v3`; built first where it is not there.
@@ -249,9 +292,9 @@ pub fn krew(progress: &Progress) -> Result<[PathBuf; 2]> {
 /// A program that tells what Argo CD makes of objects; built first where it is not there.
 ///
 /// Blocks for two minutes when it builds: call it from a thread that may.
-pub fn argocd_health(progress: &Progress) -> Result<PathBuf> {
-    let (_, folder) = ARGOCD_HEALTH.ensure(progress)?;
-    Ok(folder.join("argocd-health"))
+pub fn argocd_answers(progress: &Progress) -> Result<PathBuf> {
+    let (_, folder) = ARGOCD_ANSWERS.ensure(progress)?;
+    Ok(folder.join("argocd-answers"))
 }
 
 /// cert-manager's own controllers for certificates of authorities in the cluster; built first where they are not there.
@@ -622,6 +665,14 @@ mod tests {
         assert_eq!(pins.key().len(), "v1.37.0-".len() + 12);
         let calico = CALICO_API_SERVER.pins().unwrap();
         assert!(calico.version.starts_with("v1.11.0-cni-plugin."));
+    }
+
+    #[test]
+    fn a_version_is_chosen_by_its_minor() {
+        assert!(is_minor("1.33", "v1.33.13"));
+        assert!(!is_minor("1.3", "v1.33.13"));
+        assert!(!is_minor("1.33.13", "v1.33.13"));
+        assert!(!is_minor("", "v1.33.13"));
     }
 
     #[test]

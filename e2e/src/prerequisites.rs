@@ -66,6 +66,21 @@ pub enum PacketFilter {
     OutOfReach(String),
 }
 
+/// Set where tests with real packets must run, as in CI: then none of them is skipped.
+const REQUIRE_PACKETS: &str = "REQUIRE_PACKETS";
+
+/// What tests that need packets are skipped for.
+///
+/// # Errors
+/// Where they must not be skipped, as `REQUIRE_PACKETS` in the environment says.
+pub fn without_packets(why: String) -> Result<String> {
+    ensure!(
+        std::env::var_os(REQUIRE_PACKETS).is_none(),
+        "{REQUIRE_PACKETS} is set, and packets are out of reach: {why}"
+    );
+    Ok(why)
+}
+
 impl PacketFilter {
     /// Finds what Felix and network namespaces need, and installs what is missing where it can.
     ///
@@ -78,12 +93,12 @@ impl PacketFilter {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if !cfg!(target_os = "linux") {
-            return Ok(Self::OutOfReach("real packets need Linux".to_owned()));
+            let why = without_packets("real packets need Linux".to_owned())?;
+            return Ok(Self::OutOfReach(why));
         }
         if !rustix::process::geteuid().is_root() {
-            return Ok(Self::OutOfReach(
-                "real packets need root, for network namespaces and packet filters".to_owned(),
-            ));
+            let why = "real packets need root, for network namespaces and packet filters";
+            return Ok(Self::OutOfReach(without_packets(why.to_owned())?));
         }
         let missing = || PACKET_NEEDS.iter().filter(|need| !need.is_met()).collect();
         let first: Vec<&Need> = missing();

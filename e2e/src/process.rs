@@ -93,6 +93,7 @@ impl Program {
         Ok(Process {
             id: child.id(),
             name,
+            program: self.path.clone(),
             log: self.log.clone(),
             child: Mutex::new(child),
         })
@@ -103,6 +104,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Process {
     name: String,
+    program: PathBuf,
     id: u32,
     log: PathBuf,
     child: Mutex<Child>,
@@ -113,6 +115,12 @@ impl Process {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The file of its program.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Its process id.

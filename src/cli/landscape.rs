@@ -185,6 +185,22 @@ impl SourceArgs {
     }
 }
 
+/// The policies of a cluster and what they act on, as `matrix` and `why` see them: YAML of any mixture of kinds, with what
+/// its landing zones render to in a flavour.
+///
+/// # Errors
+/// What is wrong with the YAML, in the words of the command line.
+pub fn world(text: &str, told: &Platform, flavour: Flavour) -> Result<World, String> {
+    let mut said = Vec::new();
+    let stdin = [PathBuf::from("-")];
+    let read = read(&stdin, told, flavour, &mut text.as_bytes(), &mut said);
+    match read {
+        Ok(Ok(landscape)) => Ok(landscape.world),
+        Ok(Err(_)) => Err(String::from_utf8_lossy(&said).into_owned()),
+        Err(error) => Err(super::with_sources(&error)),
+    }
+}
+
 /// Reads files of any mixture of kinds. What is wrong with them is told on standard error, and is an outcome.
 fn read(
     paths: &[PathBuf],

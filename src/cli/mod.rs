@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use landscape::world;
 pub use platform::PlatformArgs;
 
 /// Arguments of the kubectl plugin.

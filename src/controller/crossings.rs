@@ -47,10 +47,7 @@ pub(super) fn resolved(
             .opened
             .clone()
             .unwrap_or_else(|| before(observation.status.as_ref())),
-        shared_ranges: shared
-            .into_iter()
-            .filter_map(|(range, others)| Some((range.parse().ok()?, others)))
-            .collect(),
+        shared_ranges: shared,
     };
     resolve(zone, &surroundings)
 }

@@ -43,6 +43,6 @@ pub(crate) mod withheld;
 
 pub use clients::Clients;
 pub use kind::{Kind, ObjectKey, UnknownObject};
-pub use lease::{Deposed, Leadership, NotLeading};
+pub use lease::{Deposed, Leadership, NAME as LEASE, NotLeading};
 pub use run::{Ended, Settings, run};
 pub use webhook::{CertificateKeeper, WebhookSettings};

@@ -1,6 +1,9 @@
 //! Which landing zones have to do with each other across their boundaries. Pure.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
 
 use crate::api::{EgressCrossing, IngressCrossing, LandingZone, Stage};
 
@@ -9,7 +12,7 @@ use crate::api::{EgressCrossing, IngressCrossing, LandingZone, Stage};
 pub struct Neighbourhood {
     declared: BTreeMap<String, Declared>,
     named_by: BTreeMap<String, BTreeSet<String>>,
-    opened_by: BTreeMap<String, BTreeSet<String>>,
+    opened_by: BTreeMap<IpNet, BTreeSet<String>>,
     observing: BTreeSet<String>,
     entering: BTreeSet<String>,
 }
@@ -49,8 +52,10 @@ impl Declared {
         egress.chain(self.ingress.iter().map(|it| &it.from.landing_zone))
     }
 
-    fn opens(&self) -> impl Iterator<Item = &String> {
-        self.egress.iter().flat_map(|it| &it.to.cidrs)
+    /// Ranges, however they are written: `2001:DB8::/32` is `2001:db8::/32`. What is none is refused elsewhere.
+    fn opens(&self) -> impl Iterator<Item = IpNet> {
+        let all = self.egress.iter().flat_map(|it| &it.to.cidrs);
+        all.filter_map(|it| it.parse().ok())
     }
 }
 
@@ -68,7 +73,7 @@ impl Neighbourhood {
             naming.insert(name.clone());
         }
         for range in declared.opens() {
-            let opening = self.opened_by.entry(range.clone()).or_default();
+            let opening = self.opened_by.entry(range).or_default();
             opening.insert(name.clone());
         }
         if declared.stage == Stage::Observe {
@@ -89,7 +94,7 @@ impl Neighbourhood {
                 withdraw(&mut self.named_by, named, name);
             }
             for range in declared.opens() {
-                withdraw(&mut self.opened_by, range, name);
+                withdraw(&mut self.opened_by, &range, name);
             }
         }
         concerned
@@ -121,16 +126,16 @@ impl Neighbourhood {
         neighbours
     }
 
-    /// The landing zones that open the same addresses as this one, by range as it is written.
+    /// The landing zones that open the same addresses as this one, by range.
     #[must_use]
-    pub fn sharing(&self, name: &str) -> BTreeMap<String, BTreeSet<String>> {
+    pub fn sharing(&self, name: &str) -> BTreeMap<IpNet, BTreeSet<String>> {
         let declared = self.declared.get(name);
         let opened = declared.into_iter().flat_map(Declared::opens);
         opened
             .filter_map(|range| {
-                let mut others = self.opened_by.get(range)?.clone();
+                let mut others = self.opened_by.get(&range)?.clone();
                 others.remove(name);
-                (!others.is_empty()).then(|| (range.clone(), others))
+                (!others.is_empty()).then_some((range, others))
             })
             .collect()
     }
@@ -141,7 +146,11 @@ impl Neighbourhood {
     }
 }
 
-fn withdraw(index: &mut BTreeMap<String, BTreeSet<String>>, key: &str, name: &str) {
+fn withdraw<K, Q>(index: &mut BTreeMap<K, BTreeSet<String>>, key: &Q, name: &str)
+where
+    K: Borrow<Q> + Ord,
+    Q: Ord + ?Sized,
+{
     if let Some(names) = index.get_mut(key) {
         names.remove(name);
         if names.is_empty() {
@@ -216,12 +225,17 @@ mod tests {
             all.update(&zone("orders", opens("203.0.113.0/24"))),
             set(&["shop"])
         );
-        let shared = BTreeMap::from([("203.0.113.0/24".to_owned(), set(&["orders"]))]);
+        let shared = BTreeMap::from([("203.0.113.0/24".parse().unwrap(), set(&["orders"]))]);
         assert_eq!(all.sharing("shop"), shared);
         assert_eq!(
             all.update(&zone("orders", opens("192.0.2.0/24"))),
             set(&["shop"])
         );
         assert!(all.sharing("shop").is_empty());
+        all.update(&zone("shop", opens("2001:DB8::/32")));
+        assert_eq!(
+            all.update(&zone("orders", opens("2001:db8::/32"))),
+            set(&["shop"])
+        );
     }
 }

@@ -66,3 +66,59 @@ fn service(
         landing_zones: ServiceAudience::Declared,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What docs/network.md says of the presets, line by line.
+    #[test]
+    fn presets_open_what_is_documented() {
+        let documented: Vec<_> = include_str!("../../docs/network.md")
+            .lines()
+            .skip_while(|line| !line.starts_with("| preset |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        let mut told = Vec::new();
+        for (preset, name) in [(Preset::Istio, "istio"), (Preset::Dapr, "dapr")] {
+            for (index, service) in SharedService::of_preset(preset).iter().enumerate() {
+                let first = if index == 0 {
+                    format!("| `{name}` |")
+                } else {
+                    "| |".to_owned()
+                };
+                told.push(format!("{first} `{}` | {} |", service.name, opens(service)));
+            }
+        }
+        assert_eq!(documented, told);
+    }
+
+    fn opens(service: &SharedService) -> String {
+        let namespaces = service.peers.iter().map(|peer| match peer {
+            ServicePeer::Pods {
+                namespace_labels,
+                pod_labels,
+            } if pod_labels.is_empty() && namespace_labels.len() == 1 => {
+                format!("`{}`", namespace_labels["kubernetes.io/metadata.name"])
+            }
+            other => panic!("{other:?} is no namespace"),
+        });
+        let namespaces = namespaces.collect::<Vec<_>>().join(", ");
+        let ports = service.ports.iter().map(|it| {
+            assert_eq!((it.protocol, it.first), (Protocol::TCP, it.last));
+            it.first.to_string()
+        });
+        let ports: Vec<_> = ports.collect();
+        let ports = match ports.split_last() {
+            None => String::new(),
+            Some((last, [])) => format!(" on TCP {last}"),
+            Some((last, rest)) => format!(" on TCP {} and {last}", rest.join(", ")),
+        };
+        match service.direction {
+            ServiceDirection::ToLandingZones => format!("{namespaces} → landing zones{ports}"),
+            ServiceDirection::FromLandingZones => format!("landing zones → {namespaces}{ports}"),
+            ServiceDirection::Both => format!("{namespaces} ↔ landing zones{ports}"),
+        }
+    }
+}

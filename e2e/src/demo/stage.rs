@@ -158,11 +158,14 @@ impl Stage {
         match &self.place {
             Place::Local(local) => {
                 let Local { cluster, operator } = local.as_ref();
-                let kubectl = cluster.kubectl_path().parent().unwrap_or(Path::new(""));
+                let folder = |program: &Path| program.parent().unwrap_or(Path::new("")).to_owned();
                 page.verbatim(&format!(
-                    "export KUBECONFIG={}\nexport PATH={}:$PATH\nkubectl get lz -w\ncurl -s {}/metrics",
+                    "export KUBECONFIG={}\nexport PATH={}:{}:$PATH\nkubectl get lz -w\nkubectl landingzone status\n\
+                     curl -s {}/metrics",
                     cluster.kubeconfig().path().display(),
-                    kubectl.display(),
+                    folder(cluster.kubectl_path()).display(),
+                    // The plugin is built with the operator.
+                    folder(operator.process().program()).display(),
                     operator.address(),
                 ));
             }

@@ -2,7 +2,7 @@
 //!
 //! The audit log tells them apart by what they call themselves, and is asked each time whether two of them wrote by turns.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,7 @@ use e2e::audit::{Event, Mark};
 use e2e::binaries::{OperatorBinaries, Profile};
 use e2e::governed::CONVERGED;
 use e2e::operator::OPERATOR_USER;
+use e2e::process::{command_that_dies_with_us, spawn};
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, OperatorProcess, eventually, holds_for, scenarios};
 use jiff::{Timestamp, ToSpan};
@@ -310,7 +311,34 @@ async fn an_operator_alone_outlives_its_lease(_: &Built) -> Result<()> {
     leads(&governed.operator, AT_ONCE).await?;
     let spec = json!({"applicationCode": "shop", "namespaces": [{"name": "shop-web", "zone": "frontend"}]});
     governed.converge("shop", spec).await?;
-    governed.stop().await
+    let (code, said) = status(&governed, "shop").await?;
+    ensure!(code == Some(0) && said.starts_with("healthy"), "{said}");
+    governed.operator.terminate().await?;
+    // Its last word is as it was, but nobody keeps it true any more.
+    let (code, said) = status(&governed, "shop").await?;
+    ensure!(
+        code == Some(3)
+            && said.starts_with("waiting for the operator: no operator holds the Lease"),
+        "{said}"
+    );
+    governed.cluster.stop().await
+}
+
+/// What `kubectl landingzone status` says.
+async fn status(governed: &Governed, name: &str) -> Result<(Option<i32>, String)> {
+    let binaries = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
+    let mut command = command_that_dies_with_us(binaries.await??.plugin);
+    command
+        .args(["status", name])
+        .env("KUBECONFIG", governed.cluster.kubeconfig().path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let child = spawn(command)?;
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await??;
+    let said = String::from_utf8(output.stdout)?;
+    // It is wrapped at 80 columns.
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok((output.status.code(), said))
 }
 
 /// Somebody whose clock is a minute wrong holds the Lease: it is theirs while they renew it, and no longer.

@@ -1,13 +1,15 @@
 //! Argo CD: its health checks, evaluated by its own code, and the marks by which it knows its objects.
 
+use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::process::{command_that_dies_with_us, spawn};
 use e2e::progress::Progress;
-use e2e::{binaries, workspace};
+use e2e::{binaries, install, workspace};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -21,26 +23,42 @@ pub struct ArgoCd(PathBuf);
 
 impl ArgoCd {
     pub fn ensure() -> Result<Self> {
-        binaries::argocd_health(&Progress::new()).map(Self)
+        binaries::argocd_answers(&Progress::new()).map(Self)
+    }
+
+    /// What Argo CD answers, with the settings of a file.
+    fn answer(&self, settings: &Path, question: &Value) -> Result<Value> {
+        let mut command = command_that_dies_with_us(&self.0);
+        command
+            .arg(settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = spawn(command).context("failed to start Argo CD's code")?;
+        let mut input = child.stdin.take().context("no input")?;
+        input.write_all(question.to_string().as_bytes())?;
+        drop(input);
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "{}", output.status);
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     /// What Argo CD shows of an object: state and message.
     fn health(&self, object: &Value) -> Result<(String, String)> {
-        let mut command = command_that_dies_with_us(&self.0);
-        command
-            .arg(workspace::root().join("config/argocd/argocd-cm.yaml"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = spawn(command).context("failed to start the health checks")?;
-        let mut input = child.stdin.take().context("no input")?;
-        input.write_all(object.to_string().as_bytes())?;
-        drop(input);
-        let output = child.wait_with_output()?;
-        ensure!(output.status.success(), "{}", output.status);
-        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        let answer = self.answer(&settings(), &json!({"health": object}))?;
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         let status = text("status").with_context(|| format!("{answer}"))?;
         Ok((status, text("message").unwrap_or_default()))
+    }
+
+    /// How what is live differs from what is declared, where Argo CD says that it does.
+    fn difference(&self, settings: &Path, declared: &Value, live: &Value) -> Result<Option<Value>> {
+        let question = json!({"declared": declared, "live": live});
+        let answer = self.answer(settings, &question)?;
+        match answer["outOfSync"].as_bool() {
+            Some(true) => Ok(Some(answer["patch"].clone())),
+            Some(false) => Ok(None),
+            None => bail!("{answer}"),
+        }
     }
 
     fn shows(&self, object: &Value, status: &str, words: &str) -> Result<()> {
@@ -51,6 +69,11 @@ impl ArgoCd {
         );
         Ok(())
     }
+}
+
+/// What the project tells Argo CD.
+fn settings() -> PathBuf {
+    workspace::root().join("config/argocd/argocd-cm.yaml")
 }
 
 /// An object as Argo CD reads it from the API server.
@@ -201,5 +224,65 @@ pub async fn what_argo_cd_marks_stays_its_own(fixture: &Fixture) -> Result<()> {
             .any(|mark| metadata.contains(mark));
         ensure!(!is_marked, "{metadata}");
     }
+    Ok(())
+}
+
+/// Neither what the operator writes to a landing zone nor its part of the guard's configuration looks like drift to
+/// Argo CD, which would write it back for ever.
+pub async fn argo_cd_sees_no_drift_in_what_the_operator_writes(fixture: &Fixture) -> Result<()> {
+    let Fixture {
+        governed, argo_cd, ..
+    } = fixture;
+    let spec = spec("synced", "synced-web");
+    let zone = governed.converge("synced", spec.clone()).await?;
+    ensure!(zone.status.is_some(), "the operator wrote nothing");
+    let declared = json!({
+        "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZone",
+        "metadata": {"name": "synced"}, "spec": spec,
+    });
+    let difference = argo_cd.difference(&settings(), &declared, &read(&zone)?)?;
+    ensure!(difference.is_none(), "{difference:?}");
+
+    // Git may say what is trusted, too, as a chart that leaves it empty does.
+    let file = fs::read_to_string(workspace::root().join("config/guard/webhook.yaml"))?;
+    let first = file.split("\n---").next().context("nothing declared")?;
+    let mut declared: Value = serde_saphyr::from_str(first)?;
+    declared["webhooks"][0]["clientConfig"]["caBundle"] = json!("");
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(governed.client());
+    let folder = workspace::root().join("config/guard");
+    install::apply_manifests(&governed.client(), &folder).await?;
+    let platforms: Api<LandingZonePlatform> = Api::all(governed.client());
+    let guard = json!({
+        "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZonePlatform",
+        "metadata": {"name": "cluster"}, "spec": {"guard": "Observe"},
+    });
+    let someone = PatchParams::apply("guard");
+    platforms
+        .patch("cluster", &someone, &Patch::Apply(&guard))
+        .await?;
+    let live = e2e::eventually(
+        e2e::governed::CONVERGED,
+        "the operator to say whom to trust",
+        async || {
+            let found = configurations.get("landing-zone-operator-guard").await?;
+            let webhook = found.webhooks.iter().flatten().next().context("none")?;
+            ensure!(webhook.client_config.ca_bundle.is_some());
+            let mut object = serde_json::to_value(found)?;
+            object["apiVersion"] = declared["apiVersion"].clone();
+            object["kind"] = declared["kind"].clone();
+            Ok(Some(object))
+        },
+    )
+    .await?;
+    let difference = argo_cd.difference(&settings(), &declared, &live)?;
+    ensure!(difference.is_none(), "{difference:?}");
+
+    // It is the setting that does it.
+    let text = fs::read_to_string(settings())?;
+    let at = text.find("  # The operator tells the API server whom to trust");
+    let without = governed.cluster.directory().join("argocd-cm-without.yaml");
+    fs::write(&without, &text[..at.context("no such setting")?])?;
+    let difference = argo_cd.difference(&without, &declared, &live)?;
+    ensure!(difference.is_some(), "nothing differs without the setting");
     Ok(())
 }

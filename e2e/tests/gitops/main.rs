@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::binaries::kustomize_controller;
+use e2e::ports::free_port;
 use e2e::progress::Progress;
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, scenarios};
@@ -13,7 +14,10 @@ use e2e::{Calico, Governed, OperatorOptions, scenarios};
 mod argocd;
 mod flux;
 
-use argocd::{ArgoCd, argo_cd_tells_every_state, what_argo_cd_marks_stays_its_own};
+use argocd::{
+    ArgoCd, argo_cd_sees_no_drift_in_what_the_operator_writes, argo_cd_tells_every_state,
+    what_argo_cd_marks_stays_its_own,
+};
 use flux::flux_waits_fails_fast_prunes_and_leaves_alone;
 
 struct Fixture {
@@ -30,7 +34,7 @@ impl Shared for Fixture {
         let (argo_cd, kustomize_controller) = building.await??;
         Ok(Self {
             kustomize_controller,
-            governed: Governed::start(Calico::Storage, OperatorOptions::default()).await?,
+            governed: Governed::start(Calico::Storage, with_guard()?).await?,
             argo_cd,
         })
     }
@@ -40,11 +44,24 @@ impl Shared for Fixture {
     }
 }
 
+/// The guard writes into its configuration, which Git declares, too.
+fn with_guard() -> Result<OperatorOptions> {
+    let arguments = [
+        "--namespace=landing-zone-system".to_owned(),
+        format!("--webhook-listen=127.0.0.1:{}", free_port()?),
+    ];
+    Ok(OperatorOptions {
+        arguments: arguments.into(),
+        ..OperatorOptions::default()
+    })
+}
+
 fn main() -> ExitCode {
     let long = Duration::from_mins(2);
     scenario::run::<Fixture>(scenarios![
         argo_cd_tells_every_state within long,
         what_argo_cd_marks_stays_its_own,
+        argo_cd_sees_no_drift_in_what_the_operator_writes,
         flux_waits_fails_fast_prunes_and_leaves_alone within long,
     ])
 }

@@ -15,6 +15,7 @@ mod cert_manager;
 mod live;
 mod policy;
 mod renewal;
+mod replicas;
 mod webhook;
 
 /// How many clusters run at once.
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
     use cert_manager::*;
     use live::*;
     use renewal::*;
+    use replicas::*;
     use webhook::*;
 
     const LONG: Duration = Duration::from_mins(4);
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         policies_are_judged_when_they_are_written within LONG,
         nothing_depends_on_the_webhook within LONG,
         a_certificate_is_renewed_unnoticed within LONG,
+        the_operator_that_does_not_write_answers_too within LONG,
         cert_manager_keeps_the_certificate within LONGEST,
         cert_manager_takes_over_what_the_operator_kept within LONG,
         what_comes_through_calicos_api_server_is_judged within LONG,

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `verdict` | healthy, act now, or waiting for whom: from a status alone |
 //! | `told`, `json` | the forms of output |
+//! | `operator` | whether an operator works, by its Lease |
 //! | `pods` | which pods run elsewhere than the placement says |
 //! | `watch` | tells changes as they come |
 
 mod json;
+mod operator;
 mod pods;
 mod told;
 mod verdict;
@@ -195,7 +197,9 @@ impl StatusArgs {
             error,
         })?;
         let found = found.ok_or_else(|| StatusError::NoSuch(name.to_owned()))?;
-        let zone = Zone::of(serde_json::to_value(found)?);
+        let mut zone = Zone::of(serde_json::to_value(found)?);
+        let absence = operator::absence(client).await;
+        zone.verdict = zone.verdict.without_operator(absence.as_deref());
         let text = match self.output {
             Form::Tree => zone.told(client, Look::of_stdout()).await,
             Form::Json => {
@@ -217,10 +221,12 @@ impl StatusArgs {
         let mut rows: Vec<Row> = zones.iter().map(Zone::row).collect();
         told::sort(&mut rows);
         let verdict = told::summary(&rows, platform.as_ref().map(|it| &it.1));
+        let absence = operator::absence(client).await;
+        let verdict = verdict.without_operator(absence.as_deref());
         let text = match self.output {
             Form::Tree => {
                 let platform = platform.as_ref().map(|it| (&it.0, &it.1));
-                told::overview(&rows, platform, Look::of_stdout())
+                told::overview(&verdict, &rows, platform, Look::of_stdout())
             }
             Form::Json => {
                 let unread = &reader.unread;

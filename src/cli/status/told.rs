@@ -217,17 +217,18 @@ pub(super) fn summary(rows: &[Row], platform: Option<&Verdict>) -> Verdict {
 
 /// Every landing zone on a line, and the platform.
 pub(super) fn overview(
+    verdict: &Verdict,
     rows: &[Row],
     platform: Option<(&LandingZonePlatform, &Verdict)>,
     look: Look,
 ) -> String {
-    let verdict = summary(rows, platform.map(|it| it.1));
     // Whom all of them wait for would be many.
     let word = match verdict.standing {
         Standing::Waiting => "waiting:".to_owned(),
         _ => format!("{}:", verdict.word()),
     };
-    let headline = Tree::tinted(tint(verdict.standing), word).then(Tint::Plain, verdict.message);
+    let headline = Tree::tinted(tint(verdict.standing), word);
+    let headline = headline.then(Tint::Plain, verdict.message.as_str());
     let mut out = headline.print(look);
     let wide = rows.iter().map(|it| it.name.len()).max().unwrap_or(0);
     for Row { name, verdict } in rows {

@@ -190,7 +190,8 @@ impl StatusArgs {
             let mut rows: Vec<Row> = known.zones.values().map(Zone::row).collect();
             told::sort(&mut rows);
             let platform = known.platform.as_ref().map(|it| (&it.0, &it.1));
-            told::overview(&rows, platform, look)
+            let verdict = told::summary(&rows, platform.map(|it| it.1));
+            told::overview(&verdict, &rows, platform, look)
         };
         // It is no colour, and goes to a terminal in any case.
         io::stdout().write_all(CLEAR)?;

@@ -18,6 +18,7 @@ mod residents;
 mod samples;
 mod table;
 mod team;
+mod tiers;
 
 use landscape::Landscape;
 
@@ -50,6 +51,7 @@ pub fn run(more: Vec<Scenario<Landscape>>) -> ExitCode {
         nothing_is_denied_in_stage_observe within LONG,
         a_running_application_gets_its_boundary_unharmed within LONG,
         what_would_be_denied_is_in_the_kernel_log within LONG,
+        one_reader_that_ends_does_not_end_the_log_of_another,
         what_was_logged_becomes_declarations_that_open_it within LONG,
         what_a_team_closes_stays_closed_in_stage_observe within LONG,
         nothing_declared_is_cut_between_stages within LONG,

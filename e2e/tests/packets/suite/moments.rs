@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::landscape::{Landscape, Wired};
 use super::table::Sent::Both;
-use super::table::holds;
+use super::table::{holds, holds_without_tiers};
 
 /// How long it is watched that nothing leaks, beyond what is waited for.
 const AFTERWARDS: Duration = Duration::from_secs(2);
@@ -189,5 +189,6 @@ pub async fn a_namespace_without_its_label_is_cut_off(landscape: &Landscape) -> 
         ("stranger", Both(8080), "bare-web", Denied),
         ("bare-web", Both(53), "kube-system/coredns", Allowed),
     ];
-    holds(wired, &closed).await
+    // What is judged from declarations has the label.
+    holds_without_tiers(wired, &closed).await
 }

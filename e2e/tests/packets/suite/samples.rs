@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::landscape::Landscape;
 use super::table::Sent::{Both, Tcp, Udp};
-use super::table::holds;
+use super::table::{holds, holds_with_tiers, holds_without_tiers};
 use super::team::{allows_everything, create};
 
 /// Two namespaces of one application, as two zones. A zone is free inside, the second one, too.
@@ -67,6 +67,7 @@ pub async fn layers_inside_one_namespace_are_told_apart_by_labels(
 /// is denied.
 pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
+    // The first six are between two layers, the way the team's own policies open.
     let rows = [
         ("application2-ns1", Tcp(8080), "application2-ns2", Allowed),
         ("application2-ns2", Tcp(5432), "application2-ns3", Allowed),
@@ -112,7 +113,14 @@ pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<
     .await?;
     // The last one is in force, so the others are.
     holds(wired, &[last_port(Denied)]).await?;
-    holds(wired, &rows).await
+    holds_without_tiers(wired, &rows).await?;
+    // With tiers the team's policies come before the flows: they open between two layers what flows do not name.
+    let inside = [
+        ("application2-ns1", Both(9090), "application2-ns2", Allowed),
+        ("application2-ns2", Tcp(5441), "application2-ns3", Allowed),
+    ];
+    holds_with_tiers(wired, &inside).await?;
+    holds_with_tiers(wired, &rows[6..]).await
 }
 
 /// A team's policy that names the layers before and after its own.

@@ -1,6 +1,6 @@
 //! Tables of what packets may do, and the packets that confirm them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -9,6 +9,7 @@ use e2e::eventually;
 use futures::{StreamExt as _, stream};
 
 use super::landscape::Wired;
+use super::tiers;
 
 /// Policies take effect within about a second; a busy machine takes longer.
 const TAKES_EFFECT: Duration = Duration::from_secs(20);
@@ -42,16 +43,41 @@ pub type Row = (&'static str, Sent, &'static str, Verdict);
 
 /// One packet of a row.
 #[derive(Clone, Copy)]
-struct Probe<'a> {
-    from: (&'a str, End<'a>),
-    to: (&'a str, End<'a>),
-    protocol: Protocol,
-    port: u16,
-    expected: Verdict,
+pub struct Probe<'a> {
+    pub from: (&'a str, End<'a>),
+    pub to: (&'a str, End<'a>),
+    pub protocol: Protocol,
+    pub port: u16,
+    pub expected: Verdict,
 }
 
-/// Sends the packets of all rows, and again until all became what the table says.
+impl fmt::Display for Probe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            from: (from, _),
+            to: (to, _),
+            protocol,
+            port,
+            ..
+        } = self;
+        write!(f, "{from} → {to} {protocol} {port}")
+    }
+}
+
+/// Sends the packets of all rows, and again until all became what the table says. Where a cluster has tiers the same has
+/// to hold, as the evaluator tells: this Felix has none.
 pub async fn holds(wired: &Wired, rows: &[Row]) -> Result<()> {
+    holds_without_tiers(wired, rows).await?;
+    holds_with_tiers(wired, rows).await
+}
+
+/// What is so in a cluster with tiers, as the evaluator tells.
+pub async fn holds_with_tiers(wired: &Wired, rows: &[Row]) -> Result<()> {
+    tiers::hold(wired, &probes(wired, rows)?).await
+}
+
+/// The same for what is otherwise with tiers.
+pub async fn holds_without_tiers(wired: &Wired, rows: &[Row]) -> Result<()> {
     eventually(TAKES_EFFECT, "the table to hold", async || {
         let wrong = differences(wired, rows).await?;
         ensure!(wrong.is_empty(), "{wrong}");
@@ -62,6 +88,30 @@ pub async fn holds(wired: &Wired, rows: &[Row]) -> Result<()> {
 
 /// The rows that do not hold, a line each.
 pub async fn differences(wired: &Wired, rows: &[Row]) -> Result<String> {
+    let mut results = stream::iter(probes(wired, rows)?)
+        .map(|probe| async move {
+            let result = wired
+                .node
+                .can(probe.from.1, probe.to.1, probe.protocol, probe.port)
+                .await;
+            (probe, result)
+        })
+        .buffered(AT_ONCE);
+    let mut wrong = String::new();
+    while let Some(result) = results.next().await {
+        let (probe, found) = result;
+        let found = match found {
+            Ok(verdict) if verdict == probe.expected => continue,
+            Ok(verdict) => verdict.to_string(),
+            Err(error) => format!("{error:#}"),
+        };
+        writeln!(wrong, "{probe}: {found}, the table says {}", probe.expected)?;
+    }
+    Ok(wrong)
+}
+
+/// The packets of all rows.
+fn probes<'a>(wired: &'a Wired, rows: &[Row]) -> Result<Vec<Probe<'a>>> {
     let mut probes = Vec::new();
     for (from, sent, to, expected) in rows {
         let senders = wired.ends(from)?;
@@ -85,34 +135,5 @@ pub async fn differences(wired: &Wired, rows: &[Row]) -> Result<String> {
             }));
         }
     }
-    let mut results = stream::iter(probes)
-        .map(|probe| async move {
-            let result = wired
-                .node
-                .can(probe.from.1, probe.to.1, probe.protocol, probe.port)
-                .await;
-            (probe, result)
-        })
-        .buffered(AT_ONCE);
-    let mut wrong = String::new();
-    while let Some(result) = results.next().await {
-        let (probe, found) = result;
-        let found = match found {
-            Ok(verdict) if verdict == probe.expected => continue,
-            Ok(verdict) => verdict.to_string(),
-            Err(error) => format!("{error:#}"),
-        };
-        let Probe {
-            from: (from, _),
-            to: (to, _),
-            protocol,
-            port,
-            expected,
-        } = probe;
-        writeln!(
-            wrong,
-            "{from} → {to} {protocol} {port}: {found}, the table says {expected}"
-        )?;
-    }
-    Ok(wrong)
+    Ok(probes)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::landscape::{Landscape, Wired};
 use super::residents::before_admission;
 use super::table::Sent::{Both, Tcp, Udp};
-use super::table::{Row, holds};
+use super::table::{Row, holds, holds_with_tiers, holds_without_tiers};
 use crate::{API, CALICO};
 
 /// What never opens, whatever the team of `free` writes.
@@ -214,18 +214,20 @@ pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -
         ("stranger", Both(8080), "early", Allowed),
         ("early", Both(8080), "outside", Allowed),
     ];
-    holds(wired, &open).await?;
-    delete(wired, early).await?;
-    delete(wired, leaving.clone()).await?;
-    // One is kept by its finalizer, which may go. Until then it is in force, and may not be put elsewhere.
-    holds(wired, &open).await?;
-    let earlier = amend(wired, leaving.clone(), json!({"spec": {"order": 1}})).await;
-    refused(earlier, &["spec.order is 1", "100 or more"])?;
-    amend(wired, leaving, json!({"metadata": {"finalizers": null}})).await?;
+    holds_without_tiers(wired, &open).await?;
     let closed = [
         ("stranger", Both(8080), "early", Denied),
         ("early", Both(8080), "outside", Denied),
     ];
+    // Their tier is asked before the team's, whatever the order.
+    holds_with_tiers(wired, &closed).await?;
+    delete(wired, early).await?;
+    delete(wired, leaving.clone()).await?;
+    // One is kept by its finalizer, which may go. Until then it is in force, and may not be put elsewhere.
+    holds_without_tiers(wired, &open).await?;
+    let earlier = amend(wired, leaving.clone(), json!({"spec": {"order": 1}})).await;
+    refused(earlier, &["spec.order is 1", "100 or more"])?;
+    amend(wired, leaving, json!({"metadata": {"finalizers": null}})).await?;
     holds(wired, &closed).await
 }
 
@@ -250,7 +252,15 @@ pub async fn a_policy_without_order_comes_after_the_last_deny(landscape: &Landsc
         ("layered-one", Both(8080), "layered-two", Denied),
         ("layered-two", Both(8080), "layered-one", Denied),
     ];
-    holds(wired, &closed).await
+    holds_without_tiers(wired, &closed).await?;
+    // With tiers the team's policies come before the flows, and decide what is inside.
+    let by_the_team = [
+        ("layered-one", Tcp(5432), "layered-two", Denied),
+        ("layered-one", Udp(5432), "layered-two", Allowed),
+        ("layered-one", Both(8080), "layered-two", Allowed),
+        ("layered-two", Both(8080), "layered-one", Allowed),
+    ];
+    holds_with_tiers(wired, &by_the_team).await
 }
 
 pub fn network_set(namespace: Option<&str>, name: &str, labels: &Value, nets: &[String]) -> Value {

@@ -94,7 +94,7 @@ fn the_worst_comes_first_and_each_has_a_line() {
         row("b", Standing::Waiting, &["bills"]),
     ];
     sort(&mut rows);
-    let text = plain(&overview(&rows, None, LOOK));
+    let text = plain(&overview(&summary(&rows, None), &rows, None, LOOK));
     insta::assert_snapshot!(text);
     assert!(text.lines().all(|line| line.width() <= Look::WIDTH));
     assert_eq!(summary(&rows, None).standing, Standing::ActNow);
