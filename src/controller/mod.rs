@@ -33,6 +33,7 @@ pub(crate) mod rendered;
 mod report;
 mod round;
 mod run;
+mod standby;
 mod standstill;
 pub mod status;
 mod team_policies;

@@ -21,6 +21,7 @@ use super::placement::{self, Looked, Shown};
 use super::rendered::RenderError;
 use super::report::{publish, tell_findings, tell_released};
 use super::round::{Round, carry_out, decided_by_teams, prepare};
+use super::standby::look_on;
 use super::standstill::{invalid, planned, suspended, unreadable, waits_for_policies};
 use super::status::{self, CONFLICT_PATIENCE, Outcome};
 use super::{released, removal};
@@ -86,7 +87,7 @@ impl Observation {
     }
 }
 
-/// Reconciles one landing zone.
+/// Reconciles one landing zone; only looks at it while another operator writes.
 pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let name = stored.name_any();
     let facts = context
@@ -96,6 +97,11 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
         // Whoever completes the picture asks for every landing zone.
         return Ok(Action::await_change());
     };
+    if !context.leadership.has_begun() {
+        look_on(&stored, &context, facts, platform);
+        // Everything is asked for once it writes.
+        return Ok(Action::await_change());
+    }
     let memory = context.memory(&name);
     let mut memory = memory.lock().await;
     let started = Instant::now();
@@ -149,7 +155,7 @@ pub(super) fn soon() -> Action {
     Action::requeue(Duration::from_millis(200))
 }
 
-fn observe(
+pub(super) fn observe(
     zone: &LandingZone,
     memory: &Memory,
     facts: ClusterFacts,

@@ -207,8 +207,6 @@ async fn reconcile_all(
     stop: CancellationToken,
 ) {
     let requests = requests
-        // Who does not write yet has nothing to reconcile; once it does, everything is asked for.
-        .filter(|_| std::future::ready(context.leadership.has_begun()))
         .map(Ok::<_, std::convert::Infallible>)
         // The end of the requests ends the applier, once what runs is done.
         .take_until(stop.cancelled_owned());

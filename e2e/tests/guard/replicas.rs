@@ -94,7 +94,9 @@ pub async fn the_operator_that_does_not_write_answers_too(clusters: &Clusters) -
         let standby = OperatorProcess::start(&governed.cluster, standby).await?;
         standby.wait_until_ready(CONVERGED).await?;
         leads_to.leads_to(second);
-        let words = refused(governed, "by-the-second").await?;
+        let words = refused(governed, "by-the-second")
+            .await
+            .with_context(|| format!("the second says: {:?}", standby.logs()))?;
         ensure!(
             words.contains("it leaves the boundary of the landing zone shop"),
             "{words}"
@@ -120,7 +122,9 @@ pub async fn the_operator_that_does_not_write_answers_too(clusters: &Clusters) -
         })
         .await?;
         is_ready(governed).await?;
-        refused(governed, "by-the-only").await?;
+        refused(governed, "by-the-only")
+            .await
+            .with_context(|| format!("the second says: {:?}", standby.logs()))?;
         standby.terminate().await.map(drop)
     };
     let leader = options("first", first, service);

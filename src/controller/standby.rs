@@ -1,0 +1,50 @@
+//! What an operator does that does not write: it judges policies for the API server, as the one that writes does, and so
+//! has to know what is in force.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::context::{Context, Stored};
+use super::memory::Memory;
+use super::reconcile::observe;
+use super::round::prepare;
+use crate::api::Stage;
+use crate::cluster::ClusterFacts;
+use crate::domain;
+
+/// Looks at one landing zone and takes in what is in force, without a request. What is wrong with it is told by the
+/// operator that writes.
+pub(super) fn look_on(
+    stored: &Stored,
+    context: &Context,
+    facts: ClusterFacts,
+    platform: Arc<domain::Platform>,
+) {
+    let Ok(zone) = &stored.0 else {
+        return;
+    };
+    // Not the memory of what was done: nothing was.
+    let mut memory = Memory::default();
+    let observation = observe(zone, &memory, facts, platform);
+    if zone.metadata.deletion_timestamp.is_some() {
+        return;
+    }
+    let Ok(zone) = domain::LandingZone::validate(&observation.zone, &observation.platform) else {
+        return;
+    };
+    if zone.suspend || zone.stage == Stage::Plan {
+        return;
+    }
+    match prepare(&observation, context, &mut memory, &zone, false) {
+        Ok(Some(prepared)) => context
+            .guard
+            .governs(&prepared.rendered.zone, &prepared.crossings),
+        // Whoever completes the picture asks again.
+        Ok(None) => {}
+        Err(error) => {
+            let zone = observation.zone.name_any();
+            tracing::warn!(zone, %error, "failed to look at a landing zone");
+        }
+    }
+}
