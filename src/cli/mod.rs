@@ -16,6 +16,7 @@ mod landscape;
 mod matrix;
 mod output;
 mod platform;
+mod pod_ranges;
 mod propose;
 mod reader;
 mod render;

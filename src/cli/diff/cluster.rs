@@ -7,10 +7,11 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{Api, Client};
 
 use crate::api::{LandingZone, LandingZonePlatform};
+use crate::cli::pod_ranges;
 use crate::cli::reader::{Hints, Kind, PLATFORMS, Reader, Unread};
-use crate::cluster::{ClusterFacts, list_nodes, range_of_pool};
+use crate::cluster::ClusterFacts;
 use crate::controller::{ObjectKey, status};
-use crate::domain::{Flavour, FoundRanges, Platform};
+use crate::domain::{Flavour, Platform};
 
 /// Calico's groups. The second is its storage.
 const CALICO: [(&str, &str); 2] = [("projectcalico.org", "v3"), ("crd.projectcalico.org", "v1")];
@@ -172,31 +173,8 @@ async fn platform(
         None => {}
     }
     if platform.pod_cidrs.is_empty() {
-        let found = ranges(client, facts).await;
+        let found = pod_ranges::found(client, facts.pools()).await;
         platform = platform.completed(&found, &[]);
     }
     (platform, BTreeSet::new())
-}
-
-/// The ranges of pods, where the operator looks for them when nobody declares them.
-async fn ranges(client: &Client, facts: &ClusterFacts) -> FoundRanges {
-    let mut found = FoundRanges::default();
-    if let Some(group) = facts.pools() {
-        // What is missing is told as such, and not by its kind.
-        let mut reader = Reader::new(client.clone(), None);
-        let pools = reader
-            .objects(Kind::global(group, "IPPool", "ippools"))
-            .await;
-        let pools = pools.into_iter().flat_map(|it| it.objects);
-        let pools = pools.filter_map(|it| serde_json::from_value(it).ok());
-        let ranges: Vec<_> = pools.flat_map(|it| range_of_pool(&it)).collect();
-        found.add_pools(&ranges);
-    }
-    if found.source().is_none()
-        && let Ok(nodes) = list_nodes(client).await
-    {
-        let ranges = nodes.values().flat_map(|it| it.ranges.iter().copied());
-        found.add_nodes(&ranges.collect::<Vec<_>>());
-    }
-    found
 }

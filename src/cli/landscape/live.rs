@@ -5,6 +5,7 @@ use super::{Landscape, LandscapeError, Objects, WorkloadName, rendered};
 use crate::api::{EffectiveValues, LandingZonePlatform, LandingZoneStatus};
 use crate::cli::client::client;
 use crate::cli::crossings::{Before, resolved_among};
+use crate::cli::pod_ranges;
 use crate::cli::reader::{ADMINISTRATORS, Hints, Kind, NAMESPACES, PLATFORMS, Reader, declared};
 use crate::domain::{CalicoNaming, Flavour, LandingZone, Opening, Platform, PolicyApi};
 
@@ -47,9 +48,14 @@ pub(in crate::cli) async fn read(
     hints: &Hints,
     workloads: &[WorkloadName],
 ) -> Result<(Landscape, Vec<String>), LandscapeError> {
-    let mut reader = Reader::new(client(context).await?, None);
+    let client = client(context).await?;
+    let mut reader = Reader::new(client.clone(), None);
     let mut objects = Objects::default();
-    let (platform, is_platform_known) = platform(&mut reader, told, &mut objects.notes).await;
+    let (mut platform, is_platform_known) = platform(&mut reader, told, &mut objects.notes).await;
+    if platform.pod_cidrs.is_empty() {
+        let found = pod_ranges::found(&client, CALICO_GROUPS).await;
+        platform = platform.completed(&found, &[]);
+    }
     let Declared {
         zones,
         before,
@@ -129,7 +135,10 @@ async fn platform(
     for object in found.into_iter().flat_map(|it| it.objects) {
         match serde_json::from_value::<LandingZonePlatform>(object) {
             Ok(declared) => match declared.status.and_then(|status| status.effective) {
-                Some(values) => platform = Platform::of_status(&values).0,
+                Some(values) => {
+                    let (told, found) = Platform::of_status(&values);
+                    platform = told.completed(&found, &[]);
+                }
                 None => notes
                     .push("the platform has no status yet: its values are not known".to_owned()),
             },

@@ -2,6 +2,7 @@
 
 use kube::Client;
 
+use super::super::pod_ranges;
 use super::super::reader::{
     ADMINISTRATORS, Found, Hints, Kind, NAMESPACES, PLATFORMS, Reader, Unread, declared,
 };
@@ -78,7 +79,7 @@ pub(super) async fn read(
             ..Input::default()
         },
     };
-    reading.declarations(&hints).await;
+    reading.declarations(client, &hints).await;
     reading.objects(NAMESPACES).await;
     reading.objects(KUBERNETES).await;
     for kind in ADMINISTRATORS {
@@ -114,7 +115,7 @@ struct Reading {
 }
 
 impl Reading {
-    async fn declarations(&mut self, hints: &Hints) {
+    async fn declarations(&mut self, client: &Client, hints: &Hints) {
         let platforms = self.reader.objects(PLATFORMS).await;
         let is_known = platforms.as_ref().is_none_or(|it| it.is_whole);
         for platform in platforms.into_iter().flat_map(|it| it.objects) {
@@ -124,6 +125,11 @@ impl Reading {
                     .reader
                     .miss("the LandingZonePlatform", error.to_string()),
             }
+        }
+        if self.input.platform.pod_cidrs.is_empty() {
+            let found = pod_ranges::found(client, [CALICO, STORAGE]).await;
+            let platform = std::mem::take(&mut self.input.platform);
+            self.input.platform = platform.completed(&found, &[]);
         }
         for zone in self.reader.zones(hints).await.objects {
             let name = ObjectName::of(&zone);
