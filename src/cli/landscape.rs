@@ -9,12 +9,12 @@ mod rendered;
 mod tests;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use serde_json::Value;
 
 use super::Outcome;
@@ -55,6 +55,9 @@ pub(super) struct Landscape {
     pub namespaces: BTreeMap<String, LabelMap>,
     /// What the pods of workloads look like; None where they are on their nodes' network, where no policy of pods applies.
     pub workloads: BTreeMap<WorkloadName, Option<Endpoint>>,
+    /// Pods that have no address here, as manifests have none, by namespace and name; None where they are on their node's
+    /// network.
+    pub pods_without_address: BTreeMap<(String, String), Option<Endpoint>>,
     /// Whether there are landing zones that could not be read.
     pub is_partial: bool,
 }
@@ -295,30 +298,52 @@ impl Landscape {
             })
             .collect();
         world.services = objects.services;
+        // What is known of a pod before it runs somewhere.
+        let planned =
+            |namespace: &str, name: &str, own: Option<&LabelMap>, spec: Option<&PodSpec>| {
+                if spec.is_some_and(|it| it.host_network == Some(true)) {
+                    return None;
+                }
+                let account = spec.and_then(|it| it.service_account_name.as_deref());
+                let account = account.unwrap_or("default");
+                let of_account = (namespace.to_owned(), account.to_owned());
+                let of_account = objects.service_accounts.get(&of_account);
+                Some(Endpoint {
+                    labels: labels(
+                        own.unwrap_or(&nothing),
+                        (namespace, of_namespace(namespace)),
+                        Some((account, of_account.unwrap_or(&nothing))),
+                    ),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    addresses: Vec::new(),
+                    ports: spec.map(named_ports).unwrap_or_default(),
+                })
+            };
         let workloads = objects.workloads.iter();
         let workloads = workloads.map(|(name, template)| {
-            let spec = template.spec.as_ref();
-            let account = spec.and_then(|it| it.service_account_name.as_deref());
-            let account = account.unwrap_or("default");
-            let of_account = (name.namespace.clone(), account.to_owned());
-            let of_account = objects.service_accounts.get(&of_account);
             let own = template.metadata.as_ref().and_then(|it| it.labels.as_ref());
-            let of_namespace = of_namespace(&name.namespace);
-            let endpoint = Endpoint {
-                labels: labels(
-                    own.unwrap_or(&nothing),
-                    (&name.namespace, of_namespace),
-                    Some((account, of_account.unwrap_or(&nothing))),
-                ),
-                namespace: name.namespace.clone(),
-                name: name.name.clone(),
-                addresses: Vec::new(),
-                ports: spec.map(named_ports).unwrap_or_default(),
-            };
-            let is_on_node = spec.is_some_and(|it| it.host_network == Some(true));
-            (name.clone(), (!is_on_node).then_some(endpoint))
+            let endpoint = planned(&name.namespace, &name.name, own, template.spec.as_ref());
+            (name.clone(), endpoint)
         });
         let workloads = workloads.collect();
+        let placed = world.endpoints.iter();
+        let placed: BTreeSet<_> = placed
+            .map(|it| (it.namespace.clone(), it.name.clone()))
+            .collect();
+        let is_over = |pod: &&Pod| {
+            let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+            matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        let others = objects.pods.iter().filter(|pod| !is_over(pod));
+        let others = others.filter_map(|pod| {
+            let metadata = &pod.metadata;
+            let namespace = metadata.namespace.clone().unwrap_or_default();
+            let key = (namespace, metadata.name.clone().unwrap_or_default());
+            let endpoint = planned(&key.0, &key.1, metadata.labels.as_ref(), pod.spec.as_ref());
+            (!placed.contains(&key)).then_some((key, endpoint))
+        });
+        let pods_without_address = others.collect();
         let mut landscape = Self {
             cluster,
             zones,
@@ -328,6 +353,7 @@ impl Landscape {
             places: Vec::new(),
             namespaces: objects.namespaces,
             workloads,
+            pods_without_address,
             is_partial: objects.is_partial,
         };
         landscape.find_places();

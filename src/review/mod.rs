@@ -43,4 +43,4 @@ pub use object::{Body, Deciding, Object, Unread};
 pub use opening::Opening;
 pub use part::judged_part;
 pub use rule::{Rule, Severity};
-pub use waiver::waive;
+pub use waiver::{WaiverChange, waive, waivers_changed};

@@ -30,6 +30,21 @@ fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
         "{table}"
     );
 
+    assert!(
+        table.contains(": note[code-missing] (needs approval: the waiver is new): "),
+        "{table}"
+    );
+    let markdown = review(&files, &[&arguments[..6], &["-o", "markdown"]].concat()).out;
+    assert!(
+        markdown
+            .contains("**note <code>code-missing</code>, needs approval: the waiver is new** in "),
+        "{markdown}"
+    );
+    let sarif = review(&files, &[&arguments[..6], &["-o", "sarif"]].concat()).json();
+    is_of_the_schema(&sarif);
+    let suppression = &sarif["runs"][0]["results"][0]["suppressions"][0];
+    assert_eq!(suppression["status"], "underReview");
+
     // Once it is in main, somebody has seen it.
     let files = [
         ("main/zones.yaml", ZONES),
@@ -40,6 +55,63 @@ fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
     let ran = review(&files, &arguments);
     assert_eq!(ran.json()["approvalRequired"], false, "{}", ran.out);
     assert_eq!(ran.code, 0);
+}
+
+/// What is waived was there before, so nothing opens; but who approved it did so for another reason.
+#[test]
+fn a_waiver_that_is_written_otherwise_is_a_change() {
+    let open = policy(OUTSIDE);
+    let before = waived(&open, "code-missing: until June, CHG-1");
+    let after = waived(&open, "code-missing: for ever, CHG-2");
+    let arguments = ["-f", "zones.yaml", "-f", "a.yaml", "--base", "main/"];
+    for (before, kind, says) in [
+        (
+            &before,
+            "Changed",
+            "NetworkPolicy/application2-ns2/from-frontend changes why code-missing is waived from \"until June, CHG-1\" to \
+             \"for ever, CHG-2\"; what is waived is as before",
+        ),
+        (
+            &open,
+            "Added",
+            "waives code-missing, which was found before, for the reason \"for ever, CHG-2\"",
+        ),
+    ] {
+        let files = [
+            ("main/zones.yaml", ZONES),
+            ("main/a.yaml", before),
+            ("zones.yaml", ZONES),
+            ("a.yaml", &after),
+        ];
+        let ran = review(&files, &[&arguments[..], &["-o", "json"]].concat());
+        let json = ran.json();
+        assert_eq!(json["findings"], serde_json::json!([]), "{}", ran.out);
+        let [change] = json["changes"].as_array().unwrap().as_slice() else {
+            panic!("{}", ran.out);
+        };
+        assert!(
+            change["message"].as_str().unwrap().contains(says),
+            "{change}"
+        );
+        assert_eq!(
+            (&change["part"], &change["kind"]),
+            (&"waiver".into(), &kind.into())
+        );
+        assert_eq!(change["landingZone"], "application2");
+        assert_eq!(
+            (&change["file"], &change["line"]),
+            (&"a.yaml".into(), &4.into())
+        );
+        assert_eq!(json["approvalRequired"], false);
+        let markdown = review(&files, &[&arguments[..], &["-o", "markdown"]].concat());
+        let first = "no approval needed: none of 1 change crosses a boundary\n";
+        assert!(markdown.out.starts_with(first), "{}", markdown.out);
+        assert!(
+            markdown.out.contains("changes that cross no boundary: 1"),
+            "{}",
+            markdown.out
+        );
+    }
 }
 
 #[test]

@@ -134,9 +134,11 @@ fn write_findings(out: &mut String, findings: &[&Reported]) -> usize {
 
 fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
     let finding = &reported.finding;
+    let approval = reported.why_approved();
+    let approval = approval.map_or_else(String::new, |why| format!(", {why}"));
     writeln!(
         out,
-        "**{} {}** in {}, {}\n",
+        "**{} {}{approval}** in {}, {}\n",
         finding.severity(),
         code(finding.rule.id()),
         code(&reported.object.to_string()),

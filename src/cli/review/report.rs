@@ -416,6 +416,12 @@ impl Reported {
             || (is_unseen && finding.rule.needs_approval() && finding.declared.is_none())
     }
 
+    /// Why it has to be approved, where its severity does not show that.
+    pub fn why_approved(&self) -> Option<&'static str> {
+        let is_unseen = self.finding.waived.is_some() && self.needs_approval();
+        is_unseen.then_some("needs approval: the waiver is new")
+    }
+
     /// `file:line:column`, or the field where it stands in no file.
     pub fn place(&self) -> String {
         match (&self.file, self.at) {

@@ -126,7 +126,14 @@ fn result(reported: &Reported) -> Value {
     let text: Vec<String> = parts.into_iter().flatten().collect();
     let waived = finding.waived.iter();
     let suppressions: Vec<Value> = waived
-        .map(|reason| json!({"kind": "inSource", "justification": reason}))
+        .map(|reason| {
+            let mut waived = json!({"kind": "inSource", "justification": reason});
+            // A waiver that nobody has approved yet suppresses nothing so far.
+            if reported.why_approved().is_some() {
+                waived["status"] = json!("underReview");
+            }
+            waived
+        })
         .collect();
     let name = format!("{}: {}", reported.object, finding.path);
     let at = reported.at.map(|at| (at.line, at.column));

@@ -32,7 +32,9 @@ fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
     let place = reported.place();
     let message = one_line(&finding.message);
     let (severity, rule) = (finding.severity(), finding.rule);
-    writeln!(out, "{place}: {severity}[{rule}]: {message}")?;
+    let approval = reported.why_approved();
+    let approval = approval.map_or_else(String::new, |why| format!(" ({why})"));
+    writeln!(out, "{place}: {severity}[{rule}]{approval}: {message}")?;
     let line = reported.line.as_deref().zip(reported.at);
     if let Some(excerpt) = line.and_then(|(line, at)| excerpt(line, at)) {
         writeln!(out, "{excerpt}")?;

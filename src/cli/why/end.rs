@@ -51,6 +51,10 @@ pub(super) enum EndError {
     )]
     OnNode(String),
     #[error(
+        "pod {0} is on the network of its node, where no policy of pods applies: ask about the address of the node"
+    )]
+    PodOnNode(String),
+    #[error(
         "{0} is an address of a Service: policies see traffic after it was translated to what is behind the Service, so \
          that a crossing to it opens nothing. Ask about the landing zone and zone, the pods or the addresses behind it; \
          about \"API server\" for the Service default/kubernetes, and about DNS for kube-system/kube-dns"
@@ -125,6 +129,24 @@ pub(super) fn found<'a>(landscape: &'a Landscape, name: &str) -> Result<End<'a>,
                 place: landscape.zone_of(namespace),
                 address: None,
                 note: None,
+                unread: None,
+            });
+        }
+        let key = (namespace.to_owned(), pod.to_owned());
+        if let Some(known) = landscape.pods_without_address.get(&key) {
+            let Some(known) = known else {
+                return Err(EndError::PodOnNode(name.to_owned()));
+            };
+            let note = format!(
+                "{name} has no address here: it is judged by its labels only, as a pod with any address of pods"
+            );
+            let ranges = &landscape.platform.pod_cidrs;
+            return Ok(End {
+                name: name.to_owned(),
+                members: vec![Member::pods(&[known]).somewhere_in(ranges)],
+                place: landscape.zone_of(namespace),
+                address: None,
+                note: Some(note),
                 unread: None,
             });
         }

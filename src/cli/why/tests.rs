@@ -209,6 +209,42 @@ fn addresses_and_pods_are_ends_too() {
     );
 }
 
+/// A manifest says what a pod is labelled with, and neither where it runs nor which address it has.
+#[test]
+fn a_pod_of_a_manifest_is_judged_by_its_labels() {
+    let pod = |name: &str, spec: &str, labels: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop-web, labels: {labels}}}\n\
+             spec: {{{spec}containers: [{{name: a, image: a}}]}}\n"
+        )
+    };
+    let files = format!(
+        "{ZONES}{WORKLOADS}{}{}{}",
+        pod("one", "", "{app: web}"),
+        pod("other", "", "{app: report}"),
+        pod("agent", "hostNetwork: true, ", "{app: web}"),
+    );
+    for (name, verdict) in [("one", "allowed"), ("other", "denied")] {
+        let from = format!("shop-web/{name}");
+        let (outcome, out, err) = ask_of(&files, &from, "shop-data/statefulset/db:5432");
+        assert_eq!(outcome, Outcome::Done, "{err}");
+        let first = out.lines().next().unwrap();
+        assert!(first.ends_with(&format!("TCP 5432: {verdict}")), "{out}");
+        let note = format!("note: {from} has no address here: it is judged by its labels only");
+        assert!(out.contains(&note), "{out}");
+        assert!(!out.contains("nothing is known"), "{out}");
+    }
+    let (outcome, _, err) = ask_of(&files, "shop-web/agent", "shop/data:5432");
+    assert_eq!(outcome, Outcome::BadInput);
+    assert!(
+        err.contains("pod shop-web/agent is on the network of its node"),
+        "{err}"
+    );
+    // One that runs is known by its address.
+    let (_, out, _) = ask_of(&files, "shop-web/web-0", "shop/data:5432");
+    assert!(!out.contains("no address"), "{out}");
+}
+
 /// The team's policy tells its workloads apart by their templates.
 #[test]
 fn workloads_are_ends_by_their_templates() {

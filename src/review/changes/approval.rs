@@ -208,6 +208,10 @@ fn show(
     grown: &Reached,
     (all_known, told): (bool, &Told<'_>),
 ) {
+    // What only may open something, and did not, is not about what others changed.
+    if matches!(change.part, Part::Description | Part::Suspend) && !change.crosses_boundary {
+        return;
+    }
     let is_own = change.landing_zone.as_deref() == Some(name.as_str());
     let scope = change.scope.clone();
     let is_meant = |outsider: &Outsider| match &scope {

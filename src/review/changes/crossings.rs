@@ -55,20 +55,20 @@ fn pairs<'a>(
         let index = left.iter().position(|it| is_it(it))?;
         Some(left.remove(index))
     };
-    let mut fresh = Vec::new();
-    for crossing in of(new) {
-        let key = (crossing.direction, &crossing.name);
-        match take(&|it| (it.direction, &it.name) == key) {
-            Some(known) if is_same(known, crossing) => {}
-            Some(known) => pairs.push((Some(known), Some(crossing))),
-            None => fresh.push(crossing),
-        }
-    }
-    for crossing in fresh {
+    let mut others = of(new);
+    others.retain(|crossing| take(&|it| is_same(it, crossing)).is_none());
+    // Names may have been exchanged, and nothing else.
+    others.retain(|crossing| {
         let known = take(&|it| {
             let name = crossing.name.clone();
             is_same(&Crossing { name, ..it.clone() }, crossing)
         });
+        pairs.extend(known.map(|known| (Some(known), Some(*crossing))));
+        known.is_none()
+    });
+    for crossing in others {
+        let key = (crossing.direction, &crossing.name);
+        let known = take(&|it| (it.direction, &it.name) == key);
         pairs.push((known, Some(crossing)));
     }
     pairs.extend(left.into_iter().map(|gone| (Some(gone), None)));
@@ -300,6 +300,15 @@ fn crossing(
             return Change::new(Some(both.name), (Part::Crossing, kind), at, String::new());
         }
     };
+    let kind = if opens && !crosses {
+        let still = both
+            .new
+            .map(|zone| both.after.all_traffic(zone))
+            .unwrap_or_default();
+        opens_nothing(traffic_old, &still)
+    } else {
+        kind
+    };
     let verb = match kind {
         ChangeKind::Opened => "opens",
         ChangeKind::Widened => "widens",
@@ -307,7 +316,7 @@ fn crossing(
         ChangeKind::Narrowed => "narrows",
         ChangeKind::Shortened => "shortens",
         ChangeKind::Closed => "closes",
-        ChangeKind::StillClosed => "declares",
+        ChangeKind::StillClosed | ChangeKind::Added => "declares",
         ChangeKind::Removed => "no longer declares",
         _ => "describes otherwise",
     };
@@ -370,6 +379,18 @@ fn kind(old: &[Traffic], new: &[Traffic], is_declared: bool) -> ChangeKind {
         ChangeKind::Shortened
     } else {
         ChangeKind::Reworded
+    }
+}
+
+/// What became of traffic where all that it has now was open before, by something else: `old` is what it had, and `still`
+/// all that is open after.
+fn opens_nothing(old: &[Traffic], still: &[Traffic]) -> ChangeKind {
+    if old.is_empty() {
+        ChangeKind::Added
+    } else if extent::is_within(old, still) {
+        ChangeKind::Reworded
+    } else {
+        ChangeKind::Narrowed
     }
 }
 

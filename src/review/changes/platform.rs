@@ -116,10 +116,10 @@ fn exempt(old: &Platform, new: &Platform) -> Option<Change> {
         "namespaces that the default deny leaves alone: {}",
         parts.join("; ")
     );
-    let kind = if widened {
-        ChangeKind::Widened
-    } else {
-        ChangeKind::Narrowed
+    let kind = match (widened, is_off) {
+        (true, false) => ChangeKind::Widened,
+        (true, true) => ChangeKind::Changed,
+        (false, _) => ChangeKind::Narrowed,
     };
     Some(change(
         (Part::Exempt, kind),

@@ -9,7 +9,7 @@ mod properties;
 use rstest::rstest;
 use serde_json::json;
 
-use super::{ChangeKind, Part, approval_required};
+use super::{ChangeKind, Part, ReachChange, approval_required};
 use crate::domain::Flavour;
 use fixture::{FLAVOURS, Stand, at, between, changed, only, told};
 
@@ -326,12 +326,82 @@ fn a_crossing(
 }
 
 #[test]
+fn crossings_that_exchange_their_names_are_not_widened() {
+    let (one, other) = (
+        "to: {cidrs: [198.51.100.0/24]}",
+        "to: {cidrs: [203.0.113.0/24]}, validUntil: 2026-12-31",
+    );
+    let both = |a: &str, b: &str| egress(&format!("{{name: a, {a}}}, {{name: b, {b}}}"));
+    let found = between(&both(one, other), &both(other, one));
+    assert_eq!(found.len(), 2, "{:#?}", told(&found));
+    for change in &found {
+        assert_eq!(
+            (change.kind, change.crosses_boundary),
+            (ChangeKind::Reworded, false),
+            "{change}"
+        );
+        assert!(
+            change.message.contains("was name a") || change.message.contains("was name b"),
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn what_another_crossing_opened_already_is_not_widened() {
+    let wide = "{name: wide, to: {cidrs: [198.51.100.0/24]}}";
+    let with = |range: &str| egress(&format!("{wide}, {{name: x, to: {{cidrs: [{range}]}}}}"));
+    // All that it had is open by the other one.
+    for (before, after, kind) in [
+        ("198.51.100.0/25", "198.51.100.0/24", ChangeKind::Reworded),
+        ("203.0.113.0/24", "198.51.100.0/25", ChangeKind::Narrowed),
+    ] {
+        let found = between(&with(before), &with(after));
+        let change = only(&found);
+        assert_eq!(
+            (change.kind, change.crosses_boundary),
+            (kind, false),
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn a_description_does_not_show_what_others_opened() {
+    let before =
+        egress("{name: x, to: {cidrs: [198.51.100.0/24]}, ports: [{protocol: TCP, port: 443}]}");
+    let port = "ports: [{protocol: TCP, port: 443}]}]";
+    let wider = before.replace(port, &port.replace("443", "443, endPort: 444"));
+    for (field, other) in [
+        ("contact: me", "contact: you"),
+        ("deletePolicy: Keep", "deletePolicy: Delete"),
+        ("suspend: true", "suspend: false"),
+    ] {
+        let with = |text: &str, field: &str| {
+            let code = "  applicationCode: application2\n";
+            text.replacen(code, &format!("{code}  {field}\n"), 1)
+        };
+        let found = between(&with(&before, field), &with(&wider, other));
+        let [widened, described] = found.as_slice() else {
+            panic!("{:#?}", told(&found));
+        };
+        assert_eq!(widened.kind, ChangeKind::Widened);
+        assert!(!widened.reach.after.is_empty());
+        assert_eq!(described.reach, ReachChange::default(), "{described}");
+    }
+}
+
+#[test]
 fn what_is_open_already_is_not_opened_again() {
     let known = "{name: x, to: {cidrs: [198.51.100.0/24]}}";
     let part = "{name: also, to: {cidrs: [198.51.100.7/32]}, ports: [{protocol: TCP, port: 443}]}";
     let found = between(&egress(known), &egress(&format!("{known}, {part}")));
     let change = only(&found);
-    assert!(!change.crosses_boundary, "{change}");
+    assert_eq!(
+        (change.kind, change.crosses_boundary),
+        (ChangeKind::Added, false),
+        "{change}"
+    );
     assert!(
         change
             .message

@@ -50,11 +50,12 @@ fn service(
     let more = !extent::is_within(&is, &was) || (is_for_all && !all_before && new.is_some());
     let less = !extent::is_within(&was, &is) || (all_before && !is_for_all);
     let kind = match (old, new) {
-        (None, _) if is_used => ChangeKind::Opened,
+        (None, _) if is_used && more => ChangeKind::Opened,
         (None, _) => ChangeKind::Added,
         (_, None) if is_used => ChangeKind::Closed,
         (_, None) => ChangeKind::Removed,
-        _ if more => ChangeKind::Widened,
+        _ if more && is_used => ChangeKind::Widened,
+        _ if more => ChangeKind::Changed,
         _ if less => ChangeKind::Narrowed,
         _ if was.is_empty() != is.is_empty() => ChangeKind::Changed,
         // The same, in another order.
@@ -129,6 +130,7 @@ fn verb(kind: ChangeKind) -> &'static str {
         ChangeKind::Removed => "removes",
         ChangeKind::Widened => "widens",
         ChangeKind::Narrowed => "narrows",
+        ChangeKind::Changed => "changes",
         _ => "describes otherwise",
     }
 }
@@ -237,7 +239,8 @@ fn destination(
         (None, _) => ChangeKind::Added,
         (_, None) if is_used => ChangeKind::Closed,
         (_, None) => ChangeKind::Removed,
-        (Some(old), Some(new)) if !is_part(new, old) => ChangeKind::Widened,
+        (Some(old), Some(new)) if !is_part(new, old) && is_used => ChangeKind::Widened,
+        (Some(old), Some(new)) if !is_part(new, old) => ChangeKind::Changed,
         (Some(old), Some(new)) if !is_part(old, new) => ChangeKind::Narrowed,
         (Some(old), Some(new)) if old.owner == new.owner => return None,
         _ => ChangeKind::Reworded,

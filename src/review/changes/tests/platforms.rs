@@ -47,7 +47,7 @@ fn replaced(uses: bool, piece: &str, other: &str) -> Vec<Change> {
     "  defaultDeny: {stage: Enforce}\n  exempt: {selector: {matchLabels: {a: b, c: d}}}\n",
     (Part::Exempt, ChangeKind::Narrowed, false), "by labels a=b, c=d"
 )]
-#[case::exempt_from_nothing("", "  exempt: {namespaces: [mine]}\n", (Part::Exempt, ChangeKind::Widened, false), "without effect")]
+#[case::exempt_from_nothing("", "  exempt: {namespaces: [mine]}\n", (Part::Exempt, ChangeKind::Changed, false), "without effect")]
 #[case::deny("", "  defaultDeny: {stage: Enforce}\n", (Part::DefaultDeny, ChangeKind::Raised, false), "it opens nothing")]
 #[case::deny_no_more("  defaultDeny: {stage: Enforce}\n", "  defaultDeny: {stage: Observe}\n", (Part::DefaultDeny, ChangeKind::Lowered, true), "nothing is denied any more")]
 #[case::expired_stay_open("  expiredCrossings: Close\n", "", (Part::ExpiredCrossings, ChangeKind::Lowered, true), "stay open")]

@@ -317,6 +317,8 @@ proptest! {
         for change in &found {
             let opens = matches!(change.kind, ChangeKind::Narrowed | ChangeKind::Closed | ChangeKind::StillClosed);
             prop_assert!(!(opens && change.crosses_boundary), "{change}");
+            let opens = matches!(change.kind, ChangeKind::Opened | ChangeKind::Widened | ChangeKind::Extended);
+            prop_assert!(!opens || change.crosses_boundary, "{change}");
         }
     }
 }
