@@ -39,6 +39,23 @@ impl Addresses {
         }
     }
 
+    /// The addresses that are in both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self {
+            v4: self.v4.and(&other.v4),
+            v6: self.v6.and(&other.v6),
+        }
+    }
+
+    /// The addresses that are in one of both.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let both = |one: &Spans, other: &Spans| Spans::of(one.iter().chain(other.iter()));
+        Self {
+            v4: both(&self.v4, &other.v4),
+            v6: both(&self.v6, &other.v6),
+        }
+    }
+
     /// Whether an address is in both.
     pub(super) fn meets(&self, other: &Self) -> bool {
         !self.v4.and(&other.v4).is_empty() || !self.v6.and(&other.v6).is_empty()

@@ -6,8 +6,8 @@ use super::known::{canonical, of_namespace};
 use super::landscape::{Boundary, KnownNamespace, Landscape};
 use crate::api::names::{API_SERVER_PORT, APPLICATION_CODE, OWNER, ZONE};
 use crate::api::{CrossingDirection, CrossingState, Protocol};
-use crate::domain::{Opening, PortRange, Reach};
-use crate::policy::{NAMESPACE, PortMatch, Selector, TransportProtocol, Way};
+use crate::domain::{Opening, PortRange, Reach, Zone};
+use crate::policy::{LabelMap, NAMESPACE, PortMatch, Selector, TransportProtocol, Way};
 
 /// One thing that is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,28 +214,9 @@ fn cover(opening: &Opening, is_shared: bool, boundary: &Boundary, landscape: &La
     };
     let what = match &opening.reach {
         Reach::LandingZone { name, end } => {
-            let theirs = landscape.boundaries().iter();
-            let mut theirs = theirs.filter(|it| it.landing_zone.as_deref() == Some(name.as_str()));
-            let mut marks = vec![Selector::equal(of_namespace(OWNER), name.as_str())];
-            let mut names = Vec::new();
-            if let Some(theirs) = theirs.next() {
-                marks.push(Selector::equal(
-                    of_namespace(APPLICATION_CODE),
-                    &theirs.code,
-                ));
-                names.extend(theirs.namespaces.iter().cloned());
-            }
-            let mut pods = Selector::any_of(marks);
-            if let Some(zone) = &end.zone {
-                pods = Selector::and([pods, Selector::equal(of_namespace(ZONE), zone.as_str())]);
-                names.retain(|it| {
-                    let known = landscape.namespace(it).and_then(KnownNamespace::zone);
-                    known == Some(zone.as_str())
-                });
-            }
-            let by_name = Selector::one_of(NAMESPACE, names);
-            let labels = Selector::from(&end.pod_labels);
-            cover.pods = Some(Selector::and([Selector::any_of([pods, by_name]), labels]));
+            let of_zone = end.zone.as_ref().map(Zone::as_str);
+            let pods = pods_of(name.as_str(), (of_zone, &end.pod_labels), landscape);
+            cover.pods = Some(pods);
             let zone = end.zone.as_ref().map(|zone| format!(", zone {zone}"));
             format!("to landing zone {name}{}", zone.unwrap_or_default())
         }
@@ -281,6 +262,33 @@ fn cover(opening: &Opening, is_shared: bool, boundary: &Boundary, landscape: &La
         }
     };
     cover
+}
+
+/// Pods of a landing zone: of one of its zones, where one is named, and with these labels.
+pub(super) fn pods_of(
+    landing_zone: &str,
+    (zone, labels): (Option<&str>, &LabelMap),
+    landscape: &Landscape,
+) -> Selector {
+    let mut marks = vec![Selector::equal(of_namespace(OWNER), landing_zone)];
+    let mut names = Vec::new();
+    if let Some(theirs) = landscape.called(landing_zone) {
+        marks.push(Selector::equal(
+            of_namespace(APPLICATION_CODE),
+            &theirs.code,
+        ));
+        names.extend(theirs.namespaces.iter().cloned());
+    }
+    let mut pods = Selector::any_of(marks);
+    if let Some(zone) = zone {
+        pods = Selector::and([pods, Selector::equal(of_namespace(ZONE), zone)]);
+        names.retain(|it| {
+            let known = landscape.namespace(it).and_then(KnownNamespace::zone);
+            known == Some(zone)
+        });
+    }
+    let by_name = Selector::one_of(NAMESPACE, names);
+    Selector::and([Selector::any_of([pods, by_name]), Selector::from(labels)])
 }
 
 /// The name of the crossing that opens something, where only one can be meant.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::names::{APPLICATION_CODE, GROUP, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
-use crate::domain::{LandingZone, Openings, Platform, Resolved};
+use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
 
 /// The namespaces of one application, and what crosses their boundary.
@@ -29,6 +29,8 @@ pub struct Boundary {
     /// The names of crossings and shared services that are declared, with their direction and peer in words: all of
     /// them, open or not.
     pub declared: Vec<crate::api::CrossingStatus>,
+    /// The crossings that its landing zone declares, open or not.
+    pub crossings: Vec<Crossing>,
 }
 
 impl Boundary {
@@ -130,6 +132,7 @@ impl Landscape {
                 namespaces: names.collect(),
                 openings: resolved.openings.clone(),
                 declared: resolved.crossings.clone(),
+                crossings: zone.network.crossings.clone(),
             });
             let index = landscape.boundaries.len() - 1;
             of_zones.insert(zone.name.to_string(), index);
@@ -209,6 +212,12 @@ impl Landscape {
         known.boundary.map(|it| &self.boundaries[it])
     }
 
+    /// The boundary of a landing zone, by its name.
+    pub(super) fn called(&self, landing_zone: &str) -> Option<&Boundary> {
+        let mut all = self.boundaries.iter();
+        all.find(|it| it.landing_zone.as_deref() == Some(landing_zone))
+    }
+
     /// The boundary of a landing zone that is declared, by the code of its application.
     pub(super) fn declared_with_code(&self, code: &str) -> Option<&Boundary> {
         let mut declared = self.boundaries.iter().take(self.declared);
@@ -282,6 +291,7 @@ impl Landscape {
                     namespaces: BTreeSet::new(),
                     openings: Openings::default(),
                     declared: Vec::new(),
+                    crossings: Vec::new(),
                 });
                 Some(self.boundaries.len() - 1)
             }

@@ -19,6 +19,7 @@ mod added;
 mod address;
 mod changes;
 mod covered;
+pub mod declare;
 mod fatal;
 mod finding;
 mod judge;

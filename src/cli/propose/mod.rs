@@ -6,12 +6,11 @@
 
 mod declared;
 mod dump;
-pub(super) mod entry;
+mod ends;
 #[cfg(test)]
 mod fixture;
 mod inventory;
 mod lines;
-pub(super) mod name;
 mod packet;
 mod proposal;
 mod proposer;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::entry::{Entry, SharedService};
+use crate::review::declare::{Entry, SharedService};
 
 /// Everything that would have to be declared.
 #[derive(Debug, Default, Serialize)]

@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::declared::{Cover, Declared, List};
-use super::entry::{Direction, Entry, MAX_CIDRS, Peer, Port, ServicePeer, SharedService};
 use super::inventory::{Claim, End, Inventory};
-use super::name::Names;
 use super::proposal::{
     Ask, Covered, Example, LandingZoneProposals, ListLengths, Observed, Proposal, Proposals,
     SharedServiceProposal, SourceKind, Undeclarable,
 };
 use super::tally::{Group, Key, Tallied, Target};
-use crate::api::{Protocol, names};
+use crate::api::{Protocol, RangeAcknowledgement, names};
+use crate::review::declare::Names;
+use crate::review::declare::{Direction, Entry, MAX_CIDRS, Peer, Port, ServicePeer, SharedService};
 
 const PORTLESS: &str = "it has no ports that an entry could name; an entry without ports takes it, \
     and everything else";
@@ -89,7 +89,7 @@ impl<'a> Proposer<'a> {
 
     fn add(&mut self, key: &Key, group: &Group) {
         let target = match key.target {
-            Target::Port(protocol, port) => Port { protocol, port },
+            Target::Port(protocol, port) => Port::one(protocol, port),
             Target::ApiServer => return self.egress(key, group, Peer::api_server(), None),
             Target::Portless(protocol) => {
                 return self.undeclarable(key, group, &protocol.to_string(), PORTLESS);
@@ -198,7 +198,7 @@ impl<'a> Proposer<'a> {
         let name = give(&mut drafts.egress, words, Some(target));
         let peer = Peer::outside(&[to]);
         let mut entry = Entry::new(name, Peer::own(&key.from), peer, Some(target));
-        entry.acknowledge = Some("MetadataService");
+        entry.acknowledge = Some(RangeAcknowledgement::MetadataService);
         let observed = observed(SourceKind::Pod, group);
         drafts
             .proposals
@@ -257,7 +257,7 @@ impl<'a> Proposer<'a> {
         let mut names = Names::new(declared.services());
         for ((peer, direction, protocol, port), mut service) in self.services {
             service.landing_zones.sort_unstable();
-            let target = Port { protocol, port };
+            let target = Port::one(protocol, port);
             let name = give(&mut names, service_words(&peer, direction), Some(target));
             for landing_zone in &service.landing_zones {
                 if let Some(drafts) = self.drafts.get_mut(&**landing_zone) {
@@ -407,7 +407,7 @@ fn service_words(peer: &End, direction: Direction) -> Vec<&str> {
 
 /// Names an entry by words and its port; TCP is meant where no protocol stands.
 fn give(names: &mut Names, words: Vec<&str>, target: Option<Port>) -> String {
-    let Some(Port { protocol, port }) = target else {
+    let Some(Port { protocol, port, .. }) = target else {
         return names.give(&words);
     };
     let port = port.to_string();

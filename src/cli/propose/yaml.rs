@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::entry::{Cidr, Entry, Peer, Port, Selector, ServicePeer, SharedService};
 use super::proposal::{
     LandingZoneProposals, Observed, Proposal, Proposals, SharedServiceProposal, SourceKind,
 };
 use super::wording::{count, one_line};
 use crate::cli::output::write_text;
+use crate::review::declare::{Cidr, Entry, Peer, Port, Selector, ServicePeer, SharedService};
 
 /// Flows that a landing zone takes.
 const MAX_FLOWS: usize = 100;
@@ -240,7 +240,7 @@ impl Text {
             self.line(indent + 2, &ports(&entry.ports));
         }
         if let Some(acknowledge) = entry.acknowledge {
-            self.line(indent + 2, &format!("acknowledge: {acknowledge}"));
+            self.line(indent + 2, &format!("acknowledge: {acknowledge:?}"));
         }
     }
 
@@ -341,17 +341,22 @@ fn seen(observed: &Observed) -> String {
 
 fn ports(ports: &[Port]) -> String {
     let mut line = "ports: [".to_owned();
-    for (index, Port { protocol, port }) in ports.iter().enumerate() {
+    for (index, it) in ports.iter().enumerate() {
         let comma = if index > 0 { ", " } else { "" };
+        let last = it.end_port.map(|last| format!(", endPort: {last}"));
+        let (protocol, port, last) = (it.protocol, it.port, last.unwrap_or_default());
         // Writing to a String cannot fail.
-        let _ = write!(line, "{comma}{{protocol: {protocol:?}, port: {port}}}");
+        let _ = write!(
+            line,
+            "{comma}{{protocol: {protocol:?}, port: {port}{last}}}"
+        );
     }
     line + "]"
 }
 
 /// A range; with colons in it, it is quoted, since YAML takes some of those for keys or numbers.
 fn address(range: Cidr) -> String {
-    if range.0.is_ipv4() {
+    if range.0.addr().is_ipv4() {
         range.to_string()
     } else {
         format!("\"{range}\"")

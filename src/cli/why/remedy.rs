@@ -7,19 +7,21 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::end::{Asked, End};
-use crate::api::{CrossingDirection, Protocol, ServiceAudience, ServiceDirection};
+use crate::api::{
+    CrossingDirection, Protocol, RangeAcknowledgement, ServiceAudience, ServiceDirection,
+};
 use crate::cli::crossings::today;
 use crate::cli::landscape::{Landscape, Place, PlaceKind};
-use crate::cli::propose::entry::{
-    Cidr, Direction, Entry, Peer, Port, ServicePeer as Running, SharedService as Proposed,
-};
-use crate::cli::propose::name::Names;
 use crate::cli::propose::yaml::{fragment, shared_service_fragment};
 use crate::domain::{
-    Crossing, Destination, LandingZone, Peer as Declared, Platform, PortRange, ServicePeer,
-    SharedService, is_metadata,
+    Crossing, Destination, LandingZone, Platform, PortRange, ServicePeer, SharedService,
+    is_metadata,
 };
 use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
+use crate::review::declare::{
+    Cidr, Direction, Entry, Names, Peer, Port, Said, ServicePeer as Running,
+    SharedService as Proposed, Side, list,
+};
 
 /// The contacts of both ends.
 pub(super) fn whom_to_ask(landscape: &Landscape, from: &End<'_>, to: &End<'_>) -> String {
@@ -77,7 +79,7 @@ pub(super) fn remedies(
             TransportProtocol::SCTP => Protocol::SCTP,
             _ => return None,
         };
-        Some(Port { protocol, port })
+        Some(Port::one(protocol, port))
     });
     let inside = |end: &End<'_>| {
         let name = end.place?.name.landing_zone.as_deref()?;
@@ -91,13 +93,15 @@ pub(super) fn remedies(
         .map(|(inside, end)| match (inside, &end.unread) {
             (Some((declared, zone)), _) => Some(Side {
                 landing_zone: declared.name.as_str(),
-                zone,
-                declared: Some(declared),
+                zone: Some(zone),
+                labels: None,
+                declared: &declared.network.crossings,
             }),
             (None, Some((landing_zone, zone))) => Some(Side {
                 landing_zone,
-                zone,
-                declared: None,
+                zone: Some(zone),
+                labels: None,
+                declared: &[],
             }),
             (None, None) => None,
         });
@@ -107,8 +111,10 @@ pub(super) fn remedies(
             text.push_str(&flow(own, from, to, port));
         }
         (_, _, [Some(own), Some(peer)]) => {
-            text.push_str(&side(CrossingDirection::Egress, own, peer, port));
-            text.push_str(&side(CrossingDirection::Ingress, peer, own, port));
+            let [from_is_read, to_is_read] = ends.each_ref().map(|(inside, _)| inside.is_some());
+            let (egress, ingress) = (CrossingDirection::Egress, CrossingDirection::Ingress);
+            text.push_str(&side(egress, own, peer, (port, from_is_read)));
+            text.push_str(&side(ingress, peer, own, (port, to_is_read)));
         }
         (Some(own), ..) => text.push_str(&outwards(&landscape.platform, own, to, port)),
         (_, Some(own), _) => text.push_str(&inwards(&landscape.platform, own, from, port)),
@@ -127,14 +133,6 @@ fn policies(by: &Decider) -> Vec<&PolicyId> {
 
 /// A landing zone and one of its zones.
 type Inside = (LandingZone, String);
-
-/// One side of a crossing between landing zones.
-struct Side<'a> {
-    landing_zone: &'a str,
-    zone: &'a str,
-    /// None: it cannot be read.
-    declared: Option<&'a LandingZone>,
-}
 
 fn flow(zone: &LandingZone, from: &str, to: &str, port: Option<Port>) -> String {
     let own = |zone: &str| Peer {
@@ -161,77 +159,33 @@ fn side(
     direction: CrossingDirection,
     own: &Side<'_>,
     peer: &Side<'_>,
-    port: Option<Port>,
+    (port, is_read): (Option<Port>, bool),
 ) -> String {
-    let (list, is_egress) = match direction {
-        CrossingDirection::Egress => ("egress", true),
-        CrossingDirection::Ingress => ("ingress", false),
-    };
-    let crossings = own.declared.map_or(&[][..], |it| &it.network.crossings);
-    let declared = crossings.iter().find(|it| {
-        let zone = it.own.zone.as_ref();
-        it.direction == direction
-            && zone.is_none_or(|zone| zone.as_str() == own.zone)
-            && is_to(it, peer)
-            && covers(&it.ports, port)
-    });
-    if let Some(declared) = declared {
-        let name = &declared.name;
-        let ended = declared.valid_until.filter(|last| *last < today());
-        return match ended {
-            Some(day) => format!(
-                "landing zone {} declares it until {day}, which is over: {list} {name}; give it a later validUntil, or \
-                 leave that out\n",
-                own.landing_zone
-            ),
-            None => format!(
-                "landing zone {} declares it already: {list} {name}\n",
-                own.landing_zone
-            ),
-        };
-    }
-    let here = Peer {
-        zone: Some(own.zone.to_owned()),
-        ..Peer::default()
-    };
-    let there = Peer {
-        landing_zone: Some(peer.landing_zone.to_owned()),
-        zone: Some(peer.zone.to_owned()),
-        ..Peer::default()
-    };
-    let name = crossing_name(crossings, direction, &[peer.landing_zone, peer.zone]);
-    let (from, to) = if is_egress {
-        (here, there)
-    } else {
-        (there, here)
-    };
-    let mut text = declare(own.landing_zone, list, &Entry::new(name, from, to, port));
-    if own.declared.is_none() {
-        let _ = writeln!(
-            text,
-            "  (or does already: what it declares cannot be read with your rights)"
-        );
-    }
-    text
-}
-
-fn is_to(crossing: &Crossing, peer: &Side<'_>) -> bool {
-    match &crossing.peer {
-        Declared::LandingZone { name, end } => {
-            let zone = end.zone.as_ref();
-            name.as_str() == peer.landing_zone && zone.is_none_or(|it| it.as_str() == peer.zone)
+    let (zone, list) = (own.landing_zone, list(direction));
+    let ports: Vec<Port> = port.into_iter().collect();
+    match own.said(direction, peer, &ports, Some(today())) {
+        Said::Ended(name, day) => format!(
+            "landing zone {zone} declares it until {day}, which is over: {list} {name}; give it a later validUntil, or \
+             leave that out\n"
+        ),
+        Said::Already(name) => {
+            format!("landing zone {zone} declares it already: {list} {name}\n")
         }
-        Declared::Addresses { .. } | Declared::Destination(_) | Declared::ApiServer => false,
+        Said::Missing(entry) => {
+            let mut text = declare(zone, list, &entry);
+            if !is_read {
+                let _ = writeln!(
+                    text,
+                    "  (or does already: what it declares cannot be read with your rights)"
+                );
+            }
+            text
+        }
     }
 }
 
 fn covers(ports: &[PortRange], port: Option<Port>) -> bool {
-    ports.is_empty()
-        || port.is_some_and(|Port { protocol, port }| {
-            let is_in =
-                |it: &PortRange| it.protocol == protocol && (it.first..=it.last).contains(&port);
-            ports.iter().any(is_in)
-        })
+    ports.is_empty() || port.is_some_and(|port| port.is_in(ports))
 }
 
 fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Option<Port>) -> String {
@@ -325,15 +279,21 @@ impl<'a> Named<'a> {
 }
 
 /// What somebody has to acknowledge before an address is opened, and why.
-fn kept_apart(address: IpAddr, platform: &Platform) -> Option<(&'static str, &'static str)> {
+fn kept_apart(
+    address: IpAddr,
+    platform: &Platform,
+) -> Option<(RangeAcknowledgement, &'static str)> {
     let holds = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
     if is_metadata(address.into()) {
-        Some(("MetadataService", "what gives out identity tokens"))
+        Some((
+            RangeAcknowledgement::MetadataService,
+            "what gives out identity tokens",
+        ))
     } else if holds(&platform.pod_cidrs) {
         let why = "an address of pods, which others get when these are gone: name the landing zone instead where there is one";
-        Some(("PodRange", why))
+        Some((RangeAcknowledgement::PodRange, why))
     } else if holds(&platform.node_cidrs) {
-        Some(("NodeRange", "an address of nodes"))
+        Some((RangeAcknowledgement::NodeRange, "an address of nodes"))
     } else {
         None
     }
@@ -384,7 +344,7 @@ fn inwards(platform: &Platform, (own, _): &Inside, from: &End<'_>, port: Option<
         (names.give(&["from", "nodes"]), Running::Nodes(true))
     } else {
         let address_name = from.name.as_str();
-        let peer = Running::Cidrs(vec![Cidr(address)]);
+        let peer = Running::Cidrs(vec![Cidr::from(address)]);
         (names.give(&["from", address_name]), peer)
     };
     let service = Proposed {

@@ -1,7 +1,7 @@
 //! Whether something outside a boundary gets through a rule, and who.
 
 use super::opened::Around;
-use super::suggest::{as_declared, suggestion, words};
+use super::suggest::{DeclaredPorts, Wanted, as_declared, words};
 use super::walk::{Form, WalkedRule};
 use super::witness::in_words;
 use super::{Judge, Selected, classify};
@@ -33,11 +33,31 @@ pub(super) struct Leak {
     pub(super) nets: Addresses,
     /// The ports that nothing declares, where others of the rule are declared, or could be.
     pub(super) ports: Option<String>,
-    /// The ports that nothing declares, as a crossing has them; None: all, or what a crossing cannot have.
-    pub(super) declare: Option<String>,
+    /// The ports that nothing declares, as a crossing has them.
+    pub(super) declare: DeclaredPorts,
+    /// What pods outside fulfil that get through, and that nothing declares; empty: it is not about pods.
+    pub(super) who: Vec<Selector>,
+    /// What else nothing declares, on other ports.
+    pub(super) others: Vec<Leak>,
 }
 
 impl Leak {
+    /// Something that nobody is named to get through.
+    fn of(rule: Rule) -> Self {
+        Self {
+            rule,
+            witness: None,
+            landing_zone: None,
+            declared: None,
+            holds: None,
+            nets: Addresses::default(),
+            ports: None,
+            declare: DeclaredPorts::default(),
+            who: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
     /// Whether all of `other` gets through here as well.
     fn holds(&self, other: &Self) -> bool {
         let is_same = self.witness == other.witness || !other.nets.is_empty();
@@ -81,16 +101,7 @@ impl<'a> Judge<'a> {
                 Ok(Some(leak)) => leak,
                 Err(TooComplex) => {
                     self.complex += 1;
-                    Leak {
-                        rule: Rule::TooComplex,
-                        witness: None,
-                        landing_zone: None,
-                        declared: None,
-                        holds: None,
-                        nets: Addresses::default(),
-                        ports: None,
-                        declare: None,
-                    }
+                    Leak::of(Rule::TooComplex)
                 }
             };
             // What nobody declares is what has to be told.
@@ -109,7 +120,16 @@ impl<'a> Judge<'a> {
             let left_out = undeclared.then(|| self.left_out(way, walked, selected, earlier));
             let own = left_out.flatten();
             let own = own.unwrap_or_else(|| selected.words.clone());
+            let instead = Wanted {
+                leak: &leak,
+                walked,
+                selected,
+                way,
+                landscape: self.landscape,
+            };
+            let suggestion = instead.suggestion();
             let mut finding = told(leak, walked, (selected, &own), way, others);
+            finding.suggestion = suggestion;
             finding.opening = Some(self.opening(around, index, walked));
             self.findings.push(finding);
         }
@@ -124,7 +144,7 @@ impl<'a> Judge<'a> {
         let parts = parts(&walked.ports, all);
         let mut declared: Vec<String> = Vec::new();
         let mut last = None;
-        let mut undeclared: Option<(Leak, Vec<&Part>)> = None;
+        let mut undeclared: Vec<(Leak, Vec<&Part>)> = Vec::new();
         for part in &parts {
             let case = Case {
                 way,
@@ -138,11 +158,10 @@ impl<'a> Judge<'a> {
                 return Ok(None);
             };
             let Some(what) = &leak.declared else {
-                match &mut undeclared {
-                    // On these ports, too, the same is not declared.
-                    Some((known, parts)) if known.holds(&leak) => parts.push(part),
-                    Some(_) => {}
-                    None => undeclared = Some((leak, vec![part])),
+                // On these ports, too, the same is not declared.
+                match undeclared.iter_mut().find(|(known, _)| known.holds(&leak)) {
+                    Some((_, parts)) => parts.push(part),
+                    None => undeclared.push((leak, vec![part])),
                 }
                 continue;
             };
@@ -151,12 +170,18 @@ impl<'a> Judge<'a> {
             declared.extend(new);
             last = Some(leak);
         }
-        if let Some((leak, missing)) = undeclared {
+        let mut undeclared = undeclared.into_iter();
+        if let Some((leak, missing)) = undeclared.next() {
             let is_partly =
                 missing.len() < parts.len() || missing.iter().any(|it| it.named.is_some());
+            let others = undeclared.map(|(leak, missing)| Leak {
+                declare: as_declared(&missing),
+                ..leak
+            });
             return Ok(Some(Leak {
                 ports: (is_partly && !all.is_empty()).then(|| words(&missing)),
                 declare: as_declared(&missing),
+                others: others.collect(),
                 ..leak
             }));
         }
@@ -197,11 +222,19 @@ impl<'a> Judge<'a> {
             }
             declared = Some(leak);
         }
+        let mut set: Option<Leak> = None;
         for leak in self.by_sets(case, selector) {
-            if leak.declared.is_none() {
-                return Ok(Some(leak));
+            if leak.declared.is_some() {
+                declared = declared.or(Some(leak));
+            } else if let Some(first) = &mut set {
+                // All of them have to be declared.
+                first.nets = first.nets.or(&leak.nets);
+            } else {
+                set = Some(leak);
             }
-            declared = declared.or(Some(leak));
+        }
+        if set.is_some() {
+            return Ok(set);
         }
         let found = example(&[outside_namespaces(&Selector::and(meant))])?;
         // Whoever has no namespace is no matter of declared pods, but where a set is declared, it is what was meant.
@@ -210,14 +243,8 @@ impl<'a> Judge<'a> {
             return Ok(declared);
         }
         Ok(Some(Leak {
-            rule: Rule::OutsideCluster,
             witness: Some("a global network set or a host with such labels".to_owned()),
-            landing_zone: None,
-            declared: None,
-            holds: None,
-            nets: Addresses::default(),
-            ports: None,
-            declare: None,
+            ..Leak::of(Rule::OutsideCluster)
         }))
     }
 
@@ -246,14 +273,11 @@ impl<'a> Judge<'a> {
         let declared = undeclared.is_none().then(|| declared.join("; "));
         let witness = undeclared.unwrap_or(any);
         Ok(Leak {
-            rule: classify::rule(case.walked, case.selected.boundary),
             witness: Some(witness.words),
             landing_zone: witness.landing_zone,
             declared,
-            holds: None,
-            nets: Addresses::default(),
-            ports: None,
-            declare: None,
+            who: outside,
+            ..Leak::of(classify::rule(case.walked, case.selected.boundary))
         })
     }
 
@@ -271,7 +295,6 @@ impl<'a> Judge<'a> {
         let dns = (namespace, name) == ("kube-system", "kube-dns") && case.way == Way::Egress;
         let declared = cover.map(|it| it.what.clone());
         Some(Leak {
-            rule: Rule::ByService,
             witness: Some(if is_by_hand {
                 format!(
                     "whatever addresses somebody writes behind the service {namespace}/{name}, which has no selector,"
@@ -283,10 +306,7 @@ impl<'a> Judge<'a> {
                 .filter(|_| !is_own)
                 .and_then(|(boundary, _)| boundary.landing_zone.clone()),
             declared: declared.or_else(|| dns.then(|| "the cluster's DNS".to_owned())),
-            holds: None,
-            nets: Addresses::default(),
-            ports: None,
-            declare: None,
+            ..Leak::of(Rule::ByService)
         })
     }
 
@@ -296,14 +316,10 @@ impl<'a> Judge<'a> {
         let pod = a_pod(&outside, self.landscape).ok().flatten();
         let words = pod.as_ref().map_or("any pod outside", |it| &it.words);
         Leak {
-            rule,
             witness: Some(format!("{words}, or any address,")),
             landing_zone: pod.and_then(|it| it.landing_zone),
-            declared: None,
-            holds: None,
-            nets: Addresses::default(),
-            ports: None,
-            declare: None,
+            who: outside.to_vec(),
+            ..Leak::of(rule)
         }
     }
 
@@ -333,17 +349,14 @@ impl<'a> Judge<'a> {
         let nets: Vec<_> = shown.nets().take(SHOWN).map(|it| it.to_string()).collect();
         let more = shown.nets().nth(SHOWN).map_or("", |_| " and more");
         Some(Leak {
-            rule,
             witness: Some(format!(
                 "whoever has an address of {}{more}",
                 nets.join(", ")
             )),
-            landing_zone: None,
             declared,
             holds: Some(words),
             nets: shown.clone(),
-            ports: None,
-            declare: None,
+            ..Leak::of(rule)
         })
     }
 
@@ -430,7 +443,7 @@ fn told(
         path,
         message,
         witness,
-        suggestion: suggestion(&leak, walked, selected, way),
+        suggestion: String::new(),
         declared: leak.declared,
         waived: None,
         opening: None,

@@ -1,154 +1,265 @@
 //! What to write instead of a rule that something gets through, or what to declare.
 
-use ipnet::IpNet;
+mod code;
+mod own;
+mod ranges;
+mod zones;
 
 use super::Selected;
 use super::leak::Leak;
 use super::walk::{Form, Namespaces, WalkedRule};
-use crate::api::names::{APPLICATION_CODE, ZONE};
+use crate::api::names::APPLICATION_CODE;
+use crate::api::{CrossingDirection, CrossingState, Protocol};
 use crate::policy::{PortMatch, Selector, TransportProtocol, Way};
 use crate::review::Rule;
+use crate::review::declare::{Entry, Names, Peer, Port, in_one_line, list};
+use crate::review::landscape::{Boundary, Landscape};
 use crate::review::opening::ports::{Atom, Part};
 
-/// With more ranges than these, the entry that declares them is not written out.
+/// With more ranges than these, what declares them is not written out.
 const MOST_DECLARED: usize = 16;
-/// Names of crossings are cut behind so many characters of a range; they may have 40.
-const LONGEST_NAME: usize = 32;
+/// What whoever declares something has to say themselves.
+const REASON: &str = "why it is needed";
 
-/// How to write a rule instead, or what to declare.
-pub(super) fn suggestion(
-    leak: &Leak,
-    walked: &WalkedRule,
-    selected: &Selected<'_>,
-    way: Way,
-) -> String {
-    let boundary = selected.boundary;
-    if leak.declared.is_some() {
-        return String::new();
-    }
-    let code = &boundary.code;
-    let crossing = crossing(leak, selected, way);
-    let inside = match (&walked.namespaces, walked.form) {
-        _ if leak.holds.is_some() || matches!(leak.rule, Rule::ByService) => String::new(),
-        (_, Form::Admin) => format!(
-            "ask for {APPLICATION_CODE}: {code} among the labels of namespaces to stay inside"
-        ),
-        (_, Form::Kubernetes) => format!(
-            "add namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}}}}} to stay inside"
-        ),
-        (Namespaces::By(selector), _) if leak.rule == Rule::CodeMissing => {
-            let own = Selector::equal(APPLICATION_CODE, code);
-            let both = Selector::and([own, selector.clone()]);
-            format!("write namespaceSelector: \"{both}\" to stay inside")
+/// A finding for which something is suggested.
+pub(super) struct Wanted<'w, 'a> {
+    pub(super) leak: &'w Leak,
+    pub(super) walked: &'w WalkedRule,
+    pub(super) selected: &'w Selected<'a>,
+    pub(super) way: Way,
+    pub(super) landscape: &'a Landscape,
+}
+
+/// Ports as a crossing has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum DeclaredPorts {
+    /// All of all protocols.
+    #[default]
+    All,
+    /// These.
+    Some(Vec<Port>),
+    /// What no crossing can have alone: names of ports, and other protocols. One for all ports has them as well.
+    Beyond,
+}
+
+impl DeclaredPorts {
+    /// In a crossing; none: all.
+    fn listed(&self) -> &[Port] {
+        match self {
+            Self::Some(ports) => ports,
+            Self::All | Self::Beyond => &[],
         }
-        _ => format!("write namespaceSelector: \"{APPLICATION_CODE} == '{code}'\" to stay inside"),
-    };
-    let mut suggestion = if inside.is_empty() {
-        crossing
-    } else {
-        format!("{inside}; {crossing}")
-    };
-    if let Some(ports) = &leak.ports {
-        suggestion = format!("{suggestion} (not declared: {ports})");
-        let mut all = walked.ports.iter().flat_map(|(_, ports)| ports);
-        if all.any(|it| matches!(it, PortMatch::Named(_))) {
+    }
+}
+
+impl Wanted<'_, '_> {
+    /// How to write the rule instead, or what to declare: either settles the finding.
+    pub(super) fn suggestion(&self) -> String {
+        let leak = self.leak;
+        if leak.declared.is_some() {
+            return String::new();
+        }
+        let inside = self.inside();
+        let crossing = self.crossing();
+        let mut suggestion = if inside.is_empty() {
+            crossing
+        } else {
+            format!("{inside}; {crossing}")
+        };
+        if let Some(ports) = &leak.ports {
+            suggestion = format!("{suggestion} (not declared: {ports})");
+        }
+        let mut all = self.walked.ports.iter().flat_map(|(_, ports)| ports);
+        let is_beyond = self.all().any(|it| it.declare == DeclaredPorts::Beyond);
+        if all.any(|it| matches!(it, PortMatch::Named(_))) && (is_beyond || leak.ports.is_some()) {
             suggestion +=
                 "; write the numbers of ports: what containers call them is not known here";
+        } else if is_beyond {
+            suggestion += "; crossings name ports of TCP, UDP and SCTP: one for another protocol opens all of them";
+        }
+        suggestion
+    }
+
+    /// What nothing declares, by ports.
+    fn all(&self) -> impl Iterator<Item = &Leak> {
+        std::iter::once(self.leak).chain(&self.leak.others)
+    }
+
+    fn boundary(&self) -> &Boundary {
+        self.selected.boundary
+    }
+
+    fn direction(&self) -> CrossingDirection {
+        match self.way {
+            Way::Ingress => CrossingDirection::Ingress,
+            Way::Egress => CrossingDirection::Egress,
         }
     }
-    suggestion
-}
 
-/// The crossing to declare.
-fn crossing(leak: &Leak, selected: &Selected<'_>, way: Way) -> String {
-    let (here, there) = match way {
-        Way::Ingress => ("ingress", "egress"),
-        Way::Egress => ("egress", "ingress"),
-    };
-    let own = match &selected.boundary.landing_zone {
-        Some(name) => format!("landing zone {name}"),
-        None => "a LandingZone".to_owned(),
-    };
-    if let Some(other) = &leak.landing_zone {
-        return format!(
-            "if it is meant, declare network.{here} in {own} and network.{there} in landing zone {other}"
-        );
+    /// Who declares it.
+    fn own(&self) -> String {
+        match &self.boundary().landing_zone {
+            Some(name) => format!("landing zone {name}"),
+            None => "a LandingZone".to_owned(),
+        }
     }
-    if way == Way::Ingress && leak.holds.is_some() {
-        return from_ranges(leak, &own);
+
+    /// How the rule stays inside.
+    fn inside(&self) -> String {
+        if self.leak.holds.is_some() || self.leak.rule == Rule::ByService {
+            return String::new();
+        }
+        let boundary = self.boundary();
+        let is_missing = self.leak.rule == Rule::CodeMissing;
+        let rest = self.asked().and_then(code::rest);
+        let rest = rest.filter(|it| is_missing || code::is_known(it, boundary, self.landscape));
+        format!("{} to stay inside", self.written_for(boundary, rest))
     }
-    match to_ranges(leak, selected) {
-        Some(entry) => {
-            let pods = match leak.rule {
-                Rule::NetsReachPods => {
-                    "pods are better named by their landing zone than by addresses; "
-                }
-                _ => "",
+
+    /// What the rule asks of the labels of namespaces.
+    fn asked(&self) -> Option<&Selector> {
+        match &self.walked.namespaces {
+            Namespaces::By(selector) => Some(selector),
+            _ => None,
+        }
+    }
+
+    /// How the rule is written so that it means only those of the same pods that are in this landing zone.
+    fn written_only_for(&self, boundary: &Boundary) -> String {
+        let code = Some(Some(boundary.code.as_str()));
+        let known = |label: &str| code.filter(|_| label == APPLICATION_CODE);
+        let rest = self.asked().map(|selector| selector.assuming(&known));
+        self.written_for(boundary, rest.filter(|it| *it != Selector::All))
+    }
+
+    /// How the rule is written for the pods of one landing zone, with what else it asks of namespaces.
+    fn written_for(&self, boundary: &Boundary, rest: Option<Selector>) -> String {
+        let code = &boundary.code;
+        if self.walked.form == Form::Admin {
+            return format!("ask for {APPLICATION_CODE}: {code} among the labels of namespaces");
+        }
+        if self.walked.form == Form::Kubernetes {
+            let verb = match self.asked() {
+                Some(_) => "write",
+                None => "add",
             };
-            format!("{pods}if it is meant, declare in {own}: network: {{{here}: [{entry}]}}")
+            let labels = rest.as_ref().map(own::labels);
+            let (labels, others) = match labels {
+                None => (String::new(), ""),
+                Some(Some(labels)) => {
+                    let labels = labels.iter();
+                    let labels = labels.map(|(key, value)| format!(", {key}: {value}"));
+                    (labels.collect(), "")
+                }
+                Some(None) => (String::new(), ", with what else it asks for,"),
+            };
+            return format!(
+                "{verb} namespaceSelector: {{matchLabels: {{{APPLICATION_CODE}: {code}{labels}}}}}{others}"
+            );
         }
-        None => format!("if it is meant, declare it as network.{here} in {own}"),
+        let own = Selector::equal(APPLICATION_CODE, code);
+        let both = Selector::and([own].into_iter().chain(rest));
+        format!("write namespaceSelector: \"{both}\"")
     }
-}
 
-/// The ranges that are open, as YAML has them in one line, and a name made of the first; None: they are too many.
-fn ranges(leak: &Leak) -> Option<(String, String)> {
-    let nets: Vec<IpNet> = leak.nets.nets().take(MOST_DECLARED + 1).collect();
-    let first = nets.first().filter(|_| nets.len() <= MOST_DECLARED)?;
-    let text = |net: &IpNet| match net {
-        IpNet::V4(net) => net.to_string(),
-        // In a list of YAML in one line, a colon can be taken for something else.
-        IpNet::V6(net) => format!("\"{net}\""),
-    };
-    let ranges: Vec<String> = nets.iter().map(text).collect();
-    let name: String = first.to_string();
-    let name = name.replace(|it: char| !it.is_ascii_alphanumeric(), "-");
-    let name = name.split('-').filter(|it| !it.is_empty());
-    let name: String = name.collect::<Vec<_>>().join("-");
-    let name: String = name.chars().take(LONGEST_NAME).collect();
-    Some((ranges.join(", "), name.trim_end_matches('-').to_owned()))
-}
+    /// What to declare.
+    fn crossing(&self) -> String {
+        let leak = self.leak;
+        if leak.rule == Rule::ByService {
+            return self.of_service();
+        }
+        if leak.holds.is_some() {
+            return match self.way {
+                Way::Ingress => ranges::of_platform(self),
+                Way::Egress => ranges::of_landing_zone(self),
+            };
+        }
+        if !leak.who.is_empty()
+            && let Some(told) = zones::told(self)
+        {
+            return told;
+        }
+        let here = list(self.direction());
+        match &leak.landing_zone {
+            Some(other) => self.in_words(other),
+            None => format!(
+                "if it is meant, declare it as network.{here} in {}",
+                self.own()
+            ),
+        }
+    }
 
-/// What lets addresses in: a landing zone cannot declare that, only the platform can, as a shared service.
-fn from_ranges(leak: &Leak, own: &str) -> String {
-    let Some((ranges, name)) = ranges(leak) else {
-        return format!(
-            "if it is meant, the platform declares it as one of spec.sharedServices, and {own} names that in \
-             network.sharedServices"
-        );
-    };
-    let ports = leak.declare.as_ref();
-    let ports = ports.map_or(String::new(), |ports| format!(", ports: [{ports}]"));
-    format!(
-        "if it is meant, the platform declares it: sharedServices: [{{name: from-{name}, peers: [{{cidrs: [{ranges}]}}], \
-         direction: ToLandingZones{ports}, landingZones: Declared}}], and {own} names it: network: {{sharedServices: \
-         [from-{name}]}}"
-    )
-}
+    fn in_words(&self, other: &str) -> String {
+        let (here, there) = match self.way {
+            Way::Ingress => ("ingress", "egress"),
+            Way::Egress => ("egress", "ingress"),
+        };
+        let own = self.own();
+        format!(
+            "if it is meant, declare network.{here} in {own} and network.{there} in landing zone {other}"
+        )
+    }
 
-/// The entry that declares the ranges that are open: what is missing in it is only why.
-fn to_ranges(leak: &Leak, selected: &Selected<'_>) -> Option<String> {
-    leak.holds.as_ref()?;
-    let (ranges, name) = ranges(leak)?;
-    let labels = selected.namespace.map(|it| &it.labels);
-    let zone = labels.and_then(|it| it.get(ZONE));
-    let zone = zone.map(|zone| format!(", from: {{zone: \"{zone}\"}}"));
-    let ports = leak.declare.as_ref();
-    let ports = ports.map(|ports| format!(", ports: [{ports}]"));
-    let by = match leak.rule {
-        Rule::NetsEverything => Some("AllAddresses"),
-        Rule::NetsReachMetadata => Some("MetadataService"),
-        Rule::NetsReachNodes => Some("NodeRange"),
-        Rule::NetsReachPods => Some("PodRange"),
-        _ => None,
-    };
-    let by = by.map(|by| format!(", acknowledge: {by}"));
-    Some(format!(
-        "{{name: to-{name}, reason: \"why it is needed\"{}, to: {{cidrs: [{ranges}]}}{}{}}}",
-        zone.unwrap_or_default(),
-        ports.unwrap_or_default(),
-        by.unwrap_or_default(),
-    ))
+    /// A service is declared by what is behind it; the API server has a name of its own.
+    fn of_service(&self) -> String {
+        let service = self.walked.end.service.as_ref();
+        let service = service.map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        let here = list(self.direction());
+        match (&self.leak.landing_zone, service, self.way) {
+            (Some(other), ..) => format!(
+                "let a selector find the pods behind it, and {}",
+                self.in_words(other)
+            ),
+            (None, Some(("default", "kubernetes")), Way::Egress) => {
+                let mut entry = self.entry(&["to", "api", "server"], Peer::api_server());
+                entry.ports.clear();
+                self.declare(&[entry])
+            }
+            (None, ..) => format!(
+                "if it is meant, declare it as network.{here} in {}",
+                self.own()
+            ),
+        }
+    }
+
+    /// An entry of its own landing zone for the pods that the policy selects.
+    fn entry(&self, words: &[&str], there: Peer) -> Entry {
+        let here = own::end(self.selected).peer(self.selected);
+        let name = self.names(self.boundary(), self.direction()).give(words);
+        let (from, to) = match self.way {
+            Way::Egress => (here, there),
+            Way::Ingress => (there, here),
+        };
+        Entry {
+            reason: Some(REASON),
+            ports: self.leak.declare.listed().to_vec(),
+            ..Entry::new(name, from, to, None)
+        }
+    }
+
+    /// The names that crossings of a landing zone have.
+    fn names(&self, boundary: &Boundary, direction: CrossingDirection) -> Names {
+        let all = boundary.crossings.iter();
+        let same = all.filter(|it| it.direction == direction);
+        Names::new(same.map(|it| it.name.as_str()))
+    }
+
+    /// That its landing zone declares this.
+    fn declare(&self, entries: &[Entry]) -> String {
+        format!(
+            "if it is meant, declare in {}: network: {}",
+            self.own(),
+            in_one_line(list(self.direction()), entries)
+        )
+    }
+
+    /// Whether a crossing of a landing zone is over.
+    fn is_over(boundary: &Boundary, direction: CrossingDirection, name: &str) -> bool {
+        let mut all = boundary.declared.iter();
+        all.any(|it| {
+            it.state == CrossingState::Expired && it.direction == Some(direction) && it.name == name
+        })
+    }
 }
 
 /// The ports of parts, in order.
@@ -174,26 +285,33 @@ pub(super) fn words(parts: &[&Part]) -> String {
     all.words()
 }
 
-/// The ports of parts as a crossing has them, `{protocol: TCP, port: 443}`; None: all of them, or what no crossing can have.
-pub(super) fn as_declared(parts: &[&Part]) -> Option<String> {
-    let one = |(protocol, port): &Atom| {
-        let known = [
-            TransportProtocol::TCP,
-            TransportProtocol::UDP,
-            TransportProtocol::SCTP,
-        ];
-        let protocol = (*protocol).filter(|it| known.contains(it))?;
-        match port {
-            None => Some(format!("{{protocol: {protocol}, port: 1, endPort: 65535}}")),
-            Some(PortMatch::Range(first, last)) if first == last => {
-                Some(format!("{{protocol: {protocol}, port: {first}}}"))
-            }
-            Some(PortMatch::Range(first, last)) => Some(format!(
-                "{{protocol: {protocol}, port: {first}, endPort: {last}}}"
-            )),
-            Some(PortMatch::Named(_)) => None,
-        }
-    };
-    let all: Option<Vec<String>> = all_ports(parts).into_iter().map(one).collect();
-    all.map(|all| all.join(", "))
+/// The ports of parts as a crossing has them.
+pub(super) fn as_declared(parts: &[&Part]) -> DeclaredPorts {
+    let mut ports = Vec::new();
+    for (protocol, port) in all_ports(parts) {
+        let protocol = match (protocol, port) {
+            (None, None) => return DeclaredPorts::All,
+            (Some(TransportProtocol::TCP), _) => Protocol::TCP,
+            (Some(TransportProtocol::UDP), _) => Protocol::UDP,
+            (Some(TransportProtocol::SCTP), _) => Protocol::SCTP,
+            _ => return DeclaredPorts::Beyond,
+        };
+        let (first, last) = match port {
+            None => (1, u16::MAX),
+            Some(PortMatch::Range(first, last)) => (*first, *last),
+            Some(PortMatch::Named(_)) => return DeclaredPorts::Beyond,
+        };
+        ports.push(Port {
+            end_port: (first != last).then_some(last),
+            ..Port::one(protocol, first)
+        });
+    }
+    // No crossing has as many.
+    if ports.len() > MOST_PORTS {
+        return DeclaredPorts::Beyond;
+    }
+    DeclaredPorts::Some(ports)
 }
+
+/// Ports that one crossing takes.
+const MOST_PORTS: usize = 32;

@@ -1,14 +1,14 @@
 //! Entries of `spec.network` and of the platform's shared services, as files hold them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::dump::Labels;
-use super::inventory::{End, NAMESPACE_NAME};
-use crate::api::Protocol;
+use crate::api::{Protocol, RangeAcknowledgement};
+use crate::domain::PortRange;
 
 /// Ranges that one entry takes.
 pub const MAX_CIDRS: usize = 32;
@@ -19,6 +19,9 @@ pub const MAX_CIDRS: usize = 32;
 pub struct Entry {
     /// Its name: a DNS label of at most 40 characters, unique in its list.
     pub name: String,
+    /// Why it is needed, where somebody has to say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
     /// Who opens the connection.
     pub from: Peer,
     /// Who is connected to.
@@ -28,7 +31,7 @@ pub struct Entry {
     pub ports: Vec<Port>,
     /// What somebody has to acknowledge before the entry is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub acknowledge: Option<&'static str>,
+    pub acknowledge: Option<RangeAcknowledgement>,
 }
 
 /// One end of an entry.
@@ -47,6 +50,9 @@ pub struct Peer {
     /// Addresses outside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cidrs: Vec<Cidr>,
+    /// Those among them that stay closed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Cidr>,
     /// A destination that the platform names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
@@ -60,20 +66,24 @@ pub struct Peer {
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
     /// Labels that they have.
-    pub match_labels: Labels,
+    pub match_labels: BTreeMap<String, String>,
 }
 
-/// A range of addresses that holds one.
+/// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr(pub IpAddr);
+pub struct Cidr(pub IpNet);
 
-/// A destination port.
+/// Destination ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Port {
-    /// Its protocol.
+    /// Their protocol.
     pub protocol: Protocol,
-    /// Its number.
+    /// The number of the first.
     pub port: u16,
+    /// That of the last; None: there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_port: Option<u16>,
 }
 
 /// An entry of the platform's `sharedServices`.
@@ -120,6 +130,7 @@ impl Entry {
     pub fn new(name: String, from: Peer, to: Peer, port: Option<Port>) -> Self {
         Self {
             name,
+            reason: None,
             from,
             to,
             ports: port.into_iter().collect(),
@@ -129,34 +140,11 @@ impl Entry {
 }
 
 impl Peer {
-    /// A zone as its own landing zone names it.
-    #[must_use]
-    pub fn own(end: &End) -> Self {
-        let End::Zone { zone, pods, .. } = end else {
-            return Self::default();
-        };
-        let labels = pods.clone().filter(|labels| !labels.is_empty());
-        Self {
-            zone: Some(zone.to_string()),
-            pod_selector: labels.map(|match_labels| Selector { match_labels }),
-            ..Self::default()
-        }
-    }
-
-    /// A zone as other landing zones name it.
-    #[must_use]
-    pub fn foreign(end: &End) -> Self {
-        Self {
-            landing_zone: end.landing_zone().map(ToString::to_string),
-            ..Self::own(end)
-        }
-    }
-
     /// Addresses outside.
     #[must_use]
     pub fn outside(addresses: &[IpAddr]) -> Self {
         Self {
-            cidrs: addresses.iter().copied().map(Cidr).collect(),
+            cidrs: addresses.iter().copied().map(Cidr::from).collect(),
             ..Self::default()
         }
     }
@@ -180,24 +168,6 @@ impl Peer {
     }
 }
 
-impl ServicePeer {
-    /// An end that is in no landing zone; `outside` are its addresses where it has no other name.
-    #[must_use]
-    pub fn all(end: &End, outside: &BTreeSet<IpAddr>) -> Vec<Self> {
-        match end {
-            End::Namespace(namespace) => vec![Self::NamespaceSelector(Selector {
-                match_labels: Labels::from([(NAMESPACE_NAME.to_owned(), namespace.to_string())]),
-            })],
-            End::Node => vec![Self::Nodes(true)],
-            _ => {
-                let all: Vec<Cidr> = outside.iter().copied().map(Cidr).collect();
-                let some = all.chunks(MAX_CIDRS);
-                some.map(|cidrs| Self::Cidrs(cidrs.to_vec())).collect()
-            }
-        }
-    }
-}
-
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -206,10 +176,15 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
+impl From<IpAddr> for Cidr {
+    fn from(address: IpAddr) -> Self {
+        Self(address.into())
+    }
+}
+
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = if self.0.is_ipv4() { 32 } else { 128 };
-        write!(f, "{}/{length}", self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -219,9 +194,33 @@ impl Serialize for Cidr {
     }
 }
 
+impl Port {
+    /// One port.
+    #[must_use]
+    pub fn one(protocol: Protocol, port: u16) -> Self {
+        Self {
+            protocol,
+            port,
+            end_port: None,
+        }
+    }
+
+    /// Whether one of these ranges holds all of it.
+    #[must_use]
+    pub fn is_in(self, ranges: &[PortRange]) -> bool {
+        let last = self.end_port.unwrap_or(self.port);
+        let mut same = ranges.iter().filter(|it| it.protocol == self.protocol);
+        same.any(|it| it.first <= self.port && last <= it.last)
+    }
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { protocol, port } = self;
-        write!(f, "{protocol:?} {port}")
+        let Self { protocol, port, .. } = self;
+        write!(f, "{protocol:?} {port}")?;
+        match self.end_port {
+            Some(last) => write!(f, "-{last}"),
+            None => Ok(()),
+        }
     }
 }

@@ -1,0 +1,13 @@
+//! What somebody would have to declare, as files hold it: `propose`, `why` and the review name the same.
+
+mod entry;
+mod line;
+mod name;
+mod side;
+
+pub use entry::{
+    Cidr, Direction, Entry, MAX_CIDRS, Peer, Port, Selector, ServicePeer, SharedService,
+};
+pub use line::{in_one_line, ports_in_one_line};
+pub use name::Names;
+pub use side::{Said, Side, list};
