@@ -32,7 +32,6 @@ use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
 use super::spans;
-use super::waiver::{self, WaiverChange};
 use crate::api::{CrossingDirection, RangeAcknowledgement};
 use crate::domain::{FieldPath, Flavour, LandingZone, LandingZoneName, Platform};
 use about::About;
@@ -187,8 +186,6 @@ pub enum Part {
     Limits,
     /// Labels and annotations of namespaces.
     Metadata,
-    /// A waiver in a policy.
-    Waiver,
     /// Contact, code and policies of adoption and deletion.
     Description,
     /// A destination that the platform names.
@@ -298,42 +295,6 @@ impl Change {
             scope: Scope::Nothing,
             about: About::Whole,
         }
-    }
-
-    /// What became of a waiver, which opens nothing: what it waives was found before. `policy` is the object that has it,
-    /// of a namespace of this landing zone.
-    #[must_use]
-    pub fn of_waiver(landing_zone: Option<&str>, policy: &str, waiver: &WaiverChange) -> Self {
-        let WaiverChange {
-            rule,
-            before,
-            after,
-        } = waiver;
-        let (kind, message) = match before {
-            Some(before) => (
-                ChangeKind::Changed,
-                format!(
-                    "{policy} changes why {rule} is waived from \"{before}\" to \"{after}\"; what is waived is as before"
-                ),
-            ),
-            None => (
-                ChangeKind::Added,
-                format!(
-                    "{policy} waives {rule}, which was found before, for the reason \"{after}\""
-                ),
-            ),
-        };
-        Self {
-            landing_zone: landing_zone.map(str::to_owned),
-            reason: Some(after.clone()),
-            ..Self::new(
-                None,
-                (Part::Waiver, kind),
-                (Side::After, waiver::path()),
-                message,
-            )
-        }
-        .named(policy)
     }
 
     fn named(self, name: impl Into<String>) -> Self {

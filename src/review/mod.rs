@@ -44,4 +44,4 @@ pub use object::{Body, Deciding, Object, Unread};
 pub use opening::Opening;
 pub use part::judged_part;
 pub use rule::{Rule, Severity};
-pub use waiver::{WaiverChange, waive, waivers_changed};
+pub use waiver::{OtherReason, other_reasons, waive};

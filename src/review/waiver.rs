@@ -63,43 +63,29 @@ pub fn waive(object: &Object, mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-/// A waiver that an object has, and had not, or had for another reason.
+/// A waiver that an object had for another reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaiverChange {
+pub struct OtherReason {
     /// What is waived.
     pub rule: Rule,
-    /// Why it was waived; None: it was not.
-    pub before: Option<String>,
-    /// Why it is waived.
-    pub after: String,
+    /// Why it was waived.
+    pub before: String,
 }
 
-/// The waivers of an object that are not as they were.
+/// The waivers of an object that it had for other reasons.
 #[must_use]
-pub fn waivers_changed(before: &Object, after: &Object) -> Vec<WaiverChange> {
-    let of = |object: &'_ Object| -> Vec<(Rule, String)> {
-        let (waivers, _) = read(object.waivers.as_deref().unwrap_or_default());
-        let waivers = waivers.into_iter();
-        waivers.map(|it| (it.rule, it.reason.to_owned())).collect()
-    };
-    let known = of(before);
-    let changed = of(after).into_iter().filter_map(|(rule, after)| {
-        let mut known = known.iter();
-        let before = known.find(|it| it.0 == rule).map(|it| it.1.clone());
-        let is_same = before.as_ref() == Some(&after);
-        (!is_same).then_some(WaiverChange {
-            rule,
-            before,
-            after,
+pub fn other_reasons(before: &Object, after: &Object) -> Vec<OtherReason> {
+    let (known, _) = read(before.waivers.as_deref().unwrap_or_default());
+    let (waivers, _) = read(after.waivers.as_deref().unwrap_or_default());
+    let others = waivers.into_iter().filter_map(|waiver| {
+        let mut known = known.iter().filter(|it| it.rule == waiver.rule);
+        let before = known.next().filter(|it| it.reason != waiver.reason)?;
+        Some(OtherReason {
+            rule: waiver.rule,
+            before: before.reason.to_owned(),
         })
     });
-    changed.collect()
-}
-
-/// Where an object has its waivers.
-pub(super) fn path() -> FieldPath {
-    let annotations = FieldPath::default().key("metadata").key("annotations");
-    annotations.key(WAIVE)
+    others.collect()
 }
 
 /// The waivers of an annotation, and the lines that are none.
@@ -135,9 +121,10 @@ fn shortened(text: &str) -> String {
 }
 
 fn told(message: String, suggestion: String) -> Finding {
+    let annotations = FieldPath::default().key("metadata").key("annotations");
     Finding {
         rule: Rule::WaiverWithoutEffect,
-        path: path(),
+        path: annotations.key(WAIVE),
         message,
         witness: None,
         declared: None,
@@ -223,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_waivers_is_told_by_rule() {
+    fn waivers_for_other_reasons_are_told_by_rule() {
         let object = |annotation: &str| {
             let object = json!({
                 "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -234,19 +221,12 @@ mod tests {
         };
         let old = object("code-wrong: CHG-1\nany-peer: CHG-2\ncode-missing: CHG-3");
         let new = object("any-peer :  CHG-2\ncode-wrong: CHG-9\nnets-outside: CHG-4\nno such line");
-        let changed = waivers_changed(&old, &new);
-        let told: Vec<_> = changed
-            .iter()
-            .map(|it| (it.rule, it.before.as_deref(), it.after.as_str()))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                (Rule::CodeWrong, Some("CHG-1"), "CHG-9"),
-                (Rule::NetsOutside, None, "CHG-4"),
-            ]
-        );
-        assert_eq!(waivers_changed(&new, &new), []);
+        let expected = OtherReason {
+            rule: Rule::CodeWrong,
+            before: "CHG-1".to_owned(),
+        };
+        assert_eq!(other_reasons(&old, &new), [expected]);
+        assert_eq!(other_reasons(&new, &new), []);
     }
 
     #[test]

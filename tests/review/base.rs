@@ -57,61 +57,47 @@ fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
     assert_eq!(ran.code, 0);
 }
 
-/// What is waived was there before, so nothing opens; but who approved it did so for another reason.
+/// Who approved what is waived did so for the reason that was given.
 #[test]
-fn a_waiver_that_is_written_otherwise_is_a_change() {
+fn a_waiver_for_another_reason_has_to_be_approved() {
     let open = policy(OUTSIDE);
     let before = waived(&open, "code-missing: until June, CHG-1");
-    let after = waived(&open, "code-missing: for ever, CHG-2");
     let arguments = ["-f", "zones.yaml", "-f", "a.yaml", "--base", "main/"];
-    for (before, kind, says) in [
-        (
-            &before,
-            "Changed",
-            "NetworkPolicy/application2-ns2/from-frontend changes why code-missing is waived from \"until June, CHG-1\" to \
-             \"for ever, CHG-2\"; what is waived is as before",
-        ),
-        (
-            &open,
-            "Added",
-            "waives code-missing, which was found before, for the reason \"for ever, CHG-2\"",
-        ),
-    ] {
+    let told = |after: &str, form: &str| {
         let files = [
             ("main/zones.yaml", ZONES),
-            ("main/a.yaml", before),
+            ("main/a.yaml", before.as_str()),
             ("zones.yaml", ZONES),
-            ("a.yaml", &after),
+            ("a.yaml", after),
         ];
-        let ran = review(&files, &[&arguments[..], &["-o", "json"]].concat());
-        let json = ran.json();
-        assert_eq!(json["findings"], serde_json::json!([]), "{}", ran.out);
-        let [change] = json["changes"].as_array().unwrap().as_slice() else {
-            panic!("{}", ran.out);
-        };
-        assert!(
-            change["message"].as_str().unwrap().contains(says),
-            "{change}"
-        );
-        assert_eq!(
-            (&change["part"], &change["kind"]),
-            (&"waiver".into(), &kind.into())
-        );
-        assert_eq!(change["landingZone"], "application2");
-        assert_eq!(
-            (&change["file"], &change["line"]),
-            (&"a.yaml".into(), &4.into())
-        );
-        assert_eq!(json["approvalRequired"], false);
-        let markdown = review(&files, &[&arguments[..], &["-o", "markdown"]].concat());
-        let first = "no approval needed: none of 1 change crosses a boundary\n";
-        assert!(markdown.out.starts_with(first), "{}", markdown.out);
-        assert!(
-            markdown.out.contains("changes that cross no boundary: 1"),
-            "{}",
-            markdown.out
-        );
+        review(&files, &[&arguments[..], &["-o", form]].concat())
+    };
+    let after = waived(&open, "code-missing: for ever, CHG-2");
+    let table = told(&after, "table").out;
+    for line in [
+        ": note[code-missing] (needs approval: the waiver has another reason): ",
+        "  waived    for ever, CHG-2 (before: until June, CHG-1)\n",
+        "approval needed: 1 of 1 change crosses a boundary\n",
+    ] {
+        assert!(table.contains(line), "{line}: {table}");
     }
+    let markdown = told(&after, "markdown").out;
+    assert!(
+        markdown.contains("needs approval: the waiver has another reason** in "),
+        "{markdown}"
+    );
+    let json = told(&after, "json").json();
+    assert_eq!(json["approvalRequired"], true);
+    assert_eq!(json["findings"][0]["waived"], "for ever, CHG-2");
+    is_of_the_schema(&told(&after, "sarif").json());
+    // Written otherwise, it is the same.
+    let same = before.replace("code-missing: until", "code-missing :  until");
+    assert_ne!(same, before);
+    let json = told(&same, "json").json();
+    assert_eq!(
+        (&json["approvalRequired"], &json["findings"]),
+        (&false.into(), &serde_json::json!([]))
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::declared::{Located, is_about};
 use super::input::{Input, ObjectName};
 use super::report::{Counted, Report, Reported, breaking, crossing, unread};
-use crate::review::{Change, Finding, Found, Object, Rule, added, identity, waivers_changed};
+use crate::review::{self, Finding, Found, Object, Rule, added, identity};
 
 /// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
 pub(in crate::cli) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
@@ -73,44 +73,27 @@ pub(super) fn compared(
         breaking: breaking.len(),
         all: changed.len() + declared.len(),
     };
-    let waivers = waivers(before, after, &report.findings);
     report.changes = declared;
-    report.changes.extend(waivers);
     report
 }
 
-/// What became of waivers of what was found before: of what is found anew they are told with it.
-fn waivers(before: &Input, after: &Input, findings: &[Reported]) -> Vec<Located> {
+/// Why things were waived before for which a waiver gives another reason now, by the position of the object.
+fn other_reasons(before: &Input, after: &Input) -> BTreeMap<(usize, Rule), String> {
     let mut known: BTreeMap<[String; 4], &Object> = BTreeMap::new();
     for written in &before.written {
         if let Ok(object) = &written.read {
             known.insert(identity(&written.json), object);
         }
     }
-    let mut told = Vec::new();
+    let mut reasons = BTreeMap::new();
     for (position, written) in after.written.iter().enumerate() {
-        let Ok(object) = &written.read else { continue };
-        let Some(before) = known.get(&identity(&written.json)) else {
-            continue;
-        };
-        let is_found = |rule: Rule| {
-            let mut own = findings.iter().filter(|it| it.written == position);
-            own.any(|it| it.finding.rule == rule)
-        };
-        let changed = waivers_changed(before, object).into_iter();
-        let changed = changed.filter(|it| it.before.is_some() || !is_found(it.rule));
-        let zone = after.zones.iter().find(|zone| {
-            let mut namespaces = zone.namespaces.iter();
-            namespaces.any(|it| it.name.as_str() == written.name.namespace)
-        });
-        let zone = zone.map(|it| it.name.as_str());
-        told.extend(changed.map(|waiver| {
-            let change = Change::of_waiver(zone, &written.name.to_string(), &waiver);
-            let place = written.locate(&change.path);
-            Located::at(change, place)
-        }));
+        let known = known.get(&identity(&written.json));
+        if let (Ok(object), Some(before)) = (&written.read, known) {
+            let others = review::other_reasons(before, object).into_iter();
+            reasons.extend(others.map(|it| ((position, it.rule), it.before)));
+        }
     }
-    told
+    reasons
 }
 
 /// What was not found before in the object that was called so.
@@ -135,8 +118,15 @@ fn new(
             is_old[position] = !is_new;
         }
     }
-    let found = found.into_iter().zip(is_old);
-    let new = found.filter(|(_, is_old)| !is_old);
+    let reasons = other_reasons(before, after);
+    let found = found.into_iter().zip(is_old).map(|(mut reported, is_old)| {
+        let waived = reported.finding.waived.as_ref();
+        let before = waived.and_then(|_| reasons.get(&(reported.written, reported.finding.rule)));
+        reported.waiver_before = before.cloned();
+        (reported, is_old)
+    });
+    // Who approved a waiver did so for its reason.
+    let new = found.filter(|(reported, is_old)| !is_old || reported.waiver_before.is_some());
     new.map(|(reported, _)| reported).collect()
 }
 

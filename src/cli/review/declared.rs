@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::super::crossings::today;
-use super::super::document::Position;
 use super::input::{Input, ObjectName};
 use crate::api::names::GROUP;
 use crate::domain::{Flavour, PLATFORM_NAME};
@@ -33,7 +32,12 @@ pub(super) fn compared(before: &Input, after: &Input, flavour: Flavour) -> Vec<L
         };
         let written = side.others.iter().find(|it| is_about(&it.name, &change));
         let place = written.and_then(|it| it.locate(&change.path));
-        Located::at(change, place)
+        Located {
+            file: place.map(|(file, _)| file.to_owned()),
+            line: place.map(|(_, at)| at.line),
+            column: place.map(|(_, at)| at.column),
+            change,
+        }
     });
     located.collect()
 }
@@ -55,16 +59,6 @@ pub(super) fn is_about(object: &ObjectName, change: &Change) -> bool {
 }
 
 impl Located {
-    /// A change that is written there.
-    pub fn at(change: Change, place: Option<(&str, Position)>) -> Self {
-        Self {
-            file: place.map(|(file, _)| file.to_owned()),
-            line: place.map(|(_, at)| at.line),
-            column: place.map(|(_, at)| at.column),
-            change,
-        }
-    }
-
     /// `file:line:column`, or the field where it stands in no file.
     pub fn place(&self) -> String {
         if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {

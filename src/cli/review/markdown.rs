@@ -150,10 +150,11 @@ fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
         let fence = fence(&line);
         writeln!(out, "{fence}yaml\n{line}\n{fence}\n")?;
     }
+    let waived = reported.waived();
     let rows = [
         ("who", finding.witness.as_deref()),
         ("declared", finding.declared.as_deref()),
-        ("waived", finding.waived.as_deref()),
+        ("waived", waived.as_deref()),
         ("instead", Some(finding.suggestion.as_str())),
     ];
     for (name, told) in rows {

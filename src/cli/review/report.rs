@@ -157,6 +157,8 @@ pub(super) struct Reported {
     pub written: usize,
     /// Whether nobody has seen its waiver yet, since the change that is reviewed brings it along.
     pub waiver_is_new: bool,
+    /// Why it was waived before, where that was for another reason.
+    pub waiver_before: Option<String>,
 }
 
 impl Report {
@@ -373,8 +375,11 @@ fn invalid(path: FieldPath, message: String) -> Finding {
 /// Characters of a sentence that are told: selectors may be as long as anybody likes.
 const TOLD: usize = 2000;
 
-fn shortened(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(TOLD) {
+/// Characters of what is suggested: an entry that is cut declares nothing.
+const SUGGESTED: usize = 6000;
+
+fn shortened(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
         text.truncate(end);
         text.push('…');
     }
@@ -389,10 +394,10 @@ impl Reported {
         meaning: &mut Meaning<'_>,
     ) -> Self {
         let fingerprint = meaning.fingerprint(&finding);
-        shortened(&mut finding.message);
-        shortened(&mut finding.suggestion);
+        shortened(&mut finding.message, TOLD);
+        shortened(&mut finding.suggestion, SUGGESTED);
         if let Some(witness) = &mut finding.witness {
-            shortened(witness);
+            shortened(witness, TOLD);
         }
         let place = written.locate(&finding.path);
         Self {
@@ -404,6 +409,7 @@ impl Reported {
             written: position,
             finding,
             waiver_is_new: false,
+            waiver_before: None,
         }
     }
 
@@ -419,7 +425,19 @@ impl Reported {
     /// Why it has to be approved, where its severity does not show that.
     pub fn why_approved(&self) -> Option<&'static str> {
         let is_unseen = self.finding.waived.is_some() && self.needs_approval();
-        is_unseen.then_some("needs approval: the waiver is new")
+        is_unseen.then_some(match self.waiver_before {
+            Some(_) => "needs approval: the waiver has another reason",
+            None => "needs approval: the waiver is new",
+        })
+    }
+
+    /// Why it is waived, and why it was before, where that was for another reason.
+    pub fn waived(&self) -> Option<String> {
+        let reason = self.finding.waived.as_ref()?;
+        Some(match &self.waiver_before {
+            Some(before) => format!("{reason} (before: {before})"),
+            None => reason.clone(),
+        })
     }
 
     /// `file:line:column`, or the field where it stands in no file.

@@ -44,10 +44,11 @@ fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
         "  in        {}",
         one_line(&reported.object.to_string())
     )?;
+    let waived = reported.waived();
     let rows = [
         ("who", finding.witness.as_deref()),
         ("declared", finding.declared.as_deref()),
-        ("waived", finding.waived.as_deref()),
+        ("waived", waived.as_deref()),
         ("instead", Some(finding.suggestion.as_str())),
     ];
     for (name, text) in rows {

@@ -55,8 +55,7 @@ fn peer(peer: &Peer) -> String {
     }
     for (field, ranges) in [("cidrs", &peer.cidrs), ("except", &peer.except)] {
         if !ranges.is_empty() {
-            let ranges: Vec<String> = ranges.iter().map(range).collect();
-            parts.push(format!("{field}: [{}]", ranges.join(", ")));
+            parts.push(format!("{field}: {}", ranges_in_one_line(ranges)));
         }
     }
     if peer.api_server {
@@ -68,17 +67,24 @@ fn peer(peer: &Peer) -> String {
 /// Ports as a list, `[{protocol: TCP, port: 443}]`.
 #[must_use]
 pub fn ports_in_one_line(ports: &[Port]) -> String {
-    let ports: Vec<String> = ports.iter().map(port).collect();
+    let ports: Vec<String> = ports.iter().copied().map(port).collect();
     format!("[{}]", ports.join(", "))
 }
 
-fn port(port: &Port) -> String {
+fn port(port: Port) -> String {
     let last = port.end_port.map(|last| format!(", endPort: {last}"));
     let Port { protocol, port, .. } = port;
     format!(
         "{{protocol: {protocol:?}, port: {port}{}}}",
         last.unwrap_or_default()
     )
+}
+
+/// Ranges as a list, `[203.0.113.0/24]`.
+#[must_use]
+pub fn ranges_in_one_line(ranges: &[Cidr]) -> String {
+    let ranges: Vec<String> = ranges.iter().map(range).collect();
+    format!("[{}]", ranges.join(", "))
 }
 
 /// In a list of YAML in one line, a colon can be taken for something else.

@@ -8,6 +8,6 @@ mod side;
 pub use entry::{
     Cidr, Direction, Entry, MAX_CIDRS, Peer, Port, Selector, ServicePeer, SharedService,
 };
-pub use line::{in_one_line, ports_in_one_line};
+pub use line::{in_one_line, ports_in_one_line, ranges_in_one_line};
 pub use name::Names;
 pub use side::{Said, Side, list};

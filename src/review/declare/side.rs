@@ -29,7 +29,7 @@ pub enum Said {
     /// Nothing but to let the crossing of this name hold for longer: it ended on that day.
     Ended(String, Date),
     /// To declare this.
-    Missing(Entry),
+    Missing(Box<Entry>),
 }
 
 /// The list of `spec.network` in which crossings of a direction stand.
@@ -75,10 +75,10 @@ impl Side<'_> {
             CrossingDirection::Egress => (here, there),
             CrossingDirection::Ingress => (there, here),
         };
-        Said::Missing(Entry {
+        Said::Missing(Box::new(Entry {
             ports: ports.to_vec(),
             ..Entry::new(name, from, to, None)
-        })
+        }))
     }
 
     /// Whether all pods that are meant are among those of an end.

@@ -225,7 +225,7 @@ impl Wanted<'_, '_> {
     /// An entry of its own landing zone for the pods that the policy selects.
     fn entry(&self, words: &[&str], there: Peer) -> Entry {
         let here = own::end(self.selected).peer(self.selected);
-        let name = self.names(self.boundary(), self.direction()).give(words);
+        let name = Self::names(self.boundary(), self.direction()).give(words);
         let (from, to) = match self.way {
             Way::Egress => (here, there),
             Way::Ingress => (there, here),
@@ -238,7 +238,7 @@ impl Wanted<'_, '_> {
     }
 
     /// The names that crossings of a landing zone have.
-    fn names(&self, boundary: &Boundary, direction: CrossingDirection) -> Names {
+    fn names(boundary: &Boundary, direction: CrossingDirection) -> Names {
         let all = boundary.crossings.iter();
         let same = all.filter(|it| it.direction == direction);
         Names::new(same.map(|it| it.name.as_str()))
@@ -287,7 +287,7 @@ pub(super) fn words(parts: &[&Part]) -> String {
 
 /// The ports of parts as a crossing has them.
 pub(super) fn as_declared(parts: &[&Part]) -> DeclaredPorts {
-    let mut ports = Vec::new();
+    let mut declared = Vec::new();
     for (protocol, port) in all_ports(parts) {
         let protocol = match (protocol, port) {
             (None, None) => return DeclaredPorts::All,
@@ -301,16 +301,16 @@ pub(super) fn as_declared(parts: &[&Part]) -> DeclaredPorts {
             Some(PortMatch::Range(first, last)) => (*first, *last),
             Some(PortMatch::Named(_)) => return DeclaredPorts::Beyond,
         };
-        ports.push(Port {
+        declared.push(Port {
             end_port: (first != last).then_some(last),
             ..Port::one(protocol, first)
         });
     }
     // No crossing has as many.
-    if ports.len() > MOST_PORTS {
+    if declared.len() > MOST_PORTS {
         return DeclaredPorts::Beyond;
     }
-    DeclaredPorts::Some(ports)
+    DeclaredPorts::Some(declared)
 }
 
 /// Ports that one crossing takes.

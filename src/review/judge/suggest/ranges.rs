@@ -7,7 +7,9 @@ use crate::api::RangeAcknowledgement;
 use crate::domain::{Platform, is_metadata, metadata_addresses, reaches_most};
 use crate::review::Rule;
 use crate::review::address::Addresses;
-use crate::review::declare::{Cidr, Entry, MAX_CIDRS, Names, Peer, list, ports_in_one_line};
+use crate::review::declare::{
+    Cidr, Entry, MAX_CIDRS, Names, Peer, list, ports_in_one_line, ranges_in_one_line,
+};
 
 /// What one crossing opens.
 struct Part {
@@ -99,7 +101,7 @@ fn part(
 pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
     let platform = &wanted.landscape.platform;
     let here = own::end(wanted.selected).peer(wanted.selected);
-    let mut names = wanted.names(wanted.boundary(), wanted.direction());
+    let mut names = Wanted::names(wanted.boundary(), wanted.direction());
     let mut entries = Vec::new();
     let mut never = Addresses::default();
     for leak in wanted.all() {
@@ -164,34 +166,33 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
 /// What lets addresses in: a landing zone cannot declare that, only the platform can, as a shared service.
 pub(super) fn of_platform(wanted: &Wanted<'_, '_>) -> String {
     let own = wanted.own();
-    let all = wanted.all();
-    let all = all.fold(Addresses::default(), |nets, it| nets.or(&it.nets));
-    let nets: Vec<IpNet> = all.nets().take(MOST_DECLARED + 1).collect();
-    let Some(first) = nets.first().filter(|_| nets.len() <= MOST_DECLARED) else {
-        return format!(
-            "if it is meant, the platform declares it as one of spec.sharedServices, and {own} names that in \
-             network.sharedServices"
-        );
-    };
-    let text = |net: &IpNet| match net {
-        IpNet::V4(net) => net.to_string(),
-        // In a list of YAML in one line, a colon can be taken for something else.
-        IpNet::V6(net) => format!("\"{net}\""),
-    };
-    let ranges: Vec<String> = nets.iter().map(text).collect();
-    let services = wanted.landscape.platform.shared_services.iter();
-    let mut names = Names::new(services.map(|it| it.name.as_str()));
-    let name = names.give(&["from", &first.to_string()]);
-    let ports = match &wanted.leak.declare {
-        DeclaredPorts::Some(ports) if wanted.leak.others.is_empty() => {
-            format!(", ports: {}", ports_in_one_line(ports))
-        }
-        _ => String::new(),
-    };
+    let taken = wanted.landscape.platform.shared_services.iter();
+    let mut names = Names::new(taken.map(|it| it.name.as_str()));
+    let (mut services, mut given) = (Vec::new(), Vec::new());
+    for leak in wanted.all() {
+        let nets: Vec<IpNet> = leak.nets.nets().take(MOST_DECLARED + 1).collect();
+        let Some(first) = nets.first().filter(|_| nets.len() <= MOST_DECLARED) else {
+            return format!(
+                "if it is meant, the platform declares it as one of spec.sharedServices, and {own} names that in \
+                 network.sharedServices"
+            );
+        };
+        let name = names.give(&["from", &first.to_string()]);
+        let ports = match &leak.declare {
+            DeclaredPorts::Some(ports) => format!(", ports: {}", ports_in_one_line(ports)),
+            DeclaredPorts::All | DeclaredPorts::Beyond => String::new(),
+        };
+        let cidrs: Vec<Cidr> = nets.into_iter().map(Cidr).collect();
+        services.push(format!(
+            "{{name: {name}, peers: [{{cidrs: {}}}], direction: ToLandingZones{ports}, landingZones: Declared}}",
+            ranges_in_one_line(&cidrs)
+        ));
+        given.push(name);
+    }
     format!(
-        "if it is meant, the platform declares it: sharedServices: [{{name: {name}, peers: [{{cidrs: [{}]}}], \
-         direction: ToLandingZones{ports}, landingZones: Declared}}], and {own} names it: network: {{sharedServices: \
-         [{name}]}}",
-        ranges.join(", ")
+        "if it is meant, the platform declares it: sharedServices: [{}], and {own} names it: network: {{sharedServices: \
+         [{}]}}",
+        services.join(", "),
+        given.join(", ")
     )
 }

@@ -124,17 +124,12 @@ struct OfSide<'w> {
 }
 
 impl<'w> OfSide<'w> {
-    fn new(
-        boundary: &'w Boundary,
-        landing_zone: &'w str,
-        direction: CrossingDirection,
-        wanted: &Wanted<'_, '_>,
-    ) -> Self {
+    fn new(boundary: &'w Boundary, landing_zone: &'w str, direction: CrossingDirection) -> Self {
         Self {
             boundary,
             landing_zone,
             direction,
-            names: wanted.names(boundary, direction),
+            names: Wanted::names(boundary, direction),
             missing: Vec::new(),
             known: Vec::new(),
             over: Vec::new(),
@@ -150,7 +145,7 @@ impl<'w> OfSide<'w> {
                 self.missing.push(Entry {
                     name: self.names.give(&words),
                     reason: Some(REASON),
-                    ..entry
+                    ..*entry
                 });
             }
             Said::Already(name) | Said::Ended(name, _) => {
@@ -185,7 +180,7 @@ impl<'w> OfSide<'w> {
     }
 }
 
-/// What both sides declare, in words and YAML. None: no LandingZone could declare it, or all of it is declared.
+/// What both sides declare, in words and YAML. None: no landing zone could declare it, or all of it is declared.
 fn declared(wanted: &Wanted<'_, '_>, all: &[There<'_>]) -> Option<String> {
     let own = own::end(wanted.selected);
     let own = own.side(wanted.selected);
@@ -196,7 +191,7 @@ fn declared(wanted: &Wanted<'_, '_>, all: &[There<'_>]) -> Option<String> {
     };
     let boundary = wanted.boundary();
     let name = boundary.landing_zone.as_deref()?;
-    let mut here = OfSide::new(boundary, name, direction, wanted);
+    let mut here = OfSide::new(boundary, name, direction);
     let mut theirs: Vec<OfSide<'_>> = Vec::new();
     for it in all {
         let peer = Side {
@@ -210,7 +205,7 @@ fn declared(wanted: &Wanted<'_, '_>, all: &[There<'_>]) -> Option<String> {
             .iter()
             .position(|side| side.landing_zone == it.landing_zone);
         let at = known.unwrap_or_else(|| {
-            theirs.push(OfSide::new(it.boundary, it.landing_zone, other_way, wanted));
+            theirs.push(OfSide::new(it.boundary, it.landing_zone, other_way));
             theirs.len() - 1
         });
         if let Some(side) = theirs.get_mut(at) {

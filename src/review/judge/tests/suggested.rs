@@ -416,6 +416,50 @@ fn each_port_has_what_is_missing_for_it() {
     assert!(suggestion.contains("to: {apiServer: true}"), "{suggestion}");
 }
 
+#[test]
+fn a_policy_of_the_cluster_is_declared_for_all_that_it_selects() {
+    let policy = |namespaces: &str| {
+        json!({
+            "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
+            "metadata": {"name": "team"},
+            "spec": {
+                "namespaceSelector": namespaces, "selector": "app == 'api'", "types": ["Egress"],
+                "egress": [{"action": "Allow", "destination": {"nets": ["10.0.0.0/8"]}}],
+            },
+        })
+    };
+    let own = "podSelector: {matchLabels: {app: api}}";
+    for (namespaces, from) in [
+        (
+            "applicationcode == 'application2'",
+            format!("from: {{{own}}}"),
+        ),
+        (
+            "applicationcode == 'application2' && zone == 'data'",
+            format!("from: {{zone: data, {own}}}"),
+        ),
+    ] {
+        let suggestion = settles(&plain(), &policy(namespaces));
+        assert!(suggestion.contains(&from), "{suggestion}");
+    }
+}
+
+#[test]
+fn what_lets_addresses_in_has_the_ports_that_are_missing_for_it() {
+    let mut policy = from(&json!({"nets": ["198.51.100.0/24", "2001:db8::/32"]}));
+    policy["spec"]["ingress"][0]["protocol"] = json!("TCP");
+    policy["spec"]["ingress"][0]["destination"] = json!({"ports": [443]});
+    let found = plain().found(&policy);
+    let services = "the platform declares it: sharedServices: [{name: from-198-51-100-0-24, peers: [{cidrs: [198.51.100.0/24, \
+                    \"2001:db8::/32\"]}], direction: ToLandingZones, ports: [{protocol: TCP, port: 443}], landingZones: \
+                    Declared}], and landing zone application2 names it: network: {sharedServices: [from-198-51-100-0-24]}";
+    assert!(
+        found[0].suggestion.contains(services),
+        "{}",
+        found[0].suggestion
+    );
+}
+
 const NETS: [&str; 12] = [
     "0.0.0.0/0",
     "0.0.0.0/1",
