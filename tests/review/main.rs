@@ -7,6 +7,7 @@ mod command;
 mod forms;
 mod pipelines;
 mod sarif;
+mod settled;
 mod told;
 mod unread;
 mod widened;
