@@ -85,10 +85,20 @@ pub(super) struct SourceArgs {
         short = 'f',
         long = "filename",
         value_name = "PATH",
-        required_unless_present_any = ["live", "contexts"],
+        required_unless_present_any = ["live", "contexts", "clusters"],
         conflicts_with_all = ["live", "contexts"]
     )]
     pub paths: Vec<PathBuf>,
+
+    /// Name of a cluster, and a file or folder that holds what is in it; repeatable, for several clusters that are told side by
+    /// side, and for one that has several. What -f names is in each of them
+    #[arg(
+        long = "cluster",
+        value_name = "NAME=PATH",
+        value_parser = cluster_files,
+        conflicts_with_all = ["live", "contexts"]
+    )]
+    pub clusters: Vec<ClusterFiles>,
 
     /// The cluster as it is, instead of files
     #[arg(long)]
@@ -110,6 +120,25 @@ pub(super) struct SourceArgs {
     platform: PlatformArgs,
 }
 
+/// Files of a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct ClusterFiles {
+    name: String,
+    path: PathBuf,
+}
+
+fn cluster_files(text: &str) -> Result<ClusterFiles, String> {
+    match text.split_once('=') {
+        // It is read once, and might be of any of them.
+        Some((_, "-")) => Err("standard input is no cluster's: name a file or folder".to_owned()),
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok(ClusterFiles {
+            name: name.to_owned(),
+            path: path.into(),
+        }),
+        _ => Err("it has a name and a path, as in west=clusters/west".to_owned()),
+    }
+}
+
 /// What somebody asks about.
 #[derive(Debug, Default)]
 pub(super) struct Asked<'a> {
@@ -120,7 +149,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl SourceArgs {
-    /// Reads one cluster from files, or as many as there are contexts. What is wrong is told on standard error, and is
+    /// Reads one cluster from files, or as many as there are names or contexts. What is wrong is told on standard error, and is
     /// an outcome. Of a cluster also what somebody asks about is read.
     pub fn read(
         &self,
@@ -128,11 +157,50 @@ impl SourceArgs {
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
+        if !self.clusters.is_empty() {
+            return self.read_clusters(stdin, stderr);
+        }
         if self.paths.is_empty() {
             return self.read_live(asked, stderr);
         }
         let read = self.read_files(&self.paths, stdin, stderr)?;
         Ok(read.map(|landscape| vec![landscape]))
+    }
+
+    fn read_clusters(
+        &self,
+        stdin: &mut dyn Read,
+        stderr: &mut dyn Write,
+    ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
+        let mut names: Vec<&str> = Vec::new();
+        for cluster in &self.clusters {
+            if !names.contains(&cluster.name.as_str()) {
+                names.push(&cluster.name);
+            }
+        }
+        let is_standard_input = |it: &PathBuf| it.as_os_str() == "-";
+        if names.len() > 1 && self.paths.iter().any(is_standard_input) {
+            writeln!(
+                stderr,
+                "error: -f -: standard input is read once, and there are {} clusters: name a file or folder",
+                names.len()
+            )?;
+            return Ok(Err(Outcome::BadInput));
+        }
+        let mut landscapes = Vec::new();
+        for name in names {
+            let own = self.clusters.iter().filter(|it| it.name == name);
+            let own = own.map(|it| it.path.clone());
+            let paths: Vec<PathBuf> = own.chain(self.paths.iter().cloned()).collect();
+            match self.read_files(&paths, stdin, stderr)? {
+                Ok(mut landscape) => {
+                    name.clone_into(&mut landscape.cluster);
+                    landscapes.push(landscape);
+                }
+                Err(outcome) => return Ok(Err(outcome)),
+            }
+        }
+        Ok(Ok(landscapes))
     }
 
     /// Reads a cluster from files.

@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use self::entry::{Entry, Rules};
 use super::Outcome;
-use super::landscape::{Asked, Landscape, LandscapeError, SourceArgs};
-use super::review;
+use super::base::Base;
+use super::landscape::{Asked, Landscape, LandscapeError, PlaceName, SourceArgs};
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
 
@@ -23,7 +23,7 @@ pub(super) use entry::{VerdictWord, ports as written_ports};
 pub(super) struct MatrixArgs {
     /// What was before: a copy of what -f lies in, or a file or folder; repeatable. Of a copy the paths that -f names are
     /// read, as review reads them. What a change opens and closes is told; in HTML it is marked
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["live", "contexts"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["live", "contexts", "clusters"])]
     base: Vec<PathBuf>,
 
     /// Form of output
@@ -111,10 +111,18 @@ impl MatrixArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, MatrixError> {
-        let landscapes = match self.source.read(&Asked::default(), stdin, stderr)? {
+        let mut landscapes = match self.source.read(&Asked::default(), stdin, stderr)? {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
         };
+        // It is told only where nothing else is known.
+        let names_any = |it: &Landscape| it.places.iter().any(|it| it.name.is_any_namespace());
+        let is_any_told = landscapes.iter().any(names_any);
+        if !self.base.is_empty() {
+            landscapes
+                .iter_mut()
+                .for_each(Landscape::find_any_namespace);
+        }
         let mut entries: Vec<Entry> = landscapes
             .iter()
             .flat_map(|it| entries(it, !self.base.is_empty()))
@@ -134,16 +142,30 @@ impl MatrixArgs {
                 }
             }
         } else {
-            let base: Vec<PathBuf> = self
-                .base
-                .iter()
-                .flat_map(|base| review::base_paths(base, &self.source.paths))
-                .collect();
-            let before = match self.source.read_files(&base, stdin, stderr)? {
+            let mut paths = Vec::new();
+            for base in &self.base {
+                let base = match self.base.as_slice() {
+                    [base] => Base::of(base, &self.source.paths),
+                    _ => Base::of_several(base, &self.source.paths),
+                };
+                let base = match base {
+                    Ok(base) => base,
+                    Err(error) => {
+                        writeln!(stderr, "error: {error}")?;
+                        return Ok(Outcome::BadInput);
+                    }
+                };
+                for note in base.notes() {
+                    writeln!(stderr, "note: --base: {note}")?;
+                }
+                paths.extend(base.paths());
+            }
+            let before = match self.source.read_files(&paths, stdin, stderr)? {
                 Ok(mut landscape) => {
                     // It is the same cluster, and is called what it is called now.
                     let now = landscapes.first().map(|it| it.cluster.clone());
                     landscape.cluster = now.unwrap_or(landscape.cluster);
+                    landscape.find_any_namespace();
                     self::entries(&landscape, true)
                 }
                 Err(outcome) => return Ok(outcome),
@@ -154,7 +176,8 @@ impl MatrixArgs {
                 MatrixFormat::Table => table::changes(&changes),
                 MatrixFormat::Json => json(&changes, layout)?,
                 MatrixFormat::Html => {
-                    entries.retain(is_kept);
+                    let is_told = |it: &PlaceName| is_any_told || !it.is_any_namespace();
+                    entries.retain(|it| is_kept(it) && is_told(&it.from) && is_told(&it.to));
                     report::page_of_change(&entries, &changes)?
                 }
             }

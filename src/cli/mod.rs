@@ -4,6 +4,7 @@
 //! Findings about the input are printed one to a line, as `file:line:column: field: value: rule`,
 //! for editors and for CI; the exit codes are those of [`Outcome`].
 
+mod base;
 mod client;
 mod completion;
 mod crossings;

@@ -6,12 +6,16 @@
 //! | `live` | the same from a cluster |
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
+//! | `between` | what it opens where no landing zone holds a boundary |
+//! | `copies` | what was known of an object before, which may be there several times |
 //! | `kustomization` | what alters objects after they were read here |
 //! | `unread` | what of a change only people can judge |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
 //! | `safe` | what a log of a pipeline would obey |
 
 mod base;
+mod between;
+mod copies;
 mod declared;
 mod input;
 mod json;
@@ -35,6 +39,7 @@ use thiserror::Error;
 use self::input::Input;
 use self::report::{NotJudged, Report, Reported};
 use super::Outcome;
+use super::base::Base;
 use super::client::{ClientError, client, runtime};
 use super::crossings;
 use super::flavour::FlavourArgs;
@@ -45,8 +50,6 @@ use super::source::{self, Hidden, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;
 use crate::policy::NetworkSet;
 use crate::review::{Body, Landscape, Rule};
-
-pub(super) use base::paths as base_paths;
 
 pub(super) const EXIT_CODES: &str = "Exit codes:
   0  nothing is found, but what is declared or waived
@@ -85,7 +88,8 @@ pub struct ReviewArgs {
     partial: bool,
 
     /// Folder with everything as it was before, for instance a copy of the main branch: only what the
-    /// change adds is shown. What lies at the paths of -f below it is compared, or else all of it
+    /// change adds is shown. What lies at the paths of -f below it is compared, or at as much of their ends as is there;
+    /// with a single path of -f that is not there at all, all of it
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
 
@@ -240,7 +244,15 @@ impl ReviewArgs {
             self.given(stdin, stderr)?
         };
         let mut reviewed = Reviewed::of(given.input, flavour);
-        let before = match &self.base {
+        let base = match self.base.as_deref().map(|it| Base::of(it, &self.paths)) {
+            Some(Err(error)) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok((Outcome::Unread, None));
+            }
+            Some(Ok(base)) => Some(base),
+            None => None,
+        };
+        let before = match &base {
             Some(base) => Some(self.before(base, flavour, stderr)?),
             None => None,
         };
@@ -268,8 +280,8 @@ impl ReviewArgs {
         if before.as_ref().is_some_and(Option::is_some) && reviewed.input.zones.is_empty() {
             writeln!(
                 stderr,
-                "note: no LandingZone was read, so nothing but the policies themselves holds a boundary: a policy that a \
-                 change removes, or a namespace that it gives another application's code, is not told"
+                "note: no LandingZone was read, so nothing but the policies themselves holds a boundary: what opens is \
+                 decided by those that were read"
             )?;
         }
         if self.live {
@@ -277,22 +289,13 @@ impl ReviewArgs {
             let is_ours = |it: &Reported| it.finding.rule != Rule::NamespaceUnknown;
             reviewed.found.retain(is_ours);
         }
-        let mut report = match before.flatten() {
-            Some(before) => {
-                let changes = declared::compared(&before.input, &reviewed.input, flavour);
-                let found = (reviewed.found, before.found);
-                let mut report = base::compared(&reviewed.input, &before.input, found, changes);
-                report
-                    .findings
-                    .extend(unread::gone(&before.input, &reviewed.input));
-                if let Some(base) = &self.base {
-                    let before = (&before.input, base.as_path());
-                    kustomization::changed(&mut report, before, &reviewed.input);
-                }
-                report
-            }
+        let mut report = match base.as_ref().zip(before.flatten()) {
+            Some((base, before)) => base::report(reviewed, before, base, flavour),
             None => Report::of(&reviewed.input, reviewed.found),
         };
+        for note in &report.notes {
+            writeln!(stderr, "note: {note}")?;
+        }
         report.not_judged = given.not_judged;
         report.is_whole = given.is_whole;
         let approval = report.approval_required();
@@ -390,11 +393,14 @@ impl ReviewArgs {
     /// What was there before; None where it cannot be read.
     fn before(
         &self,
-        base: &std::path::Path,
+        base: &Base,
         flavour: Flavour,
         stderr: &mut dyn Write,
     ) -> Result<Option<Reviewed>, ReviewError> {
-        let paths = base::paths(base, &self.paths);
+        for note in base.notes() {
+            writeln!(stderr, "note: --base: {note}")?;
+        }
+        let paths = base.paths();
         let nothing = &mut io::empty();
         let sources = source::read_for(
             &paths,

@@ -71,7 +71,7 @@ pub struct Policy {
 
 impl Policy {
     /// What decides between policies of one tier: order, then namespace and name as Felix writes them.
-    pub(super) fn place(&self) -> (f64, String) {
+    pub(crate) fn place(&self) -> (f64, String) {
         let stored = match self.id.kind {
             PolicyKind::Kubernetes => format!("knp.default.{}", self.id.name),
             _ if self.tier == DEFAULT_TIER && !self.id.name.starts_with("default.") => {

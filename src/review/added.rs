@@ -1,16 +1,18 @@
 //! What a change adds: what is found now and was not before.
 //!
-//! What leaves the boundary by a rule is old where a single rule of the same policy opened all of it before, whatever it was
-//! called and wherever it stood. Where nobody can say what something opens, it is old only as long as all of the object stays as
-//! it is.
+//! What leaves the boundary by a rule is old where rules of the same policy opened all of it before, whatever they were called
+//! and wherever they stood. Where nobody can say what something opens, it is old only as long as all of the object stays as it
+//! is, but for what surely decides nothing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
+use super::address::without;
 use super::landscape::STORED;
-use super::opening::{Comparing, Extent};
+use super::opening::{Comparing, Extent, Opening};
 use super::{Finding, Rule};
 use crate::domain::Segment;
 
@@ -56,7 +58,7 @@ pub fn added(now: &Found<'_>, before: &[Found<'_>]) -> Vec<bool> {
             is_open(finding, &known, &mut comparing)
         } else if is_about_all(finding.rule) {
             let is_same = before.iter().any(|before| {
-                of_object(now.object) == of_object(before.object)
+                opens_no_more(now.object, before.object)
                     && before.findings.iter().any(|it| is_same(finding, it))
             });
             is_same && (finding.opening.is_none() || is_open(finding, &known, &mut comparing))
@@ -68,8 +70,8 @@ pub fn added(now: &Found<'_>, before: &[Found<'_>]) -> Vec<bool> {
     each.collect()
 }
 
-/// Whether a single one of those before opened all that a finding is about: where nothing was declared either, or of all that
-/// it reaches, declared or not.
+/// Whether those before opened all that a finding is about: where nothing was declared either, or of all that it reaches, declared
+/// or not.
 fn is_open(finding: &Finding, known: &[&Finding], comparing: &mut Comparing) -> bool {
     let Some(opening) = &finding.opening else {
         return false;
@@ -89,8 +91,10 @@ fn is_open(finding: &Finding, known: &[&Finding], comparing: &mut Comparing) -> 
         .collect();
     // Most rules stay as they are, or where they are.
     known.sort_by_cached_key(|(it, before)| (before.rule != opening.rule, it.path != finding.path));
-    let mut known = known.iter();
-    known.any(|(_, before)| comparing.is_within(opening, before, extent))
+    let known: Vec<&Opening> = known.iter().map(|(_, before)| before.as_ref()).collect();
+    let mut each = known.iter();
+    each.any(|before| comparing.is_within(opening, before, extent))
+        || comparing.is_within_all(opening, &known, extent)
 }
 
 /// Whether somebody says of both, or of neither, that it is meant. What nobody waives any more is to be looked at again, and so
@@ -112,6 +116,71 @@ fn is_about_all(rule: Rule) -> bool {
         Rule::NamespaceJoins | Rule::NamespaceExempt => false,
         rule => rule.leaves_boundary(),
     }
+}
+
+/// Whether an object surely opens no more than another one of which nobody knows what it opens: it says the same, or is a network
+/// set with fewer addresses. Whatever denies them counts where it stands.
+fn opens_no_more(now: &Value, before: &Value) -> bool {
+    let kind = |it: &Value| it.get("kind").and_then(Value::as_str).map(str::to_owned);
+    if kind(now) != kind(before) {
+        return false;
+    }
+    match kind(now).as_deref() {
+        Some("NetworkSet" | "GlobalNetworkSet") => {
+            let (mut one, mut other) = (now.clone(), before.clone());
+            let nets = [&mut one, &mut other].map(|it| {
+                let spec = it.get_mut("spec").and_then(Value::as_object_mut);
+                ranges(spec?.remove("nets")?.as_array()?)
+            });
+            of_object(now) == of_object(before)
+                || (of_object(&one) == of_object(&other)
+                    && matches!(nets, [Some(own), Some(others)] if without(&own, &others).is_empty()))
+        }
+        Some(policy) if policy.ends_with("NetworkPolicy") => {
+            of_object(&said(now)) == of_object(&said(before))
+        }
+        _ => of_object(now) == of_object(before),
+    }
+}
+
+/// Ranges of a network set; None: nobody knows what one of them is.
+fn ranges(nets: &[Value]) -> Option<Vec<IpNet>> {
+    let each = nets.iter().map(|it| {
+        let text = it.as_str()?;
+        let net: Option<IpNet> = text.parse().ok();
+        net.filter(|net| net.trunc() == *net)
+    });
+    each.collect()
+}
+
+/// A policy without what nothing reads that decides: its labels, and notes on rules.
+fn said(policy: &Value) -> Value {
+    let mut said = policy.clone();
+    if let Some(metadata) = said.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("labels");
+    }
+    for direction in ["/spec/ingress", "/spec/egress"] {
+        let rules = said.pointer_mut(direction).and_then(Value::as_array_mut);
+        for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+            if rule.get("metadata").is_some_and(is_note) {
+                rule.remove("metadata");
+            }
+        }
+    }
+    said
+}
+
+/// Whether it is annotations of a rule, and nothing else.
+fn is_note(metadata: &Value) -> bool {
+    let fields = metadata.as_object();
+    let texts = |it: &Value| {
+        let texts = it.as_object();
+        texts.is_some_and(|it| it.values().all(Value::is_string))
+    };
+    fields.is_some_and(|it| {
+        it.iter()
+            .all(|(key, value)| key == "annotations" && texts(value))
+    })
 }
 
 /// All that decides what an object opens: of a network set, its labels as well as its addresses. What Calico makes of it

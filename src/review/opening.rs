@@ -4,10 +4,14 @@
 //! |---|---|
 //! | `peers` | whether peers of one rule are among those of another one |
 //! | `ports` | which of a rule's ports are declared |
+//! | `apart` | whether two rules have nothing in common |
+//! | `pieces` | whether several openings together hold another one |
 //! | `within` | whether one opening lies within another one |
 //! | `work` | how much is looked at before it is given up |
 
+mod apart;
 mod peers;
+mod pieces;
 pub(super) mod ports;
 mod within;
 mod work;
@@ -74,6 +78,8 @@ pub(super) struct Place {
     tier: String,
     /// Lower comes first; None: last.
     order: Option<f64>,
+    /// Decides between those of the same order: lower comes first.
+    name: String,
     /// Whether it takes nothing away from policies behind it, so that it may move back.
     only_allows: bool,
 }
@@ -85,6 +91,7 @@ impl Place {
         Self {
             tier: policy.tier.clone(),
             order: policy.order,
+            name: policy.place().1,
             only_allows: rules.all(|it| matches!(it.action, Action::Allow | Action::Log)),
         }
     }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod base;
+mod between;
 mod command;
+mod compared;
 mod forms;
+mod narrowed;
 mod pipelines;
 mod sarif;
 mod settled;

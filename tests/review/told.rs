@@ -43,9 +43,19 @@ fn a_review_that_read_nothing_has_not_found_that_nothing_is_wrong() {
         ("main/policies/a.yaml", policy.as_str()),
         ("policies/.gitkeep", ""),
     ];
-    let ran = review(&files, &["-f", "policies", "--base", "main"]);
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let ran = review(&files, &["-f", "policies", "--base", "main", "-o", "json"]);
+    // Nothing else held a boundary there.
+    assert_eq!(ran.rules(), ["decides-unread"], "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("no object"), "{}", ran.err);
+    let files = [
+        ("main/policies/a.yaml", policy.as_str()),
+        ("main/zones/z.yaml", ZONES),
+        ("policies/.gitkeep", ""),
+        ("zones/z.yaml", ZONES),
+    ];
+    let paths = ["-f", "policies", "-f", "zones", "--base", "main"];
+    let ran = review(&files, &paths);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
 }
 
 #[test]

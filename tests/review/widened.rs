@@ -18,12 +18,12 @@ fn added_with(zones: [&str; 2], before: &str, after: &str) -> Vec<String> {
     ran.rules()
 }
 
-fn added(before: &str, after: &str) -> Vec<String> {
+pub fn added(before: &str, after: &str) -> Vec<String> {
     added_with([ZONES, ZONES], before, after)
 }
 
 /// Whether each text is found at all, and nothing of it is new beside itself.
-fn is_known(text: &str) {
+pub fn is_known(text: &str) {
     let found = review(
         &[("z.yaml", ZONES), ("p.yaml", text)],
         &["-f", ".", "-o", "json"],
@@ -33,7 +33,7 @@ fn is_known(text: &str) {
 }
 
 /// A policy of the backend with these rules for what goes out.
-fn egress(rules: &str) -> String {
+pub fn egress(rules: &str) -> String {
     format!(
         "\
 apiVersion: projectcalico.org/v3
@@ -62,7 +62,7 @@ spec:
     )
 }
 
-fn set(labels: &str, nets: &str) -> String {
+pub fn set(labels: &str, nets: &str) -> String {
     format!(
         "\
 ---
@@ -74,7 +74,7 @@ spec: {{nets: [{nets}]}}
     )
 }
 
-const PARTNERS: &str =
+pub const PARTNERS: &str =
     "{action: Allow, destination: {namespaceSelector: 'global()', selector: partner == 'yes'}}";
 
 #[test]
@@ -277,7 +277,7 @@ spec:
     );
 }
 
-const WIDE: &str =
+pub const WIDE: &str =
     "{action: Allow, protocol: TCP, destination: {namespaceSelector: 'all()', ports: [80, 443]}}";
 
 #[rstest]

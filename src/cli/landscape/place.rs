@@ -52,6 +52,27 @@ pub(in crate::cli) enum PlaceKind {
     Addresses,
 }
 
+/// What whatever namespace of no landing zone is called.
+const ANY_NAMESPACE: &str = "namespaces of no landing zone";
+/// What the name of one that is known begins with.
+const A_NAMESPACE: &str = "namespace ";
+
+impl PlaceName {
+    /// Whether it is whatever namespace of no landing zone.
+    pub fn is_any_namespace(&self) -> bool {
+        self.landing_zone.is_none() && self.zone == ANY_NAMESPACE
+    }
+
+    /// Whatever namespace, where it is one of no landing zone.
+    pub fn any_namespace(&self) -> Option<Self> {
+        let is_one = self.landing_zone.is_none() && self.zone.starts_with(A_NAMESPACE);
+        is_one.then(|| Self {
+            landing_zone: None,
+            zone: ANY_NAMESPACE.to_owned(),
+        })
+    }
+}
+
 impl fmt::Display for PlaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.landing_zone {
@@ -197,20 +218,32 @@ impl Landscape {
         let others: Vec<_> = others.into_iter().filter(|it| !own.contains(it)).collect();
         for name in &others {
             let members = self.of_namespace(name);
-            let zone = format!("namespace {name}");
+            let zone = format!("{A_NAMESPACE}{name}");
             self.add(None, zone, PlaceKind::Namespaces, members);
         }
         if others.is_empty() {
-            let nothing = LabelMap::new();
-            let any = Member::labelled(
-                (&nothing, OWNER),
-                &nothing,
-                &Arc::new(own),
-                &self.platform.pod_cidrs,
-            );
-            let zone = "namespaces of no landing zone".to_owned();
-            self.add(None, zone, PlaceKind::Namespaces, vec![any]);
+            self.add_any_namespace();
         }
+    }
+
+    /// Adds whatever namespaces there may be beside those of landing zones, where some are known, so that they are named.
+    /// Whoever compares two states needs them in both.
+    pub(in crate::cli) fn find_any_namespace(&mut self) {
+        if !self.places.iter().any(|it| it.name.is_any_namespace()) {
+            self.add_any_namespace();
+        }
+    }
+
+    fn add_any_namespace(&mut self) {
+        let nothing = LabelMap::new();
+        let any = Member::labelled(
+            (&nothing, OWNER),
+            &nothing,
+            &Arc::new(self.own_namespaces()),
+            &self.platform.pod_cidrs,
+        );
+        let zone = ANY_NAMESPACE.to_owned();
+        self.add(None, zone, PlaceKind::Namespaces, vec![any]);
     }
 
     fn find_addresses(&mut self) {

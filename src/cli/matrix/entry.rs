@@ -200,7 +200,8 @@ fn named(deciders: &[Decider]) -> String {
 }
 
 /// What passes only before or only afterwards, by pair. What passes partly before and after counts as both where the rules that
-/// decide it say another thing.
+/// decide it say another thing. A namespace of no landing zone that is known on one side only is on the other side one of those
+/// that there may be.
 pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
     /// Two places.
     type Pair = (PlaceName, PlaceName);
@@ -221,8 +222,14 @@ pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
         passing
     };
     let only = |entries: &[Entry], others: &BTreeMap<Pair, Vec<Passing>>, change| {
+        let places: BTreeSet<&PlaceName> = others.keys().flat_map(|(a, b)| [a, b]).collect();
+        let there = |place: PlaceName| {
+            let any = place.any_namespace().filter(|_| !places.contains(&place));
+            any.unwrap_or(place)
+        };
         let only = entries.iter().filter(|entry| {
-            let (pair, passes) = said(entry);
+            let ((from, to), passes) = said(entry);
+            let pair = (there(from), there(to));
             let known = others.get(&pair).is_some_and(|it| it.contains(&passes));
             entry.verdict != VerdictWord::Denied && !known
         });

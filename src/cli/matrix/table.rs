@@ -11,10 +11,18 @@ pub(super) fn entries(entries: &[Entry], is_shown: impl Fn(&Entry) -> bool) -> S
         .iter()
         .filter(|it| it.verdict != VerdictWord::Denied)
         .collect();
+    let clusters: BTreeSet<&str> = entries.iter().map(|it| it.cluster.as_str()).collect();
+    let names_cluster = clusters.len() > 1;
     let shown = open.iter().filter(|it| is_shown(it));
-    let mut text = rows(shown.map(|entry| row("", entry)));
+    let mut text = rows(
+        names_cluster,
+        shown.map(|entry| {
+            let cluster = names_cluster.then(|| entry.cluster.clone());
+            cluster.into_iter().chain(row("", entry)).collect()
+        }),
+    );
     let pairs = |entries: &mut dyn Iterator<Item = &Entry>| {
-        let pairs: BTreeSet<_> = entries.map(|it| (&it.from, &it.to)).collect();
+        let pairs: BTreeSet<_> = entries.map(|it| (&it.cluster, &it.from, &it.to)).collect();
         pairs.len()
     };
     let all = pairs(&mut entries.iter());
@@ -32,18 +40,20 @@ pub(super) fn changes(changes: &[Changed]) -> String {
     if changes.is_empty() {
         return "nothing opens and nothing closes\n".to_owned();
     }
-    rows(changes.iter().map(|changed| {
+    let rows_of_changes = changes.iter().map(|changed| {
         let mark = match changed.change {
             Change::Opened => "+ ",
             Change::Closed => "- ",
         };
-        row(mark, &changed.entry)
-    }))
+        row(mark, &changed.entry).into()
+    });
+    rows(false, rows_of_changes)
 }
 
-type Row = [String; 5];
+/// Cells of a line.
+type Row = Vec<String>;
 
-fn row(mark: &str, entry: &Entry) -> Row {
+fn row(mark: &str, entry: &Entry) -> [String; 5] {
     let boundary = if entry.is_crossing() { "*" } else { "" };
     [
         format!("{mark}{}", entry.from),
@@ -55,14 +65,19 @@ fn row(mark: &str, entry: &Entry) -> Row {
 }
 
 /// Ports and what decides are as long as they are; the rest stands in columns.
-fn rows(rows: impl Iterator<Item = Row>) -> String {
+fn rows(names_cluster: bool, rows: impl Iterator<Item = Row>) -> String {
     let head = ["FROM", "TO", "VERDICT", "PORTS", "DECIDED BY"].map(str::to_owned);
+    let cluster = names_cluster.then(|| "CLUSTER".to_owned());
+    let head: Row = cluster.into_iter().chain(head).collect();
+    let columns = head.len() - 1;
     let rows: Vec<Row> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..4).map(|column| width(column).min(WIDEST)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| width(column).min(WIDEST))
+        .collect();
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();

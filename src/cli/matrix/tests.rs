@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod several;
+
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]

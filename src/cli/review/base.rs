@@ -1,56 +1,43 @@
 //! What a change adds to what was there before.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::declared::{Located, is_about};
-use super::input::{Input, ObjectName};
-use super::report::{Counted, Report, Reported, breaking, crossing, unread};
-use crate::review::{self, Finding, Found, Object, Rule, added, identity};
+use super::copies::{Known, place};
+use super::declared::{self, Located, is_about};
+use super::input::{Input, ObjectName, Written};
+use super::report::{self, Counted, Report, Reported, breaking, crossing};
+use super::{Reviewed, between, kustomization, unread};
+use crate::cli::base::Base;
+use crate::domain::Flavour;
+use crate::review::{self, Finding, Found, Object, Rule, identity};
 
-/// Where what was there before lies below `base`: at the paths that are reviewed, or else everywhere.
-pub(in crate::cli) fn paths(base: &Path, reviewed: &[PathBuf]) -> Vec<PathBuf> {
-    let below = reviewed.iter().filter_map(|path| {
-        let relative = relative(path)?;
-        let there = base.join(relative);
-        there.exists().then_some(there)
-    });
-    let below: Vec<PathBuf> = below.collect();
-    if below.is_empty() {
-        vec![base.to_owned()]
-    } else {
-        below
-    }
-}
-
-/// A path below the working directory; None for others, and for standard input.
-pub(super) fn relative(path: &Path) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok();
-    let path = match here.filter(|_| path.is_absolute()) {
-        Some(here) => path.strip_prefix(here).ok()?,
-        None => path,
-    };
-    let mut relative = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::Normal(name) if name != "-" => relative.push(name),
-            _ => return None,
-        }
-    }
-    Some(relative)
+/// What a change adds, in policies and in declarations; what of it only people can judge as well.
+pub(super) fn report(now: Reviewed, before: Reviewed, base: &Base, flavour: Flavour) -> Report {
+    let declared = declared::compared(&before.input, &now.input, flavour);
+    let found = (now.found, before.found);
+    let mut report = compared(&now.input, &before.input, found, declared, base);
+    report
+        .findings
+        .extend(unread::gone(&before.input, &now.input));
+    between::opened(&mut report, &before.input, &now.input);
+    kustomization::changed(&mut report, (&before.input, base), &now.input);
+    report.compared = base.pairs().to_vec();
+    report
 }
 
 /// Keeps what is found anew, and counts what changed; `declared` is what is told of declarations.
-pub(super) fn compared(
+fn compared(
     after: &Input,
     before: &Input,
     (found, found_before): (Vec<Reported>, Vec<Reported>),
     declared: Vec<Located>,
+    base: &Base,
 ) -> Report {
-    let mut findings = new(after, found, (before, &found_before));
+    let known = Known::of(before, &found_before, after, base);
+    let notes = known.notes().collect();
+    let mut findings = new(after, before, found, &known);
     for reported in &mut findings {
         reported.waiver_is_new = true;
     }
@@ -62,7 +49,7 @@ pub(super) fn compared(
     // What is told of a declaration is counted one by one.
     changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.
-    let unread = unread(&report.findings);
+    let unread = report::unread(&report.findings);
     let needing = crossing.iter().chain(&breaking).chain(&unread);
     changed.extend(needing.map(|name| (*name).clone()));
     changed.sort();
@@ -74,6 +61,7 @@ pub(super) fn compared(
         all: changed.len() + declared.len(),
     };
     report.changes = declared;
+    report.notes = notes;
     report
 }
 
@@ -96,24 +84,19 @@ fn other_reasons(before: &Input, after: &Input) -> BTreeMap<(usize, Rule), Strin
     reasons
 }
 
-/// What was not found before in the object that was called so.
-fn new(
-    after: &Input,
-    found: Vec<Reported>,
-    (before, found_before): (&Input, &[Reported]),
-) -> Vec<Reported> {
-    let mut known: BTreeMap<[String; 4], Vec<Found<'_>>> = BTreeMap::new();
-    for (object, positions) in by_object(before, found_before) {
-        let findings = findings(found_before, &positions);
-        let of_name = known.entry(identity(object)).or_default();
-        of_name.push(Found { object, findings });
-    }
+/// What was not found before in the object that was called so, nor in a policy beside it that is gone.
+fn new(after: &Input, before: &Input, found: Vec<Reported>, known: &Known<'_>) -> Vec<Reported> {
     let mut is_old = vec![false; found.len()];
-    for (object, positions) in by_object(after, &found) {
-        let findings = findings(&found, &positions);
-        let before = known.get(&identity(object));
-        let now = Found { object, findings };
-        let is_new = added(&now, before.map_or(&[], Vec::as_slice));
+    let mut seen = BTreeMap::new();
+    for (written, positions) in by_object(after, &found) {
+        let identity = identity(&written.json);
+        let copy = seen.entry((identity.clone(), place(written))).or_insert(0);
+        let now = Found {
+            object: &written.json,
+            findings: findings(&found, &positions),
+        };
+        let is_new = known.added(&now, &identity, (place(written), *copy));
+        *copy += 1;
         for (position, is_new) in positions.into_iter().zip(is_new) {
             is_old[position] = !is_new;
         }
@@ -130,23 +113,23 @@ fn new(
     new.map(|(reported, _)| reported).collect()
 }
 
-fn findings<'a>(found: &'a [Reported], positions: &[usize]) -> Vec<&'a Finding> {
+pub(super) fn findings<'a>(found: &'a [Reported], positions: &[usize]) -> Vec<&'a Finding> {
     let reported = positions.iter().filter_map(|it| found.get(*it));
     reported.map(|it| &it.finding).collect()
 }
 
 /// The positions of what is found in each object that is judged.
-fn by_object<'a>(
+pub(super) fn by_object<'a>(
     input: &'a Input,
     found: &[Reported],
-) -> impl Iterator<Item = (&'a Value, Vec<usize>)> {
+) -> impl Iterator<Item = (&'a Written, Vec<usize>)> {
     let mut all: Vec<Vec<usize>> = vec![Vec::new(); input.written.len()];
     for (position, reported) in found.iter().enumerate() {
         if let Some(of_object) = all.get_mut(reported.written) {
             of_object.push(position);
         }
     }
-    input.written.iter().map(|it| &it.json).zip(all)
+    input.written.iter().zip(all)
 }
 
 /// Objects that were added, changed or taken away.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::base::Compared;
 use super::declared::Located;
 use super::report::{NotJudged, Report, Reported};
 
@@ -13,6 +14,8 @@ struct Told<'a> {
     findings: Vec<ToldFinding<'a>>,
     changes: &'a [Located],
     not_judged: &'a [NotJudged],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    compared: &'a [Compared],
 }
 
 /// A finding.
@@ -41,6 +44,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
         findings: report.findings.iter().map(told).collect(),
         changes: &report.changes,
         not_judged: &report.not_judged,
+        compared: &report.compared,
     };
     Ok(serde_json::to_string_pretty(&told)? + "\n")
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::base::relative;
 use super::input::{Input, ObjectName, Place, Written};
 use super::meaning::{Meaning, digest};
 use super::report::{Counted, NotJudged, Report, Reported};
+use crate::cli::base::{self, Base};
 use crate::cli::source::{self, Hidden, MAX_FILE_BYTES, SourceFile};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Rule};
@@ -112,18 +112,7 @@ fn is_remote(resource: &str) -> bool {
 
 /// A path without detours, from the working directory.
 fn normal(path: &Path) -> String {
-    let path = relative(path).unwrap_or_else(|| path.to_owned());
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if normal.file_name().is_some_and(|it| it != "..") => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal.display().to_string()
+    base::normal(path).display().to_string()
 }
 
 /// Takes in what the files say that kustomizations name: patches, whatever else lies beside them, and resources that are not
@@ -204,12 +193,10 @@ pub(super) fn not_judged(input: &Input) -> Option<NotJudged> {
 }
 
 /// Adds those that a change adds, changes or takes away, with what they name: nobody sees here what that alters.
-pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Path), after: &Input) {
-    let base = normal(base);
+pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Base), after: &Input) {
     let below = |name: &str| {
-        let path = Path::new(name);
-        let path = path.strip_prefix(&base).unwrap_or(path);
-        path.display().to_string()
+        let path = base.reviewed(Path::new(name));
+        path.map_or_else(|| name.to_owned(), |it| it.display().to_string())
     };
     let olds = before.kustomizations.iter();
     let olds: BTreeMap<_, _> = olds.map(|it| (below(&it.name.name), it)).collect();

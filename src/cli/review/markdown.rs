@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::base::Compared;
 use super::declared::Located;
 use super::report::{NotJudged, Report, Reported};
 
@@ -36,10 +37,20 @@ pub(super) fn print(report: &Report) -> String {
     if report.findings.is_empty() && report.changes.is_empty() {
         out.push_str("Nothing found.\n\n");
     }
+    out.push_str(&compared(&report.compared));
     out.push_str(&not_judged(&report.not_judged));
     out.push_str(MARKER);
     out.push('\n');
     out
+}
+
+/// What was compared with what, where it may not be what is meant.
+fn compared(all: &[Compared]) -> String {
+    if all.iter().all(Compared::is_plain) {
+        return String::new();
+    }
+    let told: Vec<String> = all.iter().map(|it| text(&it.to_string())).collect();
+    format!("Base: {}.\n\n", told.join("; "))
 }
 
 /// What nothing is said of, in one line.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::super::base::Compared;
 use super::super::document::Position;
 use super::super::reader::Unread;
 use super::super::source::SourceFile;
@@ -29,6 +30,10 @@ pub(super) struct Report {
     pub not_judged: Vec<NotJudged>,
     /// Whether all could be read that should be.
     pub is_whole: bool,
+    /// What was compared with what; nothing without a base.
+    pub compared: Vec<Compared>,
+    /// What is told beside it, of how it came about.
+    pub notes: Vec<String>,
 }
 
 /// Something that was given, and that nothing is said of.
@@ -201,6 +206,8 @@ impl Report {
             findings,
             not_judged: Vec::new(),
             is_whole: true,
+            compared: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

@@ -33,7 +33,9 @@ pub(in crate::review) enum Extent {
 /// Compares openings, and remembers what the rules of a direction share.
 #[derive(Default)]
 pub(in crate::review) struct Comparing {
-    work: Work,
+    pub(super) work: Work,
+    /// What is left for openings that lie within several others, so that nothing of it is missing for those that lie in one.
+    pub(super) of_pieces: Work,
     scopes: HashMap<(usize, usize), Rc<Scopes>>,
 }
 
@@ -46,9 +48,11 @@ struct Scopes {
     locals: Vec<Option<Vec<usize>>>,
     /// Whether they are the same.
     same: Vec<bool>,
-    /// How many of the rules that take something away have to come before one, for all that the first so many of the other
-    /// policy take away; None: not all of it is taken away.
+    /// For each rule of the other policy that takes something away, how many of those here have to come before one for that to
+    /// be taken away; None: not all of it is.
     needed: Vec<Option<usize>>,
+    /// The most that the first so many of them need.
+    most_needed: Vec<Option<usize>>,
 }
 
 impl Comparing {
@@ -63,8 +67,7 @@ impl Comparing {
             return false;
         }
         let scopes = self.scopes(&now.scope, &before.scope);
-        let needed = scopes.needed.get(before.behind).copied().flatten();
-        if !scopes.is_placed || needed.is_none_or(|needed| needed > now.behind) {
+        if !scopes.is_placed || !self.is_taken(now, before, &scopes) {
             return false;
         }
         let holds = &before.holds;
@@ -100,6 +103,20 @@ impl Comparing {
         })
     }
 
+    /// Whether all that was taken away before the other one is taken away before this one, or was none of what it opens.
+    fn is_taken(&mut self, now: &Opening, before: &Opening, scopes: &Scopes) -> bool {
+        let most = scopes.most_needed.get(before.behind).copied().flatten();
+        if most.is_some_and(|most| most <= now.behind) {
+            return true;
+        }
+        let taken = before.scope.taken.iter().zip(&scopes.needed);
+        before.behind <= MOST_TAKEN
+            && taken.take(before.behind).all(|(rule, needed)| {
+                needed.is_some_and(|needed| needed <= now.behind)
+                    || self.work.are_apart(&now.rule, rule)
+            })
+    }
+
     fn scopes(&mut self, now: &Arc<Scope>, before: &Arc<Scope>) -> Rc<Scopes> {
         let key = (Arc::as_ptr(now).addr(), Arc::as_ptr(before).addr());
         if let Some(known) = self.scopes.get(&key) {
@@ -127,11 +144,12 @@ impl Work {
         let is_same = now == before;
         let (one, other) = (&now.place, &before.place);
         let order = |it: Option<f64>| it.unwrap_or(f64::INFINITY);
-        let is_behind = one.only_allows
-            && other.only_allows
-            && order(one.order).total_cmp(&order(other.order)).is_gt();
+        let by_name = || one.name.cmp(&other.name);
+        let by_order = order(one.order).total_cmp(&order(other.order));
+        let place = by_order.then_with(by_name);
+        let is_behind = one.only_allows && other.only_allows && place.is_gt();
         let is_placed = one.tier == other.tier
-            && (one.order == other.order || is_behind)
+            && (place.is_eq() || is_behind)
             && has_all(&now.unread, &before.unread);
         let mut by_namespace = HashMap::new();
         for (at, local) in before.locals.iter().enumerate() {
@@ -161,27 +179,26 @@ impl Work {
             Some(all)
         });
         let locals = locals.collect();
+        let needed = self.needed(&now.taken, &before.taken);
         Scopes {
             is_same,
             is_placed,
             locals,
             same,
-            needed: self.needed(&now.taken, &before.taken),
+            most_needed: most(&needed),
+            needed,
         }
     }
 
     fn needed(&mut self, now: &[RuleShape], before: &[RuleShape]) -> Vec<Option<usize>> {
-        let mut needed = Some(0);
-        let mut all = vec![needed];
-        for rule in before {
+        let needed = before.iter().map(|rule| {
             let at = now.iter().position(|it| it == rule).or_else(|| {
                 let mut some = now.iter().take(MOST_TAKEN);
                 some.position(|it| self.takes_all_of(rule, it))
             });
-            needed = needed.and_then(|needed| at.map(|at| needed.max(at + 1)));
-            all.push(needed);
-        }
-        all
+            at.map(|at| at + 1)
+        });
+        needed.collect()
     }
 
     /// Whether a rule takes away all that another one does.
@@ -255,6 +272,17 @@ impl Work {
     }
 }
 
+/// The most of the first so many, from none on; None: one of them is not there.
+fn most(needed: &[Option<usize>]) -> Vec<Option<usize>> {
+    let mut most = Some(0);
+    let first = most;
+    let others = needed.iter().map(|needed| {
+        most = most.and_then(|most| needed.map(|needed| most.max(needed)));
+        most
+    });
+    [first].into_iter().chain(others).collect()
+}
+
 /// What is declared, as far as that is looked at.
 fn covers(local: &Local, extent: Extent) -> &[Cover] {
     match extent {
@@ -264,7 +292,7 @@ fn covers(local: &Local, extent: Extent) -> &[Cover] {
 }
 
 /// All ports of a rule.
-fn atoms(rule: &RuleShape) -> Vec<Atom> {
+pub(super) fn atoms(rule: &RuleShape) -> Vec<Atom> {
     let parts = parts(&rule.ports, &[]).into_iter();
     parts.flat_map(|it| it.ports).collect()
 }

@@ -122,6 +122,7 @@ impl Drafted {
 /// A policy before it is written.
 #[derive(Clone, Debug)]
 struct Draft {
+    name: &'static str,
     way: Way,
     is_global: bool,
     is_stored: bool,
@@ -138,21 +139,36 @@ const SELECTORS: [&str; 5] = [
     "projectcalico.org/namespace != 'app2-ns1'",
 ];
 
+/// Names before and behind that of another policy of the same order.
+const NAMES: [&str; 3] = ["alpha", "team", "zulu"];
+const BETWEEN: &str = "mid";
+
 fn draft() -> impl Strategy<Value = Draft> {
     let rules = proptest::collection::vec(rule(), 1..4);
     let way = prop_oneof![Just(Way::Ingress), Just(Way::Egress)];
     let selector = select(&SELECTORS[..]);
     let order = prop_oneof![3 => Just(None), 1 => Just(Some(200)), 1 => Just(Some(300))];
-    (way, any::<bool>(), any::<bool>(), selector, order, rules).prop_map(
-        |(way, is_global, is_stored, selector, order, rules)| Draft {
-            way,
-            is_global,
-            is_stored,
-            selector,
-            order,
-            rules,
-        },
+    let name = select(&NAMES[..]);
+    (
+        name,
+        way,
+        any::<bool>(),
+        any::<bool>(),
+        selector,
+        order,
+        rules,
     )
+        .prop_map(
+            |(name, way, is_global, is_stored, selector, order, rules)| Draft {
+                name,
+                way,
+                is_global,
+                is_stored,
+                selector,
+                order,
+                rules,
+            },
+        )
 }
 
 impl Draft {
@@ -172,7 +188,7 @@ impl Draft {
         } else {
             "projectcalico.org/v3"
         };
-        let mut metadata = json!({"name": "team"});
+        let mut metadata = json!({"name": self.name});
         let kind = if self.is_global {
             spec["namespaceSelector"] = json!("has(applicationcode)");
             "GlobalNetworkPolicy"
@@ -199,6 +215,41 @@ impl Draft {
         }
     }
 
+    /// A policy of the same order that denies everything, or some of it.
+    fn between(&self, what: &Drafted) -> Policy {
+        let mut rule = what.clone();
+        rule.action = "Deny";
+        let between = Self {
+            name: BETWEEN,
+            is_global: true,
+            selector: "",
+            rules: vec![rule],
+            ..self.clone()
+        };
+        between.policy()
+    }
+
+    /// Two rules become one, where both name ranges or neither does.
+    fn merged(&mut self, position: usize) {
+        let other = (position + 1) % self.rules.len();
+        if other == position {
+            return;
+        }
+        let taken = self.rules[other].clone();
+        let own = &mut self.rules[position];
+        let nets = |it: &Value| it.get("nets").and_then(Value::as_array).cloned();
+        if let (Some(mut all), Some(more)) = (nets(&own.peer), nets(&taken.peer)) {
+            all.extend(more);
+            own.peer["nets"] = json!(all);
+        }
+        if let (Some(all), Some(more)) = (own.ports.as_array_mut(), taken.ports.as_array())
+            && !all.is_empty()
+        {
+            all.extend(more.iter().cloned());
+        }
+        self.rules.remove(other);
+    }
+
     /// Changed in one place.
     fn edited(mut self, edit: u8, at: Index, other: &Drafted, selector: &'static str) -> Self {
         let position = at.index(self.rules.len());
@@ -216,6 +267,23 @@ impl Draft {
             8 => self.rules[position].not_ports = other.not_ports.clone(),
             9 => self.rules[position].more = other.more.clone(),
             10 => self.rules[position].action = other.action,
+            14 => self.name = NAMES[at.index(NAMES.len())],
+            15 => self.merged(position),
+            16 => {
+                if let Some(nets) = self.rules[position].peer.get_mut("nets") {
+                    *nets = json!([NETS[0]]);
+                }
+            }
+            // What a deny was for, without it.
+            17 => {
+                if let Some(deny) = self.rules.iter().position(|it| it.action == "Deny") {
+                    let denied = self.rules.remove(deny).peer;
+                    if let (Some(nets), Some(rule)) = (denied.get("nets"), self.rules.get_mut(deny))
+                    {
+                        rule.peer["notNets"] = nets.clone();
+                    }
+                }
+            }
             11 => {
                 for field in [
                     "selector",
@@ -282,8 +350,9 @@ impl Known {
         judge(&Object::read(policy).unwrap().unwrap(), &self.landscape)
     }
 
-    fn world(&self, draft: &Draft) -> World {
-        let mut world = World::new(&[], vec![draft.policy()]);
+    fn world(&self, draft: &Draft, between: Option<&Policy>) -> World {
+        let policies = [draft.policy()].into_iter().chain(between.cloned());
+        let mut world = World::new(&[], policies.collect());
         world.sets.clone_from(&self.sets);
         world
     }
@@ -335,7 +404,8 @@ proptest! {
 
     #[test]
     fn what_gets_through_anew_is_told(
-        before in draft(), edits in proptest::collection::vec((0..14_u8, any::<Index>(), rule(), select(&SELECTORS[..])), 0..3),
+        before in draft(), edits in proptest::collection::vec((0..18_u8, any::<Index>(), rule(), select(&SELECTORS[..])), 0..3),
+        between in proptest::option::weighted(0.4, rule()),
         sets in sets(), other_sets in sets(), are_other in proptest::bool::weighted(0.3),
         outsiders in proptest::collection::vec(outsider(), 6),
     ) {
@@ -351,7 +421,10 @@ proptest! {
         let (found, found_before) = (known_now.found(&written), known.found(&was));
         let new_ones = new((&written, &found), (&was, &found_before));
 
-        let (world, world_before) = (known_now.world(&now), known.world(&before));
+        // Another policy, which stays as it is, and so does what it denies.
+        let between = between.filter(|_| !are_other).map(|it| before.between(&it));
+        let world = known_now.world(&now, between.as_ref());
+        let world_before = known.world(&before, between.as_ref());
         let mut anew = None;
         let addresses = ADDRESSES.map(|it| it.parse::<IpAddr>().unwrap());
         for app in [None, Some("x"), Some("y"), Some("z")] {

@@ -1,0 +1,400 @@
+//! What a change opens between applications where no landing zone holds a boundary: there policies alone do, and the labels of
+//! namespaces that they ask for.
+
+mod says;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::says::{Says, rule};
+use super::input::{Input, ObjectName, Written};
+use super::meaning::Meaning;
+use super::report::{Counted, Report, Reported, crossing};
+use crate::api::names::APPLICATION_CODE;
+use crate::cli::landscape::{Landscape, Objects};
+use crate::domain::FieldPath;
+use crate::policy::{Action, Answer, Member, PolicyRule, PortSpan, Reach, Way, everywhere};
+use crate::review::{Body, Finding, Rule, identity};
+
+/// So many pairs of namespaces are named.
+const NAMED: usize = 3;
+/// So many namespaces are compared, each with all others.
+const MOST: usize = 1500;
+/// The name of what is no namespace: addresses.
+const ADDRESSES: &str = "";
+
+/// Adds what a change of policies and of the labels of namespaces opens between namespaces of different applications, where no
+/// landing zone is read. What opens nothing there is a note.
+pub(super) fn opened(report: &mut Report, before: &Input, after: &Input) {
+    if !after.zones.is_empty() {
+        return;
+    }
+    let altered = altered(before, after);
+    if altered.is_empty() {
+        return;
+    }
+    let (was, is) = (State::of(before, after), State::of(after, before));
+    // None: all of them.
+    let own: Option<BTreeSet<&str>> = altered.iter().map(Altered::own).collect();
+    let is_concerned = |from: &str, to: &str| {
+        own.as_ref()
+            .is_none_or(|it| it.contains(from) || it.contains(to))
+    };
+    let pairs = is.opened_since(&was, is_concerned);
+    let told: BTreeSet<ObjectName> = report
+        .findings
+        .iter()
+        .filter(|it| it.needs_approval())
+        .map(|it| it.object.clone())
+        .collect();
+    let mut found = Vec::new();
+    for one in altered.iter().filter(|it| !told.contains(&it.written.name)) {
+        let own = pairs.as_ref().map(|pairs| {
+            let own = pairs.iter().filter(|it| one.concerns(it));
+            own.collect::<Vec<_>>()
+        });
+        match one.finding(own.as_deref()) {
+            Some(finding) => found.push(Reported::of(
+                one.written,
+                usize::MAX,
+                finding,
+                &mut Meaning::of(one.written),
+            )),
+            None => report.notes.extend(one.note()),
+        }
+    }
+    let crossing_before = crossing(&report.findings).len();
+    report.findings.extend(found);
+    let more = crossing(&report.findings).len() - crossing_before;
+    if let Counted::Changes { crossing, .. } = &mut report.counted {
+        *crossing += more;
+    }
+}
+
+/// Two namespaces of different applications, or one and addresses, between which something opens.
+struct Pair {
+    from: String,
+    to: String,
+    ports: Vec<PortSpan>,
+}
+
+/// What opens, in words.
+impl std::fmt::Display for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |it: &str| match it {
+            ADDRESSES => "addresses".to_owned(),
+            name => format!("namespace {name}"),
+        };
+        write!(f, "{} to {}", name(&self.from), name(&self.to))?;
+        if self.ports.is_empty() {
+            return Ok(());
+        }
+        let ports: Vec<String> = self
+            .ports
+            .iter()
+            .take(NAMED)
+            .map(ToString::to_string)
+            .collect();
+        let more = if self.ports.len() > NAMED {
+            " and more"
+        } else {
+            ""
+        };
+        write!(f, " on {}{more}", ports.join(", "))
+    }
+}
+
+/// Something that a change alters, other than by adding it.
+struct Altered<'a> {
+    written: &'a Written,
+    is_gone: bool,
+    /// Of a namespace: its codes before and now.
+    codes: Option<[Option<String>; 2]>,
+}
+
+/// Policies that are gone or hold less than they did, whatever else decides who is meant, and namespaces with another code. What
+/// rules of a policy allow is found where they stand.
+fn altered<'a>(before: &'a Input, after: &'a Input) -> Vec<Altered<'a>> {
+    let mut now: BTreeMap<[String; 4], Vec<&Written>> = BTreeMap::new();
+    for written in &after.written {
+        let of_name = now.entry(identity(&written.json)).or_default();
+        of_name.push(written);
+    }
+    let mut altered = Vec::new();
+    for written in &before.written {
+        let others = now.get(&identity(&written.json));
+        let others = others.map_or(&[][..], Vec::as_slice);
+        let own = held(written);
+        let is_same = |it: &&Written| it.json == written.json || (own.is_some() && held(it) == own);
+        if others.iter().any(is_same) {
+            continue;
+        }
+        let other = others.first().copied();
+        let is_namespace = matches!(
+            written.read.as_ref().map(|it| &it.body),
+            Ok(Body::Namespace(_))
+        );
+        // The pods of a namespace that is gone reach nobody.
+        if is_namespace && other.is_none() {
+            continue;
+        }
+        altered.push(Altered {
+            written: other.unwrap_or(written),
+            is_gone: other.is_none(),
+            codes: is_namespace.then(|| [Some(written), other].map(|it| code(it?))),
+        });
+    }
+    altered
+}
+
+/// All that a policy holds back; None: it is none that Felix takes.
+fn held(written: &Written) -> Option<Vec<String>> {
+    let mut objects = Objects::default();
+    objects.add(&written.json, "");
+    let held = objects.policies.iter().map(|policy| {
+        let denies = |rules: &Option<Vec<_>>| {
+            let rules = rules.as_ref()?.iter().enumerate();
+            let denies = rules.filter(|(_, it): &(usize, &PolicyRule)| {
+                !matches!(it.action, Action::Allow | Action::Log)
+            });
+            Some(denies.map(|it| format!("{it:?}")).collect::<Vec<_>>())
+        };
+        let (ingress, egress) = (denies(&policy.ingress), denies(&policy.egress));
+        let (tier, selector) = (&policy.tier, &policy.selector);
+        format!(
+            "{tier} {:?} {selector:?} {ingress:?} {egress:?}",
+            policy.place()
+        )
+    });
+    let held: Vec<String> = held.collect();
+    (!held.is_empty()).then_some(held)
+}
+
+fn code(namespace: &Written) -> Option<String> {
+    let labels = namespace.json.pointer("/metadata/labels")?;
+    let code = labels.get(APPLICATION_CODE)?.as_str()?;
+    Some(code.to_owned())
+}
+
+impl Altered<'_> {
+    /// The namespace from which or to which it may open something; None: that may be any. Policies anywhere may mean a network
+    /// set.
+    fn own(&self) -> Option<&str> {
+        let name = &self.written.name;
+        match &self.codes {
+            Some(_) => Some(&name.name),
+            None if name.kind.ends_with("NetworkPolicy") && !name.namespace.is_empty() => {
+                Some(&name.namespace)
+            }
+            None => None,
+        }
+    }
+
+    fn concerns(&self, pair: &Pair) -> bool {
+        self.own()
+            .is_none_or(|own| own == pair.from || own == pair.to)
+    }
+
+    /// What is found; None: it opens nothing. Without pairs, nobody looked.
+    fn finding(&self, pairs: Option<&[&Pair]>) -> Option<Finding> {
+        let opens = pairs.map_or_else(
+            || "more namespaces than are compared".to_owned(),
+            |pairs| {
+                let shown = pairs.iter().take(NAMED).map(ToString::to_string);
+                let shown: Vec<String> = shown.collect();
+                let more = match pairs.len().saturating_sub(NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!("{}{more}", shown.join("; "))
+            },
+        );
+        let opens_nothing = pairs.is_some_and(<[_]>::is_empty);
+        let kind = &self.written.name.kind;
+        let root = FieldPath::default();
+        match &self.codes {
+            Some([was, now])
+                if was != now && ((was.is_some() && now.is_some()) || !opens_nothing) =>
+            {
+                let words = |it: &Option<String>| match it {
+                    Some(code) => format!("application {code}"),
+                    None => "no application".to_owned(),
+                };
+                let opens = if opens_nothing {
+                    String::new()
+                } else {
+                    format!(", and opens {opens}")
+                };
+                let name = &self.written.name.name;
+                let labels = root.key("metadata").key("labels").key(APPLICATION_CODE);
+                let finding = Finding::new(
+                    Rule::NamespaceJoins,
+                    labels,
+                    format!(
+                        "namespace {name} was of {}, and is of {} now: that makes other policies mean its pods{opens}",
+                        words(was),
+                        words(now)
+                    ),
+                    "leave the code as it is; without LandingZones nobody declares to whom a namespace belongs",
+                );
+                let witness = format!(
+                    "any pod of namespace {name} counts as one of {}",
+                    words(now)
+                );
+                Some(Finding {
+                    witness: Some(witness),
+                    ..finding
+                })
+            }
+            _ if opens_nothing => None,
+            _ => {
+                let does = if self.is_gone {
+                    "is taken away"
+                } else {
+                    "says another thing"
+                };
+                Some(Finding::new(
+                    Rule::DecidesUnread,
+                    root,
+                    format!(
+                        "the {kind} {does}, and without LandingZones nothing but policies holds a boundary: open now are {opens}"
+                    ),
+                    "give the LandingZones as well, or keep what denies it",
+                ))
+            }
+        }
+    }
+
+    /// That it opens nothing, where nothing else is told of it.
+    fn note(&self) -> Option<String> {
+        let name = &self.written.name;
+        let does = match &self.codes {
+            Some([was, now]) if was == now => return None,
+            Some(_) => "has another applicationcode",
+            None if self.is_gone => "is taken away",
+            None => return None,
+        };
+        let (file, at) = self.written.locate(&FieldPath::default())?;
+        Some(format!(
+            "{file}:{at}: {name} {does}: by what was read, that opens nothing between applications"
+        ))
+    }
+}
+
+/// Who reaches whom, by policies alone.
+struct State {
+    landscape: Landscape,
+    /// Those namespaces that are known, each with its members.
+    namespaces: BTreeMap<String, Vec<usize>>,
+    members: Vec<Member>,
+    /// All rules that pass on: what comes of that is not in what decides.
+    passing: Vec<String>,
+}
+
+impl State {
+    /// Namespaces that only the other state writes, or that only policies name, are there all the same: who takes a file away has not
+    /// taken away what runs.
+    fn of(input: &Input, other: &Input) -> Self {
+        let mut objects = Objects::default();
+        for written in &input.written {
+            objects.add(&written.json, "");
+        }
+        for namespace in &other.namespaces {
+            let metadata = &namespace.metadata;
+            let name = metadata.name.clone().unwrap_or_default();
+            let labels = || metadata.labels.clone().unwrap_or_default();
+            objects.namespaces.entry(name).or_insert_with(labels);
+        }
+        for written in input.written.iter().chain(&other.written) {
+            let name = &written.name;
+            if name.kind.ends_with("NetworkPolicy") && !name.namespace.is_empty() {
+                let known = objects.namespaces.entry(name.namespace.clone());
+                known.or_default();
+            }
+        }
+        let landscape = Landscape::of(String::new(), Vec::new(), input.platform.clone(), objects);
+        let mut members = Vec::new();
+        let mut namespaces = BTreeMap::new();
+        for name in landscape.namespaces.keys() {
+            let first = members.len();
+            members.extend(landscape.of_namespace(name));
+            namespaces.insert(name.clone(), (first..members.len()).collect());
+        }
+        namespaces.insert(ADDRESSES.to_owned(), vec![members.len()]);
+        members.push(Member::addresses(&everywhere()));
+        let policies = landscape.world.policies().iter();
+        let passing = policies.flat_map(|policy| {
+            let ways = [
+                (Way::Ingress, &policy.ingress),
+                (Way::Egress, &policy.egress),
+            ];
+            ways.into_iter().flat_map(move |(way, rules)| {
+                let rules = rules.iter().flatten().enumerate();
+                let passing = rules.filter(|(_, it)| it.action == Action::Pass);
+                passing.map(move |(index, _)| rule(policy, way, index))
+            })
+        });
+        Self {
+            passing: passing.collect(),
+            landscape,
+            namespaces,
+            members,
+        }
+    }
+
+    fn code(&self, namespace: &str) -> Option<&str> {
+        let labels = self.landscape.namespaces.get(namespace)?;
+        labels.get(APPLICATION_CODE).map(String::as_str)
+    }
+
+    /// What passes now between namespaces of different applications, and did not surely pass before. None: there are too
+    /// many.
+    fn opened_since(
+        &self,
+        before: &Self,
+        is_concerned: impl Fn(&str, &str) -> bool,
+    ) -> Option<Vec<Pair>> {
+        let world = &self.landscape.world;
+        let reach = world.reach(&self.members);
+        let was = before.landscape.world.reach(&before.members);
+        let all: Vec<&String> = self.namespaces.keys().collect();
+        if all.len() > MOST {
+            return None;
+        }
+        let mut opened = Vec::new();
+        for from in &all {
+            for to in &all {
+                let ends = [from.as_str(), to.as_str()];
+                let is_other =
+                    |state: &Self| ends.contains(&ADDRESSES) || state.code(from) != state.code(to);
+                let is_told = from != to && (is_other(self) || is_other(before));
+                if !is_told || !is_concerned(from, to) {
+                    continue;
+                }
+                let passages = |reach: &Reach<'_>, of: &Self| {
+                    reach.passages(&of.namespaces[*from], &of.namespaces[*to])
+                };
+                let known = passages(&was, before);
+                let now = passages(&reach, self)
+                    .into_iter()
+                    .filter(|it| it.answer != Answer::Denied);
+                let says = Says {
+                    now: world,
+                    before: &before.landscape.world,
+                    pass_alike: self.passing == before.passing,
+                };
+                let new = now.filter(|it| !says.was_open(it, &known));
+                let ports: Vec<Vec<PortSpan>> = new.map(|it| it.ports).collect();
+                if !ports.is_empty() {
+                    opened.push(Pair {
+                        from: (*from).clone(),
+                        to: (*to).clone(),
+                        ports: ports.concat(),
+                    });
+                }
+            }
+        }
+        // Namespaces say more than addresses.
+        opened.sort_by_key(|it: &Pair| it.from == ADDRESSES || it.to == ADDRESSES);
+        Some(opened)
+    }
+}

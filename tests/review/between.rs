@@ -1,0 +1,221 @@
+//! What a change opens between applications where no landing zone is read: there policies alone hold a boundary.
+
+use super::command::*;
+
+const NAMESPACES: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop-api, labels: {applicationcode: shop1, zone: backend}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop-web, labels: {applicationcode: shop1, zone: frontend}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: orders-db, labels: {applicationcode: ord1, zone: data}}
+";
+const DENY: &str = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop-api}
+spec:
+  selector: all()
+  types: [Ingress, Egress]
+";
+const API: &str = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop-api}
+spec:
+  selector: app == 'api'
+  types: [Ingress, Egress]
+  ingress:
+  - action: Allow
+    protocol: TCP
+    source: {namespaceSelector: applicationcode == 'shop1' && zone == 'frontend'}
+    destination: {ports: [8080]}
+  egress:
+  - action: Allow
+    destination: {namespaceSelector: applicationcode == 'shop1' && zone == 'data'}
+";
+
+/// Compares files before with those afterwards.
+fn compared(before: &[(&str, &str)], after: &[(&str, &str)]) -> Ran {
+    let at = |folder: &str, files: &[(&str, &str)]| {
+        let files = files.iter();
+        let files = files.map(|(name, text)| (format!("{folder}/{name}"), (*text).to_owned()));
+        files.collect::<Vec<_>>()
+    };
+    let files = [at("main/a", before), at("a", after)].concat();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    review(&files, &["-f", "a", "--base", "main", "-o", "json"])
+}
+
+/// Whether approval is needed, with the rules, files and lines of what is found.
+fn told(ran: &Ran) -> (bool, Vec<String>) {
+    let json = ran.json();
+    let findings = json["findings"].as_array().unwrap().iter();
+    let findings = findings.map(|it| {
+        let text = |field: &str| it[field].as_str().unwrap_or_default().to_owned();
+        format!("{} {}:{}", text("rule"), text("file"), it["line"])
+    });
+    (json["approvalRequired"] == true, findings.collect())
+}
+
+fn nothing() -> (bool, Vec<String>) {
+    (false, Vec::new())
+}
+
+#[test]
+fn a_policy_without_which_something_opens_needs_approval() {
+    let both = [
+        ("ns.yaml", NAMESPACES),
+        ("api.yaml", API),
+        ("deny.yaml", DENY),
+    ];
+    let gone = compared(&both, &both[..2]);
+    let expected = (true, vec!["decides-unread main/a/deny.yaml:1".to_owned()]);
+    assert_eq!(told(&gone), expected, "{}", gone.err);
+    assert!(
+        gone.out
+            .contains("namespace shop-api to namespace orders-db"),
+        "{}",
+        gone.out
+    );
+    let of_some = DENY.replace("all()", "app == 'x'");
+    let narrowed = compared(&both, &[both[0], both[1], ("deny.yaml", &of_some)]);
+    let expected = (true, vec!["decides-unread a/deny.yaml:1".to_owned()]);
+    assert_eq!(told(&narrowed), expected, "{}", narrowed.err);
+    // From part of the pods to another part.
+    let of = |app: &str| DENY.replace("all()", &format!("app == '{app}'"));
+    let (x, y) = (of("x"), of("y"));
+    let part = compared(&[both[0], ("deny.yaml", &x)], &[both[0], ("deny.yaml", &y)]);
+    assert!(told(&part).0, "{}", part.out);
+    // What another one denies as well may go, and so may what only allows.
+    let other = DENY.replace("name: deny", "name: other");
+    let three = [both[0], both[1], both[2], ("other.yaml", &other)];
+    let twice = compared(&three, &both);
+    assert_eq!(told(&twice), nothing(), "{}", twice.out);
+    assert!(
+        twice
+            .err
+            .contains("note: main/a/other.yaml:1:1: NetworkPolicy/shop-api/other is taken away"),
+        "{}",
+        twice.err
+    );
+    let allowing = compared(&both, &[both[0], both[2]]);
+    assert_eq!(told(&allowing), nothing(), "{}", allowing.out);
+    let less = API.replace("ports: [8080]", "ports: [8080], notPorts: [8080]");
+    let allowing = compared(&both, &[both[0], ("api.yaml", &less), both[2]]);
+    assert_eq!(told(&allowing), nothing(), "{}", allowing.out);
+    assert_eq!(told(&compared(&both, &both)), nothing());
+}
+
+/// Who takes a file away has not taken away what runs.
+#[test]
+fn a_namespace_that_is_not_written_is_there_all_the_same() {
+    let (of_api, others) = NAMESPACES.split_once("---\n").unwrap();
+    let before = [
+        ("api.yaml", of_api),
+        ("ns.yaml", others),
+        ("deny.yaml", DENY),
+    ];
+    let expected = (true, vec!["decides-unread main/a/deny.yaml:1".to_owned()]);
+    assert_eq!(told(&compared(&before, &before[1..2])), expected);
+    assert_eq!(told(&compared(&before[1..], &before[1..2])), expected);
+    // Without its policies, only that it is gone is a change.
+    assert_eq!(told(&compared(&before[..2], &before[1..2])), nothing());
+}
+
+#[test]
+fn a_deny_of_addresses_counts_as_well() {
+    let open = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: x, namespace: shop-api}
+spec:
+  order: 300
+  selector: all()
+  types: [Egress]
+  egress: [{action: Allow, destination: {nets: [198.51.100.0/24]}}]
+";
+    let deny = open
+        .replace("name: x", "name: d")
+        .replace("300", "200")
+        .replace("Allow", "Deny")
+        .replace("/24", "/25");
+    let both = [("ns.yaml", NAMESPACES), ("x.yaml", open), ("d.yaml", &deny)];
+    let gone = compared(&both, &both[..2]);
+    assert_eq!(
+        told(&gone),
+        (true, vec!["decides-unread main/a/d.yaml:1".to_owned()])
+    );
+    assert!(
+        gone.out.contains("namespace shop-api to addresses"),
+        "{}",
+        gone.out
+    );
+    let later = deny.replace("200", "400");
+    assert!(told(&compared(&both, &[both[0], both[1], ("d.yaml", &later)])).0);
+}
+
+#[test]
+fn a_namespace_that_becomes_another_applications_needs_approval() {
+    let files = [
+        ("ns.yaml", NAMESPACES),
+        ("api.yaml", API),
+        ("deny.yaml", DENY),
+    ];
+    let moved = NAMESPACES.replace("ord1", "shop1");
+    let after = [("ns.yaml", moved.as_str()), files[1], files[2]];
+    let ran = compared(&files, &after);
+    assert_eq!(
+        told(&ran),
+        (true, vec!["namespace-joins a/ns.yaml:11".to_owned()]),
+        "{}",
+        ran.err
+    );
+    let json = ran.json();
+    let message = json["findings"][0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("was of application ord1, and is of application shop1 now")
+            && message.contains("namespace shop-api to namespace orders-db"),
+        "{message}"
+    );
+    let arguments = ["-f", "a", "--base", "main", "--exit-on", "approval"];
+    let files = [
+        ("main/a/ns.yaml", NAMESPACES),
+        ("a/ns.yaml", moved.as_str()),
+        ("main/a/api.yaml", API),
+        ("a/api.yaml", API),
+    ];
+    let table = review(&files, &arguments);
+    assert_eq!(table.code, 1);
+    assert!(
+        table
+            .out
+            .ends_with("approval needed: 1 of 1 change crosses a boundary\n"),
+        "{}",
+        table.out
+    );
+    // Another label, and another namespace, is none of that.
+    let other = NAMESPACES.replace("zone: data", "zone: data, contact: somebody");
+    let added = format!(
+        "{NAMESPACES}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: more, labels: {{applicationcode: m}}}}\n"
+    );
+    for after in [&other, &added] {
+        let ran = compared(&[("ns.yaml", NAMESPACES)], &[("ns.yaml", after)]);
+        assert_eq!(told(&ran), nothing(), "{after}");
+    }
+}
+
+#[test]
+fn with_landing_zones_the_boundary_holds_without_such_policies() {
+    let deny = DENY.replace("shop-api", "application2-ns1");
+    let both = [("z.yaml", ZONES), ("deny.yaml", &deny)];
+    assert_eq!(told(&compared(&both, &both[..1])), nothing());
+}
