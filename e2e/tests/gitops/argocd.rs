@@ -8,7 +8,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use e2e::process::{command_that_dies_with_us, spawn};
 use e2e::progress::Progress;
-use e2e::{binaries, install, workspace};
+use e2e::{Governed, binaries, install, workspace};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -19,18 +19,33 @@ use serde_json::{Value, json};
 use crate::Fixture;
 
 /// Argo CD's code around `config/argocd`.
-pub struct ArgoCd(PathBuf);
+pub struct ArgoCd {
+    program: PathBuf,
+    kinds: PathBuf,
+}
 
 impl ArgoCd {
-    pub fn ensure() -> Result<Self> {
-        binaries::argocd_answers(&Progress::new()).map(Self)
+    pub fn ensure() -> Result<PathBuf> {
+        binaries::argocd_answers(&Progress::new())
+    }
+
+    /// With the kinds of a cluster, which Argo CD compares by.
+    pub async fn of(program: PathBuf, governed: &Governed) -> Result<Self> {
+        let cluster = &governed.cluster;
+        let kinds = cluster.directory().join("openapi.json");
+        fs::write(
+            &kinds,
+            cluster.kubectl(["get", "--raw", "/openapi/v2"]).await?,
+        )?;
+        Ok(Self { program, kinds })
     }
 
     /// What Argo CD answers, with the settings of a file.
     fn answer(&self, settings: &Path, question: &Value) -> Result<Value> {
-        let mut command = command_that_dies_with_us(&self.0);
+        let mut command = command_that_dies_with_us(&self.program);
         command
             .arg(settings)
+            .arg(&self.kinds)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = spawn(command).context("failed to start Argo CD's code")?;

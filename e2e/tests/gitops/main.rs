@@ -32,10 +32,11 @@ impl Shared for Fixture {
             anyhow::Ok((ArgoCd::ensure()?, kustomize_controller(&Progress::new())?))
         });
         let (argo_cd, kustomize_controller) = building.await??;
+        let governed = Governed::start(Calico::Storage, with_guard()?).await?;
         Ok(Self {
+            argo_cd: ArgoCd::of(argo_cd, &governed).await?,
             kustomize_controller,
-            governed: Governed::start(Calico::Storage, with_guard()?).await?,
-            argo_cd,
+            governed,
         })
     }
 

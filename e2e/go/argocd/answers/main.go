@@ -1,6 +1,6 @@
 // Tells what Argo CD itself makes of objects: the reference for what config/argocd tells it.
 //
-// With the path of a ConfigMap argocd-cm it reads a question on each line of standard input, and answers each on a line
+// With the paths of a ConfigMap argocd-cm and of what a cluster serves at /openapi/v2 it reads a question on each line of standard input, and answers each on a line
 // of its own, after the settings as Argo CD reads them from that ConfigMap:
 //
 //	{"health": object}                      {"status": "Healthy", "message": "…"}
@@ -24,10 +24,13 @@ import (
 	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
 	"github.com/argoproj/argo-cd/v3/util/lua"
 	"github.com/argoproj/argo-cd/v3/util/settings"
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/kube-openapi/pkg/util/proto"
 	"sigs.k8s.io/yaml"
 )
 
@@ -53,10 +56,14 @@ func main() {
 }
 
 func run(arguments []string, in io.Reader, out io.Writer) error {
-	if len(arguments) != 1 {
-		return errors.New("usage: answers CONFIGMAP")
+	if len(arguments) != 2 {
+		return errors.New("usage: answers CONFIGMAP OPENAPI")
 	}
 	overrides, err := read(arguments[0])
+	if err != nil {
+		return err
+	}
+	kinds, err := kindsOf(arguments[1])
 	if err != nil {
 		return err
 	}
@@ -69,7 +76,7 @@ func run(arguments []string, in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		if err := answers.Encode(reply(overrides, asked)); err != nil {
+		if err := answers.Encode(reply(overrides, kinds, asked)); err != nil {
 			return err
 		}
 	}
@@ -104,11 +111,29 @@ func read(path string) (map[string]v1alpha1.ResourceOverride, error) {
 	return overrides, nil
 }
 
-func reply(overrides map[string]v1alpha1.ResourceOverride, asked question) answer {
+// The kinds of a cluster, as Argo CD learns them.
+func kindsOf(path string) (*managedfields.GvkParser, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	document, err := openapi_v2.ParseDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	models, err := proto.NewOpenAPIData(document)
+	if err != nil {
+		return nil, err
+	}
+	return managedfields.NewGVKParser(models, false)
+}
+
+func reply(overrides map[string]v1alpha1.ResourceOverride, kinds *managedfields.GvkParser, asked question) answer {
 	if asked.Health != nil {
 		return judge(overrides, &unstructured.Unstructured{Object: asked.Health})
 	}
-	return compare(overrides, &unstructured.Unstructured{Object: asked.Declared}, &unstructured.Unstructured{Object: asked.Live})
+	declared, live := &unstructured.Unstructured{Object: asked.Declared}, &unstructured.Unstructured{Object: asked.Live}
+	return compare(overrides, kinds, declared, live)
 }
 
 func judge(overrides map[string]v1alpha1.ResourceOverride, object *unstructured.Unstructured) answer {
@@ -123,9 +148,12 @@ func judge(overrides map[string]v1alpha1.ResourceOverride, object *unstructured.
 }
 
 // Whether Argo CD would show what is live as something else than what is declared.
-func compare(overrides map[string]v1alpha1.ResourceOverride, declared, live *unstructured.Unstructured) answer {
+func compare(
+	overrides map[string]v1alpha1.ResourceOverride, kinds *managedfields.GvkParser, declared, live *unstructured.Unstructured,
+) answer {
 	config, err := diff.NewDiffConfigBuilder().
 		WithDiffSettings(nil, overrides, true, normalizers.IgnoreNormalizerOpts{}).
+		WithGVKParser(kinds).
 		WithTracking(common.LabelKeyAppInstance, string(v1alpha1.TrackingMethodAnnotation)).
 		WithNoCache().
 		Build()
