@@ -1,13 +1,16 @@
 //! The rules of Calico policies: who is a pod of this landing zone, and who is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::address_range;
+use super::global_network_policy::{selecting, selector};
 use crate::api::{CrossingDirection, IntraZone, Protocol, names};
-use crate::domain::{FlowEnd, LandingZone, LandingZoneName, Opening, PortRange, Reach, Zone};
+use crate::domain::{
+    FlowEnd, LandingZone, LandingZoneName, NamespaceName, Opening, PortRange, Reach, Zone,
+};
 use crate::policy::{
     Action, EntityRule, MAX_NETS, MAX_PORTS, MAX_SELECTOR_LENGTH, Rule, Selector, ServiceMatch,
 };
@@ -92,6 +95,21 @@ pub(super) fn outsiders(
     peers
         .into_iter()
         .map(|peer| towards(direction, Action::Deny, None, EntityRule::default(), peer))
+        .collect()
+}
+
+/// Denies foreign namespaces, by name.
+pub(super) fn pretenders(names: &BTreeSet<NamespaceName>, direction: Direction) -> Vec<Rule> {
+    let parts = selecting(&names.iter().collect());
+    parts
+        .iter()
+        .map(|part| {
+            let peer = EntityRule {
+                namespace_selector: Some(selector(&part.items)),
+                ..EntityRule::default()
+            };
+            towards(direction, Action::Deny, None, EntityRule::default(), peer)
+        })
         .collect()
 }
 

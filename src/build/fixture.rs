@@ -35,7 +35,7 @@ const fn calico(api: PolicyApi, tiers: bool, naming: CalicoNaming) -> Flavour {
     }
 }
 
-pub(super) fn landing_zone(name: &str) -> LandingZone {
+pub(crate) fn landing_zone(name: &str) -> LandingZone {
     LandingZone {
         name: name.parse().unwrap(),
         code: "app".parse().unwrap(),
@@ -52,7 +52,7 @@ pub(super) fn landing_zone(name: &str) -> LandingZone {
     }
 }
 
-pub(super) fn namespace(name: &str, zone: &str) -> Namespace {
+pub(crate) fn namespace(name: &str, zone: &str) -> Namespace {
     Namespace {
         name: name.parse().unwrap(),
         zone: zone.parse().unwrap(),
@@ -257,6 +257,7 @@ pub(super) fn any_openings() -> impl Strategy<Value = Openings> {
         Openings {
             services,
             crossings,
+            pretenders: BTreeSet::new(),
         }
     })
 }

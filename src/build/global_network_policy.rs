@@ -3,6 +3,7 @@
 //! | order | policy | does | tier, where there are tiers |
 //! |---|---|---|---|
 //! | 10 | dns | allows the cluster's DNS | platform |
+//! | 15 | pretenders | denies foreign namespaces that bear the label of a landing zone | platform |
 //! | 20 | services, crossings by zone | allow what the platform and both sides declare | platform |
 //! | 30 | boundary | denies everything that is not a pod of this landing zone | platform |
 //! | | | (policies of the team) | default |
@@ -30,6 +31,7 @@ use crate::policy::{
 // Orders below 100 are the platform's; a team's policy without order, or of Kubernetes' kind,
 // counts as 1,000 or later.
 const DNS: f64 = 10.0;
+const PRETENDERS: f64 = 15.0;
 const CROSSINGS: f64 = 20.0;
 const BOUNDARY: f64 = 30.0;
 const INSIDE: f64 = 4_000.0;
@@ -62,6 +64,16 @@ pub(super) fn global_network_policies(
         &all,
         (Vec::new(), calico_rule::dns(&platform.dns_addresses)),
     );
+    if !openings.pretenders.is_empty() {
+        let rules = |direction| calico_rule::pretenders(&openings.pretenders, direction);
+        let rules = (rules(Direction::Ingress), rules(Direction::Egress));
+        add(
+            Layer::platform(PRETENDERS, BOTH),
+            Purpose::Pretenders,
+            &all,
+            rules,
+        );
+    }
     for (purpose, names, open) in opened(&all, targets, openings) {
         let rules = |direction| calico_rule::openings(&open, direction);
         let rules = (rules(Direction::Ingress), rules(Direction::Egress));
@@ -225,7 +237,9 @@ fn directions(rules: &[(Direction, Rule)]) -> (Vec<Rule>, Vec<Rule>) {
 }
 
 /// Namespaces in parts whose selectors are short enough for Calico.
-fn selecting<'a>(namespaces: &BTreeSet<&'a NamespaceName>) -> Vec<Part<&'a NamespaceName>> {
+pub(super) fn selecting<'a>(
+    namespaces: &BTreeSet<&'a NamespaceName>,
+) -> Vec<Part<&'a NamespaceName>> {
     halves(
         namespaces.iter().copied().collect(),
         ToString::to_string,
@@ -237,7 +251,7 @@ fn selecting<'a>(namespaces: &BTreeSet<&'a NamespaceName>) -> Vec<Part<&'a Names
 }
 
 /// A selector of exactly these namespaces.
-fn selector(names: &[&NamespaceName]) -> String {
+pub(super) fn selector(names: &[&NamespaceName]) -> String {
     let names = names.iter().map(|name| name.as_str());
     Selector::one_of(names::CALICO_NAMESPACE_NAME, names).to_string()
 }

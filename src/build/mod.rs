@@ -8,7 +8,7 @@ mod boundary;
 mod calico_rule;
 mod default_deny;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod global_network_policy;
 mod halves;
 mod limit_range;

@@ -3,7 +3,7 @@
 
 mod crossing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crossing::Rules;
 use ipnet::IpNet;
@@ -11,7 +11,7 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::targets::Targets;
@@ -47,7 +47,36 @@ pub(super) fn network_policies(
         of_namespace.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
         policies.extend(of_namespace);
     }
+    if !openings.pretenders.is_empty() {
+        let peers = policies.iter_mut().filter_map(|it| it.spec.as_mut());
+        peers
+            .flat_map(peers_of)
+            .for_each(|peer| except(peer, &openings.pretenders));
+    }
     policies
+}
+
+/// All peers of a policy's rules.
+fn peers_of(spec: &mut NetworkPolicySpec) -> impl Iterator<Item = &mut NetworkPolicyPeer> {
+    let ingress = spec.ingress.iter_mut().flatten();
+    let ingress = ingress.flat_map(|rule| rule.from.iter_mut().flatten());
+    let egress = spec.egress.iter_mut().flatten();
+    ingress.chain(egress.flat_map(|rule| rule.to.iter_mut().flatten()))
+}
+
+/// Leaves namespaces out, by name, where a landing zone's are known by their label.
+fn except(peer: &mut NetworkPolicyPeer, pretenders: &BTreeSet<NamespaceName>) {
+    let by_label = |it: &&mut LabelSelector| {
+        let labels = it.match_labels.as_ref();
+        labels.is_some_and(|labels| labels.contains_key(names::OWNER))
+    };
+    if let Some(selector) = peer.namespace_selector.as_mut().filter(by_label) {
+        selector.match_expressions = Some(vec![LabelSelectorRequirement {
+            key: NAMESPACE_NAME.to_owned(),
+            operator: "NotIn".to_owned(),
+            values: Some(pretenders.iter().map(ToString::to_string).collect()),
+        }]);
+    }
 }
 
 /// What holds for every pod of a namespace: DNS, free traffic, and flows and crossings that select all

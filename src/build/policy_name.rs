@@ -7,6 +7,8 @@ use crate::domain::{CalicoNaming, Flavour, LandingZoneName, NamespaceName, Polic
 pub(super) enum Purpose<'a> {
     /// The cluster's DNS.
     Dns,
+    /// Foreign namespaces that bear the label of a landing zone are denied.
+    Pretenders,
     /// Shared services of the platform.
     Services,
     /// Declared crossings from and to one zone.
@@ -40,6 +42,7 @@ pub(super) enum Purpose<'a> {
 pub(super) fn in_tier(owner: &LandingZoneName, purpose: Purpose<'_>, part: (u64, u64)) -> String {
     let purpose = match purpose {
         Purpose::Dns => "dns".to_owned(),
+        Purpose::Pretenders => "pretenders".to_owned(),
         Purpose::Services => "services".to_owned(),
         Purpose::Crossings(zone) => of_part(zone.as_str(), "crossings"),
         Purpose::Boundary => "boundary".to_owned(),
@@ -69,16 +72,17 @@ pub fn denies(stored: &str) -> bool {
     let is_place = |word: &str| word.parse::<u64>().is_ok();
     let mut words = stored.rsplit('-').skip_while(|word| is_place(word));
     let purpose = words.next();
-    purpose.is_some_and(|purpose| ["boundary", "deny"].contains(&purpose))
+    purpose.is_some_and(|purpose| ["pretenders", "boundary", "deny"].contains(&purpose))
 }
 
 /// The words that stand for a purpose.
-const PURPOSES: [&str; 11] = [
+const PURPOSES: [&str; 12] = [
     "ingress",
     "egress",
     "ingressbeside",
     "egressbeside",
     "dns",
+    "pretenders",
     "services",
     "crossings",
     "boundary",
@@ -180,6 +184,7 @@ mod tests {
         let zone = zone.parse().unwrap_or_else(|_| "a".parse().unwrap());
         let purpose = match *purpose {
             "dns" => Purpose::Dns,
+            "pretenders" => Purpose::Pretenders,
             "boundary" => Purpose::Boundary,
             "inside" => Purpose::Inside,
             "flows" => Purpose::Flows(&zone),
@@ -246,6 +251,7 @@ mod tests {
         for name in [
             "default.landing-zone-shop-deny",
             "landingzones-platform.landing-zone-shop-boundary-2-3",
+            "default.landing-zone-shop-pretenders",
         ] {
             assert!(denies(name), "{name}");
         }

@@ -65,6 +65,42 @@ fn the_sample_with_kubernetes_policies() {
     insta::assert_yaml_snapshot!(desired.network_policies);
 }
 
+/// Whoever bears the label of a landing zone without belonging to it is closed by name: first of all but DNS where a
+/// policy can deny, and nowhere allowed where it cannot.
+#[test]
+fn pretenders_are_closed_by_name() {
+    let mut openings = openings();
+    let names = ["false-orders", "false-shop"];
+    openings.pretenders = names.iter().map(|name| name.parse().unwrap()).collect();
+    let rendered = |flavour| {
+        let nothing = TeamPolicies::default();
+        landing_zone(&sample(), &[], &platform(), &openings, &nothing, flavour)
+    };
+    let policies = rendered(V3_NO_TIERS).global_network_policies;
+    let orders: Vec<_> = policies.iter().map(|it| it.spec.order.unwrap()).collect();
+    assert_eq!(orders[..3], [10.0, 15.0, 20.0]);
+    let denies = &policies[1];
+    let peer = "projectcalico.org/name in {'false-orders','false-shop'}";
+    for (rules, other) in [
+        (&denies.spec.ingress, &denies.spec.ingress[0].source),
+        (&denies.spec.egress, &denies.spec.egress[0].destination),
+    ] {
+        assert_eq!(rules.len(), 1);
+        assert_eq!(rules[0].action, Action::Deny);
+        assert_eq!(other.namespace_selector.as_deref(), Some(peer));
+    }
+    let text = serde_json::to_value(&rendered(Flavour::KUBERNETES).network_policies).unwrap();
+    let text = text.to_string();
+    let by_label = text.matches("\"landingzones.dev/landing-zone\":").count();
+    let excepted = text
+        .matches("\"values\":[\"false-orders\",\"false-shop\"]")
+        .count();
+    // Each policy bears the label, too.
+    let policies = rendered(Flavour::KUBERNETES).network_policies.len();
+    assert_eq!(excepted, by_label - policies);
+    assert!(excepted > policies);
+}
+
 /// What the sample may reach and be reached from.
 fn openings() -> Openings {
     use CrossingDirection::{Egress, Ingress};
@@ -112,6 +148,7 @@ fn openings() -> Openings {
             ),
             opening(Egress, all(), api_server, &[]),
         ],
+        pretenders: BTreeSet::new(),
     }
 }
 

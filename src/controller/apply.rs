@@ -177,10 +177,15 @@ impl Writer {
         // cut.
         let denies = |prune: &&Prune| build::denies(&prune.key.name);
         let (first, then): (Vec<_>, Vec<_>) = prunes.partition(denies);
+        let before = applied.failed.len();
         self.prune_all(first.into_iter(), behalf.flavour, &mut applied)
             .await;
-        self.prune_all(then.into_iter(), behalf.flavour, &mut applied)
-            .await;
+        // While it is still there, without what allows it would deny what is declared.
+        let still_denied = applied.failed.len() > before;
+        let then = then
+            .into_iter()
+            .filter(|prune| !still_denied || !prune.key.kind.is_policy());
+        self.prune_all(then, behalf.flavour, &mut applied).await;
         applied
     }
 

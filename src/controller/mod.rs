@@ -26,6 +26,7 @@ mod placement;
 pub mod plan;
 mod platform;
 mod platform_status;
+pub(crate) mod pretenders;
 mod reconcile;
 pub(crate) mod released;
 mod removal;

@@ -24,7 +24,8 @@ struct Declared {
     is_leaving: bool,
     suspend: bool,
     stage: Stage,
-    zones: BTreeSet<String>,
+    /// Namespaces with their zones: whoever has its label without being one of them is none of its own.
+    namespaces: BTreeSet<(String, String)>,
     egress: Vec<EgressCrossing>,
     ingress: Vec<IngressCrossing>,
 }
@@ -38,7 +39,11 @@ impl Declared {
             is_leaving: zone.metadata.deletion_timestamp.is_some(),
             suspend: spec.suspend.unwrap_or_default(),
             stage: spec.stage.unwrap_or_default(),
-            zones: spec.namespaces.iter().map(|it| it.zone.clone()).collect(),
+            namespaces: spec
+                .namespaces
+                .iter()
+                .map(|it| (it.name.clone(), it.zone.clone()))
+                .collect(),
             egress: network.map(|it| it.egress.clone()).unwrap_or_default(),
             ingress: network.map(|it| it.ingress.clone()).unwrap_or_default(),
         }

@@ -15,6 +15,7 @@ use super::inheritance;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::plan::{Basis, Change, Plan, plan};
+use super::pretenders::Pretenders;
 use super::reconcile::{Error, LOOK_AGAIN, Observation, next};
 use super::released::released;
 use super::rendered::{Rendered, Source};
@@ -91,7 +92,16 @@ pub(super) fn prepare(
         shared_code,
     } = claimed(observation, context, memory, zone);
     let released = released(observation, context, zone);
-    let crossings = crossings::resolved(observation, context, memory, zone);
+    let mut crossings = crossings::resolved(observation, context, memory, zone);
+    let withheld_names: BTreeSet<String> = withheld.keys().cloned().collect();
+    crossings.openings.pretenders = {
+        let objects = context.cache.read();
+        let pretenders = Pretenders {
+            objects: &objects,
+            known: &|name| context.zone(name),
+        };
+        pretenders.of(zone, &withheld_names, &released, &crossings.openings)
+    };
     let Some((teams, unobserved)) = decided_by_teams(observation, context, zone, is_entering)
     else {
         // Whoever learns of them asks for a reconcile.
@@ -101,7 +111,7 @@ pub(super) fn prepare(
         declaration: observation.declaration(),
         flavour,
         platform: observation.platform.clone(),
-        withheld: withheld.keys().cloned().collect(),
+        withheld: withheld_names,
         released: released.clone(),
         openings: crossings.openings.clone(),
         teams,

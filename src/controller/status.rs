@@ -380,15 +380,20 @@ fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool 
                 "without"
             };
             let api = outcome.facts.flavour().api;
-            let message =
-                format!("the boundary is in place as Calico policies ({api}, {tiers} tiers)");
+            let message = format!(
+                "the boundary is in place as Calico policies ({api}, {tiers} tiers){}",
+                closed_by_name(outcome)
+            );
             conditions.set(condition::NETWORK_ENFORCED, "True", reason::CALICO, message);
             true
         }
         Enforcement::KubernetesPolicies => {
-            let message = "the boundary is in place as Kubernetes policies, which are weaker: a \
-                           policy of the application's own can open it, and a new namespace is open \
-                           until its policy is there; install Calico for a boundary that holds";
+            let message = format!(
+                "the boundary is in place as Kubernetes policies, which are weaker: a policy of the application's own \
+                 can open it, and a new namespace is open until its policy is there; install Calico for a boundary \
+                 that holds{}",
+                closed_by_name(outcome)
+            );
             let why = reason::KUBERNETES_POLICIES_ONLY;
             conditions.set(condition::NETWORK_ENFORCED, "True", why, message);
             true
@@ -402,6 +407,19 @@ fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool 
             false
         }
     }
+}
+
+/// The namespaces that are closed by name, and what to do about them.
+fn closed_by_name(outcome: &Outcome<'_>) -> String {
+    let pretenders = &outcome.rendered.source.openings.pretenders;
+    if pretenders.is_empty() {
+        return String::new();
+    }
+    let names = sentence(pretenders.iter().map(ToString::to_string));
+    format!(
+        "; closed by name, since they bear the label {OWNER} of a landing zone that they do not belong to: {names}; take it \
+         off them, or declare them"
+    )
 }
 
 fn policies_are_in_place(outcome: &Outcome<'_>) -> bool {

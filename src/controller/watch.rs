@@ -282,6 +282,13 @@ fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [O
     }
     match key.kind {
         Kind::Namespace => {
+            // Whom something is open to is known by its label.
+            let neighbourhood = context.neighbourhood.read();
+            let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+            let neighbours = concerned.iter().flat_map(|owner| neighbourhood.of(owner));
+            let neighbours: Vec<_> = neighbours.collect();
+            drop(neighbourhood);
+            concerned.extend(neighbours);
             let claims = context
                 .claims
                 .read()

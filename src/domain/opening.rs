@@ -12,8 +12,8 @@ use jiff::civil::Date;
 
 use super::address::{metadata_addresses, overlap};
 use super::{
-    Crossing, CrossingEnd, Flavour, LandingZone, LandingZoneName, Peer, Platform, PolicyApi,
-    PortRange, ServicePeer, SharedService, Zone, shared_ports,
+    Crossing, CrossingEnd, Flavour, LandingZone, LandingZoneName, NamespaceName, Peer, Platform,
+    PolicyApi, PortRange, ServicePeer, SharedService, Zone, shared_ports,
 };
 use crate::api::{
     CrossingDirection, CrossingState, CrossingStatus, ExpiredCrossings, RangeAcknowledgement,
@@ -47,9 +47,20 @@ pub struct Openings {
     pub services: Vec<Opening>,
     /// What is declared, by name.
     pub crossings: Vec<Opening>,
+    /// Namespaces that bear the label of this landing zone, or of one that something is open to, and belong to
+    /// neither: by their label they would count as its own, so they are closed by name.
+    pub pretenders: BTreeSet<NamespaceName>,
 }
 
 impl Openings {
+    /// The landing zones that something is open to.
+    pub fn landing_zones(&self) -> impl Iterator<Item = &LandingZoneName> {
+        self.crossings.iter().filter_map(|it| match &it.reach {
+            Reach::LandingZone { name, .. } => Some(name),
+            _ => None,
+        })
+    }
+
     /// What is declared for pods of a zone.
     pub fn crossings_of<'a>(&'a self, zone: &'a Zone) -> impl Iterator<Item = &'a Opening> {
         let own = move |it: &&Opening| it.own.zone.as_ref().is_none_or(|own| own == zone);

@@ -1,9 +1,10 @@
 //! The kernel's log, which the packets that a policy logs are told in.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,40 +14,72 @@ use crate::prerequisites::without_packets;
 const SETTING: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const LOG: &str = "/dev/kmsg";
 
-/// Reads what the kernel logs from now on. When the last of a process is dropped, the
-/// kernel's setting is as it was.
+/// Reads what the kernel logs from now on. Once the last of these on the machine is gone, the kernel's setting is as it
+/// was before the first.
 pub struct KernelLog {
     log: File,
     _setting: AllNamespaces,
 }
 
-/// Has packets of every network namespace logged, for as long as one of these lives.
-struct AllNamespaces;
+/// Has packets of every network namespace logged, for as long as one of these lives: a process of its own, so that it
+/// puts the setting back even where we are killed.
+struct AllNamespaces(Child);
 
-/// How many want it, and what the setting was before the first.
-static WANTED: Mutex<(usize, String)> = Mutex::new((0, String::new()));
+/// What it was before the first is kept in a file while anybody wants it. Those who want it share a lock on the setting
+/// itself; whoever finds at its end that nobody else has one puts it back. They begin and end one at a time, by a lock on
+/// the folder. One that is killed itself leaves the file to the next.
+const GUARD: &str = r#"
+exec 9<"$1" && exec 8<"${1%/*}" && flock -x 8 || exit
+[ -s "$2" ] || cat "$1" >"$2" || exit
+echo 1 >"$1" || exit
+flock -s 9 && flock -u 8
+echo set
+read -r _
+flock -x 8
+flock -u 9
+if flock -n -x 9; then
+    cat "$2" >"$1"
+    rm -f "$2"
+fi
+"#;
 
 impl AllNamespaces {
-    fn want() -> std::io::Result<Self> {
-        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if wanted.0 == 0 {
-            wanted.1 = fs::read_to_string(SETTING)?;
-            fs::write(SETTING, "1")?;
+    /// `lives` ends when whoever wants it does.
+    fn want(setting: &Path, kept: &Path, lives: Stdio) -> Result<Self> {
+        // Not of our session: what is meant for all of us does not end it.
+        let mut guard = Command::new("setsid")
+            .args(["sh", "-c", GUARD, "guard"])
+            .args([setting, kept])
+            .stdin(lives)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("failed to start setsid")?;
+        let said = guard.stdout.take().context("it has no output")?;
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        if line.trim() != "set" {
+            let mut why = String::new();
+            let errors = guard.stderr.as_mut().context("it has no errors")?;
+            errors.read_to_string(&mut why)?;
+            guard.wait()?;
+            anyhow::bail!("{}", why.trim());
         }
-        wanted.0 += 1;
-        Ok(Self)
+        Ok(Self(guard))
     }
 }
 
 impl Drop for AllNamespaces {
     fn drop(&mut self) {
-        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.0 -= 1;
-        if wanted.0 == 0 {
-            // Nobody is left to hear of a failure.
-            let _ = fs::write(SETTING, wanted.1.trim());
-        }
+        // It ends with its input. Nobody is left to hear of a failure.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
+}
+
+/// Where the setting is kept; one place for all on the machine.
+fn kept() -> PathBuf {
+    std::env::temp_dir().join("nf_log_all_netns.before")
 }
 
 impl KernelLog {
@@ -55,10 +88,10 @@ impl KernelLog {
     /// # Errors
     /// Where tests must not be skipped for that.
     pub fn open() -> Result<std::result::Result<Self, String>> {
-        let setting = match AllNamespaces::want() {
+        let setting = match AllNamespaces::want(Path::new(SETTING), &kept(), Stdio::piped()) {
             Ok(setting) => setting,
             Err(error) => {
-                return without_packets(format!("{SETTING} cannot be set: {error}")).map(Err);
+                return without_packets(format!("{SETTING} cannot be set: {error:#}")).map(Err);
             }
         };
         let opened = OpenOptions::new()
@@ -110,3 +143,76 @@ impl KernelLog {
 }
 
 const EPIPE: i32 = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::eventually;
+
+    /// Somebody who wants it, to be killed.
+    struct Killed {
+        lives: Child,
+        setting: AllNamespaces,
+    }
+
+    impl Killed {
+        fn begins(folder: &Path) -> Self {
+            let mut lives = Command::new("sleep")
+                .arg("infinity")
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let output = lives.stdout.take().unwrap();
+            let (setting, kept) = (folder.join("setting"), folder.join("kept"));
+            let setting = AllNamespaces::want(&setting, &kept, output.into()).unwrap();
+            Self { lives, setting }
+        }
+
+        fn dies(mut self) {
+            self.lives.kill().unwrap();
+            self.lives.wait().unwrap();
+        }
+    }
+
+    async fn becomes(folder: &Path, setting: &str, is_kept: bool) {
+        eventually(Duration::from_secs(10), "the setting", async || {
+            let found = fs::read_to_string(folder.join("setting"))?;
+            ensure!(found.trim() == setting, "it is {found}");
+            ensure!(folder.join("kept").exists() == is_kept);
+            Ok(Some(()))
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_dies_leaves_the_setting_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::write(folder.join("setting"), "0\n").unwrap();
+        let (first, second) = (Killed::begins(folder), Killed::begins(folder));
+        becomes(folder, "1", true).await;
+        first.dies();
+        becomes(folder, "1", true).await;
+        second.dies();
+        becomes(folder, "0", false).await;
+        // Nor does one lose what it was whose guard is killed, too.
+        let mut third = Killed::begins(folder);
+        third.setting.0.kill().unwrap();
+        third.dies();
+        becomes(folder, "1", true).await;
+        Killed::begins(folder).dies();
+        becomes(folder, "0", false).await;
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (setting, kept) = (folder.path().join("none"), folder.path().join("kept"));
+        let refused = AllNamespaces::want(&setting, &kept, Stdio::piped());
+        let told = refused.err().unwrap().to_string();
+        assert!(told.contains("none"), "{told}");
+    }
+}

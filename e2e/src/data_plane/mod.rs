@@ -13,6 +13,6 @@ mod probe;
 pub use host::{HostNetwork, Lodgings};
 pub use kernel_log::KernelLog;
 pub use network_namespace::NetworkNamespace;
-pub use node::{DNS_CACHE, End, FelixNode, NODE_ADDRESS, POD_CIDR, PORTS, WiredPod};
+pub use node::{Call, DNS_CACHE, End, FelixNode, NODE_ADDRESS, POD_CIDR, PORTS, WiredPod};
 pub use place::{OUTSIDE, OUTSIDE_RANGE, Place};
-pub use probe::{Conversation, Leak, Protocol, Verdict};
+pub use probe::{Calls, Conversation, Protocol, Verdict};

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::wait::eventually;
 
 const STARTED: Duration = Duration::from_secs(10);
 
+const FRESH: std::ops::Range<u16> = 1024..32_768;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A network namespace.
@@ -28,6 +31,8 @@ pub struct NetworkNamespace {
     /// To the thread that is in it. A socket belongs to the namespace that it was made in, whoever
     /// uses it later, so that thread makes the sockets and everything else goes on as usual.
     jobs: mpsc::Sender<Job>,
+    /// Counts the ports that were given out.
+    ports: AtomicU16,
 }
 
 impl NetworkNamespace {
@@ -65,7 +70,11 @@ impl NetworkNamespace {
             .await
             .context("the thread of a network namespace is gone")?
             .context("failed to enter a network namespace")?;
-        let namespace = Self { holder, jobs };
+        let namespace = Self {
+            holder,
+            jobs,
+            ports: AtomicU16::new(0),
+        };
         namespace.ip("link set lo up").await?;
         Ok(namespace)
     }
@@ -74,6 +83,14 @@ impl NetworkNamespace {
     #[must_use]
     pub fn holder(&self) -> u32 {
         self.holder.id()
+    }
+
+    /// A port to send from that was not given out for a long time. The kernel's own choice may be one of a moment ago,
+    /// and a datagram from there belongs to what was open then, whatever policies say now.
+    #[must_use]
+    pub fn fresh_port(&self) -> u16 {
+        // Below those that the kernel chooses from.
+        FRESH.start + self.ports.fetch_add(1, Ordering::Relaxed) % (FRESH.end - FRESH.start)
     }
 
     /// Does something on the thread that is in it: makes a socket, writes a setting.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::network_namespace::NetworkNamespace;
 use super::place::{OUTSIDE, Place};
-use super::probe::{Conversation, Leak, Listeners, PATIENCE, Protocol, Verdict, leak, probe};
+use super::probe::{Calls, Conversation, Listeners, PATIENCE, Protocol, Verdict, call, probe};
 use crate::LocalCluster;
 use crate::binaries::felix;
 use crate::install::apply;
@@ -75,8 +76,24 @@ pub enum End<'a> {
     Outside(Place),
 }
 
-/// The ports on which every end listens.
-pub const PORTS: [u16; 7] = [53, 443, 5432, 5440, 5441, 8080, 9090];
+impl End<'_> {
+    /// Its address.
+    #[must_use]
+    pub fn address(self) -> Ipv4Addr {
+        match self {
+            Self::Pod(pod) => pod.address,
+            Self::Node => NODE_ADDRESS,
+            Self::DnsCache => DNS_CACHE,
+            Self::Outside(place) => place.address(),
+        }
+    }
+}
+
+/// A kind of call: who makes it, how, to which address and port.
+pub type Call<'a> = (End<'a>, Protocol, Ipv4Addr, u16);
+
+/// The ports on which every end listens. The last two are Istio's and Dapr's.
+pub const PORTS: [u16; 9] = [53, 443, 5432, 5440, 5441, 8080, 9090, 15012, 50001];
 
 impl FelixNode {
     /// Builds Felix where that has to be, starts it on a node of its own, and waits until it has seen
@@ -232,6 +249,12 @@ impl FelixNode {
         Ok(())
     }
 
+    /// The object of a pod as it is created here: one that Pod Security restricted admits.
+    #[must_use]
+    pub fn pod(name: &str, labels: &[(&str, &str)]) -> Value {
+        pod(name, labels)
+    }
+
     /// Takes a pod away: its network first, then the object.
     pub async fn unwire(&self, pod: WiredPod) -> Result<()> {
         let WiredPod {
@@ -292,15 +315,27 @@ impl FelixNode {
         Conversation::open(self.network(from)?, address, protocol, &name).await
     }
 
-    /// Sends datagrams to a pod as long as something goes on, and counts those that were answered.
-    pub async fn leak<T>(
+    /// Makes calls of each kind, one after the other and all kinds beside each other, as long as something goes
+    /// on, and counts those that were answered.
+    ///
+    /// # Errors
+    /// That of what goes on, or where a call cannot be made.
+    pub async fn meanwhile<T>(
         &self,
-        from: End<'_>,
-        to: Ipv4Addr,
-        port: u16,
+        kinds: &[Call<'_>],
         during: impl Future<Output = Result<T>>,
-    ) -> Result<(T, Leak)> {
-        leak(self.network(from)?, SocketAddr::from((to, port)), during).await
+    ) -> Result<(T, Vec<Calls>)> {
+        let ended = AtomicBool::new(false);
+        let during = async {
+            let result = during.await;
+            ended.store(true, Ordering::Relaxed);
+            result
+        };
+        let made = kinds.iter().map(async |(from, protocol, to, port)| {
+            let to = SocketAddr::from((*to, *port));
+            call(self.network(*from)?, to, *protocol, &ended).await
+        });
+        futures::try_join!(during, try_join_all(made))
     }
 
     fn network<'a>(&'a self, end: End<'a>) -> Result<&'a NetworkNamespace> {
@@ -349,13 +384,13 @@ impl Drop for FelixNode {
 
 /// Where an end listens, and the name that it answers with.
 fn listener(end: End<'_>, port: u16) -> (SocketAddr, String) {
-    let (address, name) = match end {
-        End::Pod(pod) => (pod.address, format!("{}/{}", pod.namespace, pod.name)),
-        End::Node => (NODE_ADDRESS, "the node".to_owned()),
-        End::DnsCache => (DNS_CACHE, "the DNS cache".to_owned()),
-        End::Outside(place) => (place.address(), place.name().to_owned()),
+    let name = match end {
+        End::Pod(pod) => format!("{}/{}", pod.namespace, pod.name),
+        End::Node => "the node".to_owned(),
+        End::DnsCache => "the DNS cache".to_owned(),
+        End::Outside(place) => place.name().to_owned(),
     };
-    (SocketAddr::from((address, port)), name)
+    (SocketAddr::from((end.address(), port)), name)
 }
 
 /// Carries connections to the API server's address in the node's network namespace on to the API

@@ -21,11 +21,18 @@ pub enum Place {
     Metadata,
     /// A private endpoint or a machine whose address lies in the pods' own range, as in flat networks.
     Endpoint,
+    /// Another node of the cluster: kubelet and pods on its host's network send from its address.
+    OtherNode,
 }
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Internet, Self::Metadata, Self::Endpoint];
+    pub const ALL: [Self; 4] = [
+        Self::Internet,
+        Self::Metadata,
+        Self::Endpoint,
+        Self::OtherNode,
+    ];
 
     /// Its name, short enough for an interface.
     #[must_use]
@@ -34,6 +41,7 @@ impl Place {
             Self::Internet => "internet",
             Self::Metadata => "metadata",
             Self::Endpoint => "endpoint",
+            Self::OtherNode => "other-node",
         }
     }
 
@@ -44,6 +52,7 @@ impl Place {
             Self::Internet => Ipv4Addr::new(203, 0, 113, 10),
             Self::Metadata => Ipv4Addr::new(169, 254, 169, 254),
             Self::Endpoint => Ipv4Addr::new(10, 244, 255, 10),
+            Self::OtherNode => Ipv4Addr::new(203, 0, 113, 2),
         }
     }
 

@@ -1,10 +1,10 @@
 //! Packets, and what becomes of them.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -156,57 +156,134 @@ pub(super) async fn probe(
     }
 }
 
-/// How many packets were sent, and how many were answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leak {
-    /// Datagrams, each from a port of its own, so that none belongs to what was open before.
-    pub sent: usize,
-    /// Those that somebody answered.
-    pub answered: usize,
-}
+/// Calls of one kind, one after the other. Each is a connection or a datagram from a port of its own, so that none
+/// belongs to what was open before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls(Vec<(Instant, bool)>);
 
-/// Sends datagrams, one after the other, as long as something goes on, and on a slow machine until there
-/// are enough to tell something.
-pub(super) async fn leak<T>(
-    from: &NetworkNamespace,
-    to: SocketAddr,
-    during: impl Future<Output = Result<T>>,
-) -> Result<(T, Leak)> {
-    let mut during = std::pin::pin!(during);
-    let mut leak = Leak::default();
-    // Answers come within a millisecond or not at all; sockets are kept for much longer.
-    let mut waiting = VecDeque::new();
-    let answered = |socket: &tokio::net::UdpSocket| socket.try_recv(&mut [0; 256]).is_ok();
-    let mut result = None;
-    while result.is_none() || leak.sent < LEAST {
-        tokio::select! {
-            ended = &mut during, if result.is_none() => result = Some(ended?),
-            () = tokio::time::sleep(BETWEEN) => {}
-        }
-        let socket = datagram(from, to).await?;
-        // Without a route it is not even sent.
-        if socket.send(QUESTION).await.is_ok() {
-            waiting.push_back(socket);
-        }
-        leak.sent += 1;
-        if waiting.len() > KEPT
-            && let Some(oldest) = waiting.pop_front()
-        {
-            leak.answered += usize::from(answered(&oldest));
+impl Calls {
+    /// How many were made.
+    #[must_use]
+    pub fn made(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many of them somebody answered.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        self.0.iter().filter(|(_, answered)| *answered).count()
+    }
+
+    /// Whether there were enough of them to tell something, and none was answered.
+    #[must_use]
+    pub fn all_denied(&self) -> bool {
+        self.made() > ENOUGH && self.answered() == 0
+    }
+
+    /// Whether there were enough of them to tell something, and each was answered.
+    #[must_use]
+    pub fn all_allowed(&self) -> bool {
+        self.made() > ENOUGH && self.answered() == self.made()
+    }
+
+    /// How long after a moment the last one was made that somebody answered.
+    #[must_use]
+    pub fn open_until(&self, since: Instant) -> Duration {
+        let answered = self.0.iter().rev().find(|(_, answered)| *answered);
+        answered.map_or(Duration::ZERO, |(made, _)| {
+            made.saturating_duration_since(since)
+        })
+    }
+
+    /// Whether their outcome changed at most once, from one to another. Two that were made in the same moment may
+    /// meet what changes in either order.
+    #[must_use]
+    pub fn changed_once(&self, from: bool, to: bool) -> bool {
+        self.made() > ENOUGH && self.wavered(from, to) < SAME_MOMENT
+    }
+
+    /// For how long it was neither as before nor as afterwards.
+    fn wavered(&self, from: bool, to: bool) -> Duration {
+        let first_new = self.0.iter().find(|(_, answered)| *answered != from);
+        let last_old = self.0.iter().rev().find(|(_, answered)| *answered != to);
+        match (first_new, last_old) {
+            (Some((new, _)), Some((old, _))) => old.saturating_duration_since(*new),
+            _ => Duration::ZERO,
         }
     }
-    tokio::time::sleep(PATIENCE).await;
-    leak.answered += waiting.iter().filter(|socket| answered(socket)).count();
-    let result = result.context("what goes on has not ended")?;
-    Ok((result, leak))
 }
 
-/// Time between two datagrams that look for a leak.
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.answered(), self.made())?;
+        match (self.0.first(), self.0.last()) {
+            (Some((_, from)), Some((_, to)))
+                if 0 < self.answered() && self.answered() < self.made() =>
+            {
+                write!(f, " (wavering for {:?})", self.wavered(*from, *to))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes calls, one after the other, as long as something goes on, and on a slow machine until there
+/// are enough to tell something.
+pub(super) async fn call(
+    from: &NetworkNamespace,
+    to: SocketAddr,
+    protocol: Protocol,
+    ended: &AtomicBool,
+) -> Result<Calls> {
+    let mut outcomes = Vec::new();
+    let mut made = 0;
+    // A task waits for the answer, so that the next call is made in time.
+    let mut open = JoinSet::new();
+    while !ended.load(Ordering::Relaxed) || made <= ENOUGH {
+        match protocol {
+            Protocol::Tcp => {
+                let socket = from.inside(tokio::net::TcpSocket::new_v4).await??;
+                // The kernel sends again what was lost, but only after a second.
+                open.spawn(async move {
+                    let made = Instant::now();
+                    let answer = tokio::time::timeout(PATIENCE, socket.connect(to)).await;
+                    (made, matches!(answer, Ok(Ok(_))))
+                });
+            }
+            Protocol::Udp => {
+                let socket = datagram(from, to).await?;
+                open.spawn(async move {
+                    let made = Instant::now();
+                    // Without a route it is not even sent.
+                    let mut buffer = [0; 256];
+                    let answer = async {
+                        socket.send(QUESTION).await?;
+                        socket.recv(&mut buffer).await
+                    };
+                    let answer = tokio::time::timeout(PATIENCE, answer).await;
+                    (made, matches!(answer, Ok(Ok(_))))
+                });
+            }
+        }
+        made += 1;
+        while let Some(ended) = open.try_join_next() {
+            outcomes.push(ended?);
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+    while let Some(ended) = open.join_next().await {
+        outcomes.push(ended?);
+    }
+    outcomes.sort_unstable();
+    Ok(Calls(outcomes))
+}
+
+/// Time between two calls.
 const BETWEEN: Duration = Duration::from_millis(3);
-/// How many there are at least.
-const LEAST: usize = 101;
-/// How many of them may be without an answer yet.
-const KEPT: usize = 200;
+/// More than this tell something.
+const ENOUGH: usize = 100;
+/// Calls that are made within this time may overtake each other on a busy machine.
+const SAME_MOMENT: Duration = Duration::from_millis(20);
 
 async fn connect(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {
     let mut stream = connection(from, to).await?;
@@ -223,15 +300,22 @@ async fn connection(from: &NetworkNamespace, to: SocketAddr) -> Result<TcpStream
 }
 
 async fn datagram(from: &NetworkNamespace, to: SocketAddr) -> Result<tokio::net::UdpSocket> {
-    let socket = from
-        .inside(move || {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-            socket.set_nonblocking(true)?;
-            socket.connect(to)?;
-            io::Result::Ok(socket)
-        })
-        .await??;
-    Ok(tokio::net::UdpSocket::from_std(socket)?)
+    loop {
+        let port = from.fresh_port();
+        let bound = from
+            .inside(move || {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+                socket.set_nonblocking(true)?;
+                socket.connect(to)?;
+                io::Result::Ok(socket)
+            })
+            .await?;
+        match bound {
+            // Somebody listens there.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return Ok(tokio::net::UdpSocket::from_std(bound?)?),
+        }
+    }
 }
 
 async fn exchange(from: &NetworkNamespace, to: SocketAddr) -> Result<String> {

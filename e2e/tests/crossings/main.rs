@@ -183,6 +183,36 @@ async fn it_opens_when_both_declare_it(cluster: &Cluster) -> Result<()> {
     is_closed(governed, "buyer-web-crossings").await
 }
 
+/// To selectors a namespace with the label of the other side is the other side's.
+async fn who_passes_for_the_other_side_is_closed(cluster: &Cluster) -> Result<()> {
+    let governed = &cluster.0;
+    governed
+        .converge("visitor", spec("visitor", &towards("host")))
+        .await?;
+    governed
+        .converge("host", spec("host", &from("visitor")))
+        .await?;
+    is_open(governed, "host-data-crossings", &["5432"]).await?;
+    is_closed(governed, "host-pretenders").await?;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(governed.client());
+    let labels = json!({"landingzones.dev/landing-zone": "visitor", "zone": "web"});
+    let passes = json!({"metadata": {"name": "passes-for-visitor", "labels": labels}});
+    namespaces
+        .create(&PostParams::default(), &serde_json::from_value(passes)?)
+        .await?;
+    for zone in ["host-pretenders", "visitor-pretenders"] {
+        is_open(governed, zone, &["Deny", "passes-for-visitor"]).await?;
+    }
+    // Once it is declared, it belongs.
+    let namespaces = json!([
+        {"name": "visitor-web", "zone": "web"}, {"name": "visitor-data", "zone": "data"},
+        {"name": "passes-for-visitor", "zone": "web"},
+    ]);
+    edit(governed, "visitor", json!({ "namespaces": namespaces })).await?;
+    is_closed(governed, "visitor-pretenders").await?;
+    is_closed(governed, "host-pretenders").await
+}
+
 async fn beside_one_that_is_suspended_nothing_changes(cluster: &Cluster) -> Result<()> {
     use CrossingState::{DeclaredHere, Open};
     let governed = &cluster.0;
@@ -232,6 +262,112 @@ async fn a_declaration_that_is_not_valid_closes_nothing(cluster: &Cluster) -> Re
     stands(governed, "left", "out", CrossingState::Open, said).await?;
     is_open(governed, "left-web-crossings", &["5432"]).await?;
     is_open(governed, "right-data-crossings", &["5432"]).await
+}
+
+/// Open as it is declared, whoever observes: the boundary of that one is open, too.
+async fn beside_one_that_is_observed_it_is_open(cluster: &Cluster) -> Result<()> {
+    let governed = &cluster.0;
+    governed
+        .converge("caller", spec("caller", &towards("called")))
+        .await?;
+    let mut observed = spec("called", &json!({}));
+    observed["stage"] = json!("Observe");
+    governed.converge("called", observed).await?;
+    // What is not declared there is closed here, whatever gets in there.
+    let state = CrossingState::DeclaredHere;
+    stands(governed, "caller", "out", state, "from-caller").await?;
+    is_closed(governed, "caller-web-crossings").await?;
+    edit(governed, "called", json!({ "network": from("caller") })).await?;
+    stands(governed, "caller", "out", CrossingState::Open, "").await?;
+    stands(governed, "called", "in", CrossingState::Open, "").await?;
+    is_open(governed, "caller-web-crossings", &["5432"]).await?;
+    edit(governed, "called", json!({"stage": "Enforce"})).await?;
+    is_open(governed, "called-data-crossings", &["5432"]).await?;
+    stands(governed, "caller", "out", CrossingState::Open, "")
+        .await
+        .map(drop)
+}
+
+/// As soon as it is being deleted, however long that takes.
+async fn beside_one_that_is_being_deleted_it_is_closed(cluster: &Cluster) -> Result<()> {
+    let governed = &cluster.0;
+    governed
+        .converge("staying", spec("staying", &towards("leaving")))
+        .await?;
+    governed
+        .converge("leaving", spec("leaving", &from("staying")))
+        .await?;
+    stands(governed, "staying", "out", CrossingState::Open, "").await?;
+    is_open(governed, "staying-web-crossings", &["5432"]).await?;
+    let zones = governed.zones();
+    let params = PatchParams::default();
+    let held = json!({"metadata": {"finalizers": ["example.com/backup"]}});
+    zones.patch("leaving", &params, &Patch::Merge(held)).await?;
+    governed.withdraw("leaving").await?;
+    let state = CrossingState::PeerNotInForce;
+    stands(governed, "staying", "out", state, "is being deleted").await?;
+    is_closed(governed, "staying-web-crossings").await?;
+    let leaving = zones.get("leaving").await?.metadata;
+    ensure!(leaving.deletion_timestamp.is_some());
+    let let_go = json!({"metadata": {"finalizers": null}});
+    zones
+        .patch("leaving", &params, &Patch::Merge(let_go))
+        .await?;
+    let gone = CrossingState::NoSuchPeer;
+    stands(
+        governed,
+        "staying",
+        "out",
+        gone,
+        "there is no landing zone leaving",
+    )
+    .await?;
+    is_closed(governed, "staying-web-crossings").await
+}
+
+/// What it has is behind its boundary and counts; what is withheld from it is not its own.
+async fn beside_one_that_is_stalled_by_a_conflict_it_counts(cluster: &Cluster) -> Result<()> {
+    let governed = &cluster.0;
+    governed
+        .converge("holder", spec("holder", &json!({})))
+        .await?;
+    governed
+        .converge("partner", spec("partner", &towards("late")))
+        .await?;
+    let mut late = spec("late", &from("partner"));
+    if let Some(namespaces) = late["namespaces"].as_array_mut() {
+        namespaces.push(json!({"name": "holder-data", "zone": "data"}));
+    }
+    governed.declare("late", late).await?;
+    // A conflict is a failure after a minute.
+    let stalled = async || {
+        let status = governed
+            .zones()
+            .get("late")
+            .await?
+            .status
+            .context("no status")?;
+        let found = condition(&status, "Stalled").context("no condition")?;
+        ensure!(found.0 == "True" && found.1 == "Conflict", "{found:?}");
+        Ok(Some(()))
+    };
+    eventually(LONG, "the conflict to be told", stalled).await?;
+    stands(governed, "partner", "out", CrossingState::Open, "").await?;
+    stands(governed, "late", "in", CrossingState::Open, "").await?;
+    is_open(governed, "partner-web-crossings", &["5432"]).await?;
+    is_open(governed, "late-data-crossings", &["5432", "'late-data'"]).await?;
+    let rules = rules(governed, "late-data-crossings")
+        .await?
+        .context("no policy")?;
+    ensure!(!rules.to_string().contains("holder-data"), "{rules}");
+    // To selectors it is the holder's: the partner's policies know the late one by its label.
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(governed.client());
+    let labels = namespaces.get("holder-data").await?.metadata.labels;
+    let owner = labels
+        .as_ref()
+        .and_then(|all| all.get("landingzones.dev/landing-zone"));
+    ensure!(owner.is_some_and(|owner| owner == "holder"), "{labels:?}");
+    Ok(())
 }
 
 fn in_days(days: i32) -> String {
@@ -384,8 +520,12 @@ async fn a_restart_writes_nothing(_: &Cluster) -> Result<()> {
 fn main() -> ExitCode {
     scenario::run::<Cluster>(scenarios![
         it_opens_when_both_declare_it,
+        who_passes_for_the_other_side_is_closed,
         beside_one_that_is_suspended_nothing_changes,
         a_declaration_that_is_not_valid_closes_nothing,
+        beside_one_that_is_observed_it_is_open,
+        beside_one_that_is_being_deleted_it_is_closed,
+        beside_one_that_is_stalled_by_a_conflict_it_counts within 2 * LONG,
         a_last_day_is_warned_of_and_ends_the_crossing,
         the_same_addresses_are_told_to_both,
         what_the_platform_names_opens_when_it_does,

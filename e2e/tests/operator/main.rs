@@ -133,5 +133,6 @@ fn main() -> ExitCode {
         what_is_in_force_stays_when_an_edit_is_invalid,
         a_namespace_is_not_made_before_its_policies,
         an_old_policy_stays_until_the_new_ones_are_there,
+        what_allows_stays_until_what_denies_is_gone,
     ])
 }

@@ -16,7 +16,7 @@ use super::Fixture;
 /// What the refusal says.
 const WORDS: &str = "not today";
 
-/// An admission policy of somebody's that lets nobody create the global policies whose names begin so.
+/// An admission policy of somebody's that lets nobody create, or delete, the global policies whose names begin so.
 struct Refusal<'a> {
     governed: &'a Governed,
     start: String,
@@ -25,6 +25,17 @@ struct Refusal<'a> {
 impl<'a> Refusal<'a> {
     /// Returns once it is in force. `start` names it, too.
     async fn of(governed: &'a Governed, start: &str) -> Result<Self> {
+        Self::of_either(governed, start, "CREATE").await
+    }
+
+    /// The same for deletions; there has to be a policy of that name.
+    async fn of_deletion(governed: &'a Governed, name: &str) -> Result<Self> {
+        Self::of_either(governed, name, "DELETE").await
+    }
+
+    async fn of_either(governed: &'a Governed, start: &str, operation: &str) -> Result<Self> {
+        let creates = operation == "CREATE";
+        let named = if creates { "object" } else { "oldObject" };
         let manifests = format!(
             "
 apiVersion: admissionregistration.k8s.io/v1
@@ -35,10 +46,10 @@ spec:
     resourceRules:
     - apiGroups: [crd.projectcalico.org]
       apiVersions: [v1]
-      operations: [CREATE]
+      operations: [{operation}]
       resources: [globalnetworkpolicies]
   validations:
-  - expression: object.metadata.name.startsWith('{start}') == false
+  - expression: {named}.metadata.name.startsWith('{start}') == false
     message: {WORDS}
 ---
 apiVersion: admissionregistration.k8s.io/v1
@@ -52,12 +63,20 @@ spec: {{policyName: {start}, validationActions: [Deny]}}
         let resource = resource.context("no such kind")?;
         let policies = Api::<DynamicObject>::all_with(governed.client(), &resource);
         let tried = DynamicObject::new(&format!("{start}-tried"), &resource);
-        let dry_run = PostParams {
+        let create = PostParams {
             dry_run: true,
             ..PostParams::default()
         };
+        let delete = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
         eventually(CONVERGED, "a refusal to be in force", async || {
-            let answer = policies.create(&dry_run, &tried).await;
+            let answer = if creates {
+                policies.create(&create, &tried).await.map(drop)
+            } else {
+                policies.delete(start, &delete).await.map(drop)
+            };
             let refused = answer.is_err_and(|error| error.to_string().contains(WORDS));
             Ok(refused.then_some(()))
         })
@@ -112,4 +131,28 @@ pub async fn an_old_policy_stays_until_the_new_ones_are_there(fixture: &Fixture)
     refusal.ends().await?;
     governed.ready("gradual").await?;
     inside.vanishes().await
+}
+
+/// On the way to stage Observe, what is declared would be denied meanwhile.
+pub async fn what_allows_stays_until_what_denies_is_gone(fixture: &Fixture) -> Result<()> {
+    let governed = &fixture.0;
+    let shop = Shop::open(governed, "retreating").await?;
+    let allowing = [shop.policy("dns"), shop.policy("data-flows")];
+    let denying = ["boundary", "deny"].map(|purpose| shop.policy(purpose));
+    let name = "default.landing-zone-retreating-deny";
+    let refusal = Refusal::of_deletion(governed, name).await?;
+    shop.edit(json!({"stage": "Observe"})).await?;
+    refusal.is_told_by(&shop).await?;
+    let [boundary, deny] = &denying;
+    boundary.vanishes().await?;
+    ensure!(deny.look().await?.is_some());
+    for policy in &allowing {
+        let found = policy.look().await?;
+        ensure!(found.is_some(), "{} went before {name}", policy.key());
+    }
+    refusal.ends().await?;
+    for policy in allowing.iter().chain([deny]) {
+        policy.vanishes().await?;
+    }
+    governed.ready("retreating").await.map(drop)
 }

@@ -12,6 +12,7 @@ use crate::cli::render;
 use crate::controller::cache::Objects;
 use crate::controller::claims::Claims;
 use crate::controller::crossings::neighbour_of;
+use crate::controller::pretenders::Pretenders;
 use crate::controller::released::Former;
 use crate::controller::rendered::{self, Rendered, Source, Targets};
 use crate::controller::withheld::Contest;
@@ -233,12 +234,18 @@ impl World {
             objects,
         };
         let released = former.released(&zone);
-        let openings = resolve(&zone, &self.surroundings(&zone, &status)).openings;
+        let mut openings = resolve(&zone, &self.surroundings(&zone, &status)).openings;
+        let withheld_names: BTreeSet<String> = withheld.keys().cloned().collect();
+        let pretenders = Pretenders {
+            objects,
+            known: &known,
+        };
+        openings.pretenders = pretenders.of(&zone, &withheld_names, &released, &openings);
         let source = Source {
             declaration: (stored.metadata.uid.clone(), stored.metadata.generation),
             flavour: self.flavour,
             platform: self.platform.clone(),
-            withheld: withheld.keys().cloned().collect(),
+            withheld: withheld_names,
             released: released.clone(),
             openings,
             teams: TeamPolicies::default(),

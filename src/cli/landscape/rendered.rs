@@ -1,13 +1,15 @@
 //! What the operator would write for landing zones, where it is not there or cannot be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Objects;
-use crate::api::Stage;
+use crate::api::{Stage, names};
 use crate::build::{self, Desired};
 use crate::cli::render;
-use crate::domain::{Flavour, LandingZone, Platform, PolicyApi, Resolved, TeamPolicies};
-use crate::policy::{GlobalNetworkPolicy, Policy, PolicyId, Unreadable, Written};
+use crate::domain::{
+    Flavour, LandingZone, NamespaceName, Openings, Platform, PolicyApi, Resolved, TeamPolicies,
+};
+use crate::policy::{GlobalNetworkPolicy, LabelMap, Policy, PolicyId, Unreadable, Written};
 
 /// Adds what the operator would have applied, besides what there is already. `resolved` is what is open across the boundary
 /// of each landing zone.
@@ -37,8 +39,27 @@ pub(super) fn add(
             continue;
         }
         let teams = TeamPolicies::default();
-        let openings = &resolved.openings;
-        let desired = build::landing_zone(zone, &[], platform, openings, &teams, flavour);
+        let mut openings = resolved.openings.clone();
+        let known: BTreeSet<&str> = objects
+            .policies
+            .iter()
+            .map(|it| it.id.name.as_str())
+            .collect();
+        let render = |openings: &Openings| {
+            build::landing_zone(zone, &[], platform, openings, &teams, flavour)
+        };
+        let mut desired = render(&openings);
+        // Where its policies are there, they say who is closed.
+        let mut names = desired.global_network_policies.iter();
+        if !names.any(|it| {
+            it.metadata
+                .name
+                .as_deref()
+                .is_some_and(|it| known.contains(it))
+        }) {
+            openings.pretenders = pretenders(zone, &openings, zones, &objects.namespaces);
+            desired = render(&openings);
+        }
         policies.of(&desired);
         for namespace in &desired.namespaces {
             let name = namespace.metadata.name.clone().unwrap_or_default();
@@ -63,6 +84,28 @@ pub(super) fn add(
             objects.tiers.push(tier);
         }
     }
+}
+
+/// Namespaces that bear the label of a landing zone, or of one that something is open to, and that neither declares.
+fn pretenders(
+    zone: &LandingZone,
+    openings: &Openings,
+    zones: &[LandingZone],
+    namespaces: &BTreeMap<String, LabelMap>,
+) -> BTreeSet<NamespaceName> {
+    let meant: BTreeSet<_> = openings.landing_zones().chain([&zone.name]).collect();
+    let labelled = namespaces.iter().filter(|(name, labels)| {
+        let owner = labels.get(names::OWNER);
+        let mut owners = zones.iter().filter(|it| {
+            meant.contains(&it.name) && owner.is_some_and(|owner| owner == it.name.as_str())
+        });
+        owners.any(|it| {
+            it.namespaces
+                .iter()
+                .all(|own| own.name.as_str() != name.as_str())
+        })
+    });
+    labelled.filter_map(|(name, _)| name.parse().ok()).collect()
 }
 
 /// Policies that the operator would write, as Felix takes them.

@@ -1,6 +1,7 @@
 //! What belongs to the team stays, whatever is put back around it.
 
 use anyhow::{Result, ensure};
+use e2e::governed::condition;
 use e2e::shop::Watched;
 use landing_zone_operator::api::names::{MANAGED_BY, MANAGER, OWNER};
 use serde_json::json;
@@ -64,7 +65,7 @@ pub async fn the_teams_objects_stay(fixture: &Fixture) -> Result<()> {
 }
 
 /// Whoever can set a label puts nothing under the operator's hand with it, neither to change nor to
-/// prune nor to select.
+/// prune nor to select. A namespace with it is closed by name, and told, until the label is gone.
 pub async fn a_forged_label_takes_nothing_in(fixture: &Fixture) -> Result<()> {
     let shop = fixture.shop("taken-in").await?;
     let marks = json!({OWNER: "taken-in", MANAGED_BY: MANAGER, "zone": "web"});
@@ -113,5 +114,20 @@ pub async fn a_forged_label_takes_nothing_in(fixture: &Fixture) -> Result<()> {
         let selected = policy.at("/spec/namespaceSelector").await?.to_string();
         ensure!(!selected.contains("stranger"), "{selected}");
     }
-    Ok(())
+    let closed = shop.policy("pretenders");
+    let peer = closed
+        .at("/spec/ingress/0/source/namespaceSelector")
+        .await?;
+    ensure!(peer.to_string().contains("stranger"), "{peer}");
+    let told = ["closed by name", "stranger"];
+    shop.says("NetworkEnforced", "True", "Calico", &told)
+        .await?;
+    stranger.strip_label(OWNER).await?;
+    closed.vanishes().await?;
+    let told = "to say nothing of it any more";
+    let quiet = shop.governed().zone_when(shop.name(), told, |_, status| {
+        let enforced = condition(status, "NetworkEnforced");
+        enforced.is_some_and(|(state, _, message)| state == "True" && !message.contains("stranger"))
+    });
+    quiet.await.map(drop)
 }

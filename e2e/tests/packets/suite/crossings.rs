@@ -14,7 +14,7 @@ use super::residents::Pod;
 use super::table::Sent::{Both, Tcp, Udp};
 use super::table::holds;
 
-pub const PODS: [Pod; 17] = [
+pub const PODS: [Pod; 22] = [
     ("buyer-web", "a", &[]),
     ("buyer-web", "b", &[]),
     ("buyer-api", "a", &[]),
@@ -32,6 +32,11 @@ pub const PODS: [Pod; 17] = [
     ("tools", "a", &[]),
     ("tools", "registry", &[("app", "registry")]),
     ("posing-web", "nginx", &[("app", "nginx")]),
+    ("metrics", "a", &[]),
+    ("mesh", "a", &[]),
+    ("istio-system", "a", &[]),
+    ("istio-ingress", "a", &[]),
+    ("dapr-system", "a", &[]),
 ];
 
 /// What the platform opens.
@@ -40,7 +45,7 @@ fn platform() -> Value {
         "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZonePlatform",
         "metadata": {"name": "cluster"},
         "spec": {
-            "network": {"nodeCidrs": ["203.0.113.1/32"], "apiServer": ["203.0.113.10"]},
+            "network": {"nodeCidrs": ["203.0.113.1/32", "203.0.113.2/32"], "apiServer": ["203.0.113.10"]},
             "sharedServices": [
                 {"name": "ingress", "direction": "ToLandingZones", "ports": [{"protocol": "TCP", "port": 8080}],
                  "peers": [{"namespaceSelector": {"matchLabels": {"tier": "ingress"}},
@@ -53,7 +58,16 @@ fn platform() -> Value {
                 // On the host's network.
                 {"name": "agent", "direction": "FromLandingZones", "ports": [{"protocol": "TCP", "port": 9090}],
                  "peers": [{"nodes": true}]},
+                {"name": "balancer", "direction": "ToLandingZones", "ports": [{"protocol": "TCP", "port": 8080}],
+                 "peers": [{"nodes": true}]},
+                // Nobody has to ask for it.
+                {"name": "metrics", "direction": "ToLandingZones", "landingZones": "All",
+                 "ports": [{"protocol": "TCP", "port": 9090}],
+                 "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "metrics"}}}]},
+                {"name": "mesh", "direction": "Both", "ports": [{"protocol": "TCP", "port": 8080}, {"protocol": "UDP", "port": 9090}],
+                 "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mesh"}}}]},
             ],
+            "presets": ["istio", "dapr"],
             "destinations": [
                 {"name": "private-endpoint", "owner": "team-data", "cidrs": ["10.244.255.10/32"],
                  "ports": [{"protocol": "TCP", "port": 5432}]},
@@ -62,11 +76,16 @@ fn platform() -> Value {
     })
 }
 
-pub fn beside() -> [Value; 3] {
+pub fn beside() -> [Value; 8] {
     let namespace = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     [
         namespace("ingress", json!({"tier": "ingress"})),
         namespace("tools", json!({})),
+        namespace("metrics", json!({})),
+        namespace("mesh", json!({})),
+        namespace("istio-system", json!({})),
+        namespace("istio-ingress", json!({})),
+        namespace("dapr-system", json!({})),
         platform(),
     ]
 }
@@ -117,7 +136,9 @@ fn buyer() -> Value {
 
 fn seller() -> Value {
     json!({
-        "sharedServices": ["ingress", "gateway", "agent"],
+        "sharedServices": [
+            "ingress", "gateway", "agent", "balancer", "mesh", "istio", "istio-gateways", "dapr",
+        ],
         "ingress": [
             // Fewer zones than the buyer's, and other ports.
             {"name": "orders", "from": {"landingZone": "buyer"}, "to": {"zone": "data"}, "ports": tcp(&[5432, 9090])},
@@ -157,19 +178,37 @@ pub async fn a_crossing_is_open_where_both_declare_it(landscape: &Landscape) -> 
     let rows = [
         ("buyer-web buyer-web/b", Tcp(5432), "seller-data", Allowed),
         // Another protocol, and ports that only one of them names.
-        ("buyer-web", Udp(5432), "seller-data", Denied),
-        ("buyer-web", Tcp(8080), "seller-data", Denied),
-        ("buyer-web", Tcp(9090), "seller-data", Denied),
+        ("buyer-web buyer-web/b", Udp(5432), "seller-data", Denied),
+        ("buyer-web", Both(8080), "seller-data", Denied),
+        ("buyer-web", Both(9090), "seller-data", Denied),
         // Other zones, the other way, and somebody else.
         ("buyer-api", Both(5432), "seller-data", Denied),
         ("buyer-web", Both(5432), "seller-api seller-web", Denied),
-        ("seller-data", Both(5432), "buyer-web", Denied),
+        (
+            "seller-data",
+            Both(5432),
+            "buyer-web buyer-web/b loner-web stranger",
+            Denied,
+        ),
         ("loner-web stranger", Both(5432), "seller-data", Denied),
         ("buyer-web", Both(5432), "loner-web stranger", Denied),
+        (
+            "seller-api seller-web loner-web stranger",
+            Both(5432),
+            "buyer-web",
+            Denied,
+        ),
         // Pods by their labels, on all ports.
         ("buyer-api/sync", Both(9090), "seller-data/cache", Allowed),
         ("buyer-api/sync", Both(9090), "seller-data", Denied),
         ("buyer-api", Both(9090), "seller-data/cache", Denied),
+        (
+            "seller-data seller-data/cache",
+            Both(9090),
+            "buyer-api buyer-api/sync",
+            Denied,
+        ),
+        ("seller-data", Both(5432), "buyer-api", Denied),
     ];
     holds(landscape.wired()?, &rows).await
 }
@@ -178,7 +217,9 @@ pub async fn half_a_crossing_is_closed(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
     let rows = [
         ("buyer-web", Both(8080), "seller-api", Denied),
+        ("seller-api", Both(8080), "buyer-web", Denied),
         ("buyer-api buyer-api/sync", Both(8080), "seller-web", Denied),
+        ("seller-web", Both(8080), "buyer-api buyer-api/sync", Denied),
     ];
     holds(wired, &rows).await?;
     // The other half opens it, and only it.
@@ -193,7 +234,9 @@ pub async fn half_a_crossing_is_closed(landscape: &Landscape) -> Result<()> {
     let opened = [
         ("buyer-web", Tcp(8080), "seller-api", Allowed),
         ("buyer-web", Udp(8080), "seller-api", Denied),
+        ("seller-api", Both(8080), "buyer-web", Denied),
         ("buyer-api buyer-api/sync", Both(8080), "seller-web", Denied),
+        ("seller-web", Both(8080), "buyer-api buyer-api/sync", Denied),
         ("buyer-web", Tcp(5432), "seller-data", Allowed),
     ];
     holds(wired, &opened).await?;
@@ -207,9 +250,9 @@ pub async fn addresses_are_open_as_far_as_they_are_acknowledged(
     let rows = [
         ("buyer-api", Tcp(8080), "outside", Allowed),
         ("buyer-api", Udp(8080), "outside", Denied),
-        ("buyer-api", Tcp(9090), "outside", Denied),
+        ("buyer-api", Both(9090), "outside", Denied),
         ("buyer-web", Both(8080), "outside", Denied),
-        ("outside", Both(8080), "buyer-api", Denied),
+        ("outside", Both(8080), "buyer-api buyer-web", Denied),
         // The range holds the node, and nobody said that it is meant.
         ("buyer-api", Both(8080), "node", Denied),
         // Named by the platform; in flat networks it lies among the pods.
@@ -217,14 +260,28 @@ pub async fn addresses_are_open_as_far_as_they_are_acknowledged(
         ("buyer-api", Udp(5432), "endpoint", Denied),
         ("buyer-api", Both(8080), "endpoint", Denied),
         ("buyer-web", Both(5432), "endpoint", Denied),
+        ("endpoint", Both(5432), "buyer-api buyer-web", Denied),
+        ("endpoint", Both(8080), "buyer-api", Denied),
         // All addresses are neither pods nor nodes nor the metadata service.
         ("roamer-web", Tcp(8080), "outside", Allowed),
+        ("roamer-web", Udp(8080), "outside", Denied),
         (
             "roamer-web",
             Both(8080),
             "stranger seller-data kube-system",
             Denied,
         ),
+        // And nobody answers by calling.
+        (
+            "outside metadata endpoint stranger seller-data kube-system",
+            Both(8080),
+            "roamer-web",
+            Denied,
+        ),
+        ("outside metadata", Both(9090), "roamer-web", Denied),
+        ("outside", Both(5440), "roamer-web", Denied),
+        // Its node is kubelet.
+        ("node", Both(9090), "roamer-web", Allowed),
         ("roamer-web", Both(8080), "node metadata endpoint", Denied),
         // Until it is said.
         ("roamer-web", Tcp(9090), "metadata node", Allowed),
@@ -243,30 +300,101 @@ pub async fn shared_services_reach_those_that_ask(landscape: &Landscape) -> Resu
             "seller-web seller-api seller-data",
             Allowed,
         ),
-        ("ingress/nginx", Udp(8080), "seller-web", Denied),
+        (
+            "ingress/nginx",
+            Udp(8080),
+            "seller-web seller-api seller-data",
+            Denied,
+        ),
         ("ingress/nginx", Both(9090), "seller-web", Denied),
         ("ingress", Both(8080), "seller-web", Denied),
         ("ingress/nginx", Both(8080), "buyer-web loner-web", Denied),
-        ("seller-web", Both(8080), "ingress/nginx", Denied),
+        (
+            "seller-web seller-api seller-data buyer-web loner-web",
+            Both(8080),
+            "ingress/nginx",
+            Denied,
+        ),
+        ("seller-web", Both(8080), "ingress", Denied),
         // By address.
         ("outside", Tcp(9090), "seller-web", Allowed),
         ("outside", Udp(9090), "seller-web", Denied),
+        ("seller-web", Both(9090), "outside", Denied),
         ("outside", Both(9090), "buyer-web loner-web", Denied),
         // The other way.
         ("buyer-web buyer-api", Udp(8080), "tools/registry", Allowed),
-        ("buyer-web", Tcp(8080), "tools/registry", Denied),
+        ("buyer-web buyer-api", Tcp(8080), "tools/registry", Denied),
         ("buyer-web", Both(8080), "tools", Denied),
         ("seller-web", Both(8080), "tools/registry", Denied),
-        ("tools/registry", Both(8080), "buyer-web", Denied),
+        (
+            "tools tools/registry",
+            Both(8080),
+            "buyer-web buyer-api",
+            Denied,
+        ),
         // By the addresses of nodes: an agent on the host's network.
         ("seller-web seller-api", Tcp(9090), "node", Allowed),
-        ("seller-web", Udp(9090), "node", Denied),
-        ("seller-web", Tcp(8080), "node", Denied),
-        ("buyer-web loner-web", Tcp(9090), "node", Denied),
+        ("seller-web seller-api", Udp(9090), "node", Denied),
+        ("seller-web", Both(8080), "node", Denied),
+        ("buyer-web loner-web", Both(9090), "node", Denied),
         // A landing zone is no shared service, whatever its labels. It may leave its own boundary, so
         // that nothing but the other's keeps it out.
         ("posing-web/nginx", Both(8080), "stranger", Allowed),
         ("posing-web/nginx", Both(8080), "seller-web", Denied),
+        ("seller-web", Both(8080), "posing-web/nginx", Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+/// In both directions, for everybody, by the addresses of nodes, and as presets know them.
+pub async fn shared_services_are_open_as_they_say(landscape: &Landscape) -> Result<()> {
+    let some = "buyer-web seller-web loner-web shop-frontend orders-data billing-backend";
+    let rows = [
+        ("metrics", Tcp(9090), some, Allowed),
+        ("metrics", Udp(9090), some, Denied),
+        ("metrics", Both(8080), some, Denied),
+        (some, Both(9090), "metrics", Denied),
+        // Somebody else does not pass for it.
+        ("stranger tools", Both(9090), some, Denied),
+        (some, Both(9090), "stranger tools", Denied),
+        // Whoever opens the connection.
+        ("mesh", Tcp(8080), "seller-web seller-api", Allowed),
+        ("seller-web seller-api", Tcp(8080), "mesh", Allowed),
+        ("mesh", Udp(9090), "seller-web", Allowed),
+        ("seller-web", Udp(9090), "mesh", Allowed),
+        ("mesh", Udp(8080), "seller-web", Denied),
+        ("seller-web", Udp(8080), "mesh", Denied),
+        ("mesh", Tcp(9090), "seller-web", Denied),
+        ("seller-web", Tcp(9090), "mesh", Denied),
+        ("mesh", Both(8080), "buyer-web loner-web", Denied),
+        ("buyer-web loner-web", Both(8080), "mesh", Denied),
+        // From another node; what comes from its own no policy sees.
+        ("other-node", Tcp(8080), "seller-web seller-data", Allowed),
+        ("other-node", Udp(8080), "seller-web", Denied),
+        ("other-node", Both(5432), "seller-web", Denied),
+        ("other-node", Both(8080), "buyer-web loner-web", Denied),
+        ("seller-web", Both(8080), "other-node", Denied),
+        ("seller-web", Tcp(9090), "other-node", Allowed),
+        ("seller-web", Udp(9090), "other-node", Denied),
+        ("buyer-web loner-web", Both(9090), "other-node", Denied),
+        ("node", Both(8080), "loner-web", Allowed),
+        // Presets.
+        ("seller-web", Tcp(15012), "istio-system", Allowed),
+        ("seller-web", Udp(15012), "istio-system", Denied),
+        ("seller-web", Both(8080), "istio-system", Denied),
+        ("istio-system", Both(15012), "seller-web", Denied),
+        ("istio-ingress", Both(8080), "seller-web", Allowed),
+        ("seller-web", Both(8080), "istio-ingress", Denied),
+        ("seller-web", Tcp(50001), "dapr-system", Allowed),
+        ("seller-web", Udp(50001), "dapr-system", Denied),
+        ("seller-web", Both(8080), "dapr-system", Denied),
+        ("dapr-system", Both(50001), "seller-web", Denied),
+        ("buyer-web loner-web", Both(15012), "istio-system", Denied),
+        ("buyer-web loner-web", Both(50001), "dapr-system", Denied),
+        ("istio-system", Both(15012), "buyer-web loner-web", Denied),
+        ("dapr-system", Both(50001), "buyer-web loner-web", Denied),
+        ("istio-ingress", Both(8080), "buyer-web loner-web", Denied),
+        ("buyer-web loner-web", Both(8080), "istio-ingress", Denied),
     ];
     holds(landscape.wired()?, &rows).await
 }
@@ -295,6 +423,8 @@ pub async fn the_api_server_is_reached_by_its_endpoints(landscape: &Landscape) -
     let rows = [
         ("roamer-web", Tcp(5441), "outside", Allowed),
         ("roamer-web", Udp(5441), "outside", Denied),
+        ("outside endpoint", Both(5441), "roamer-web", Denied),
+        ("outside endpoint", Both(443), "roamer-web", Denied),
         ("roamer-web", Both(5441), "endpoint", Denied),
         ("buyer-api loner-web", Both(5441), "outside", Denied),
     ];
@@ -303,10 +433,16 @@ pub async fn the_api_server_is_reached_by_its_endpoints(landscape: &Landscape) -
 
 pub async fn what_is_not_declared_any_more_is_closed(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
-    holds(wired, &[("closer-web", Tcp(8080), "outside", Allowed)]).await?;
+    let rows = [
+        ("closer-web", Tcp(8080), "outside", Allowed),
+        ("closer-web", Udp(8080), "outside", Denied),
+        ("outside", Both(8080), "closer-web", Denied),
+    ];
+    holds(wired, &rows).await?;
     declare(wired, "closer", &json!({"egress": []})).await?;
     let rows = [
         ("closer-web", Both(8080), "outside", Denied),
+        ("outside", Both(8080), "closer-web", Denied),
         ("closer-web", Both(8080), "closer-api", Allowed),
     ];
     holds(wired, &rows).await

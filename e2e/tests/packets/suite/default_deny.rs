@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::data_plane::Verdict::{self, Allowed, Denied};
-use e2e::data_plane::{End, FelixNode, POD_CIDR, Place, Protocol, WiredPod};
+use e2e::data_plane::{Calls, End, FelixNode, POD_CIDR, Place, Protocol, WiredPod};
 use e2e::governed::CONVERGED;
 use e2e::install::apply_objects;
 use e2e::shop::Object;
@@ -19,6 +19,7 @@ use landing_zone_operator::api::LandingZonePlatform;
 use serde_json::{Value, json};
 
 use super::landscape::Landscape;
+use super::moments::told;
 use crate::CALICO;
 
 /// Policies take effect within about a second; a busy machine takes longer.
@@ -315,17 +316,34 @@ async fn moved(town: &Town) -> Result<()> {
     let egress = town.allows("plain", "Egress", "neighbour").await?;
     let ingress = town.allows("neighbour", "Ingress", "plain").await?;
     opened(town).await?;
-    let address = |name: &str| match town.end(name)? {
-        End::Pod(pod) => anyhow::Ok(pod.address),
-        _ => anyhow::bail!("{name} is no pod"),
+    let call = |from: &str, to: &str, port: u16| {
+        let (from, to) = (town.end(from)?, town.end(to)?.address());
+        anyhow::Ok(Protocol::ALL.map(|protocol| (from, protocol, to, port)))
     };
-    let (plain, neighbour) = (address("plain")?, address("neighbour")?);
-    let dns = address("kube-system/coredns")?;
+    let [_, calls_udp] = call("plain", "neighbour", 9090)?;
+    let [calls_tcp, _] = call("plain", "neighbour", 8080)?;
+    let opened = [calls_udp, calls_tcp];
+    let dns = call("neighbour", "kube-system/coredns", 53)?;
+    let undeclared = [
+        call("named", "plain", 8080)?,
+        call("neighbour", "outside", 8080)?,
+    ];
+    // What the team of the neighbour lets nobody else do.
+    let closed = call("named", "neighbour", 8080)?;
+    let all = [
+        &opened[..],
+        &dns[..],
+        undeclared.as_flattened(),
+        &closed[..],
+    ]
+    .concat();
     let mut was_open = false;
     for (stage, why) in [
         ("Observe", "Observed"),
         ("Off", "Off"),
         ("Observe", "Observed"),
+        ("Enforce", "Enforcing"),
+        ("Off", "Off"),
         ("Enforce", "Enforcing"),
     ] {
         let moves = async {
@@ -333,22 +351,20 @@ async fn moved(town: &Town) -> Result<()> {
             tokio::time::sleep(AFTERWARDS).await;
             Ok(())
         };
-        let node = &town.node;
-        let calls = Box::pin(node.leak(town.end("plain")?, neighbour, 9090, moves));
-        let named = Box::pin(node.leak(town.end("neighbour")?, dns, 53, calls));
-        let undeclared = Box::pin(node.leak(town.end("named")?, plain, 8080, named));
-        let ((((), calls), named), undeclared) = undeclared.await?;
-        for calls in [&calls, &named] {
-            let all = calls.sent > 100 && calls.answered == calls.sent;
-            ensure!(all, "to {stage}: {calls:?}");
-        }
+        let ((), calls) = Box::pin(town.node.meanwhile(&all, moves)).await?;
+        let what = format!("to {stage} were answered: {}", told(&all, &calls));
+        println!("{what}");
+        let (allowed, others) = calls.split_at(opened.len() + dns.len());
+        let (undeclared, closed) = others.split_at(undeclared.as_flattened().len());
+        ensure!(allowed.iter().all(Calls::all_allowed), "{what}");
+        ensure!(closed.iter().all(Calls::all_denied), "{what}");
         let is_open = stage != "Enforce";
-        if was_open && is_open {
-            ensure!(
-                undeclared.answered == undeclared.sent,
-                "to {stage}: {undeclared:?}"
-            );
-        }
+        // Open or closed, and between the two it changes once and for all.
+        let mut undeclared = undeclared.iter();
+        ensure!(
+            undeclared.all(|it| it.changed_once(was_open, is_open)),
+            "{what}"
+        );
         was_open = is_open;
         let verdict = if is_open { Allowed } else { Denied };
         let rows = [
@@ -382,18 +398,33 @@ pub async fn the_default_deny_cuts_off_who_is_not_exempt(landscape: &Landscape) 
     town.stage("Enforce", "Enforcing").await?;
     town.holds("what it closes", &ordinary(Denied)).await?;
     town.holds("what it leaves alone", &AS_BEFORE).await?;
-    // A namespace that comes later is closed from its first packet on.
+    // A namespace that comes later is closed from its first packet on, whichever way it goes.
     let address = town.node.free_address()?;
+    let (named, outside) = (town.end("named")?, town.end("outside")?);
     let appears = async {
         let late = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late"}});
         Object::create(town.governed.client(), late).await?;
         let pod = town.node.wire_at(address, "late", "a", &[]).await?;
-        tokio::time::sleep(AFTERWARDS).await;
+        let out = [named, outside]
+            .map(|to| Protocol::ALL.map(|protocol| (End::Pod(&pod), protocol, to.address(), 8080)));
+        let waits = async {
+            tokio::time::sleep(AFTERWARDS).await;
+            Ok(())
+        };
+        let ((), calls) = town.node.meanwhile(out.as_flattened(), waits).await?;
+        let what = told(out.as_flattened(), &calls);
+        ensure!(calls.iter().all(Calls::all_denied), "{what}");
         anyhow::Ok(pod)
     };
-    let named = town.end("named")?;
-    let (pod, leak) = town.node.leak(named, address, 8080, appears).await?;
-    ensure!(leak.sent > 100 && leak.answered == 0, "{leak:?}");
+    let inward =
+        [named, outside].map(|from| Protocol::ALL.map(|protocol| (from, protocol, address, 8080)));
+    let inward = inward.as_flattened();
+    let (pod, calls) = Box::pin(town.node.meanwhile(inward, appears)).await?;
+    ensure!(
+        calls.iter().all(Calls::all_denied),
+        "{}",
+        told(inward, &calls)
+    );
     town.pods.insert("late/a".to_owned(), pod);
     let late = [
         ("late", "named", 8080, Denied),

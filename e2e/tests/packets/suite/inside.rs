@@ -1,13 +1,15 @@
 //! The table of what may talk to whom, row by row.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::binaries::calicoctl;
 use e2e::data_plane::Verdict::{Allowed, Denied};
 use e2e::progress::Progress;
+use serde_json::{Value, json};
 
 use super::landscape::Landscape;
 use super::table::Sent::{Both, Tcp, Udp};
 use super::table::holds;
+use super::team::{allows_everything, create};
 
 /// The four landing zones of three zones each.
 const LANDING_ZONES: &str = "shop-* portal-* orders-* billing-*";
@@ -17,22 +19,51 @@ const SYSTEM: &str = "kube-system gatekeeper-system app-routing-system stranger"
 /// Calico's own tool reads the policies, by the names that it knows them by.
 pub async fn calicoctl_reads_what_is_written(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
+    let theirs = json!({"order": 100, "selector": "app == 'nobody'"});
+    create(wired, allows_everything("other-web", "read", theirs)).await?;
     let program = tokio::task::spawn_blocking(|| calicoctl(&Progress::new())).await??;
     let kubeconfig = wired.governed.cluster.kubeconfig().path().to_owned();
-    let output = tokio::process::Command::new(program)
-        .args(["get", "gnp", "-o", "yaml"])
-        .env("DATASTORE_TYPE", "kubernetes")
-        .env("KUBECONFIG", kubeconfig)
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{error}");
+    let read = async |arguments: &[&str]| {
+        let output = tokio::process::Command::new(&program)
+            .args(arguments)
+            .env("DATASTORE_TYPE", "kubernetes")
+            .env("KUBECONFIG", &kubeconfig)
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?}: {error}");
+        anyhow::Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // It takes one kind at a time, and no namespaces for what lies in none. As a table, and as it would be written through Calico's API.
+    let table = read(&["get", "gnp"]).await?;
+    let yaml = read(&["get", "gnp", "-o", "yaml"]).await?;
     for purpose in ["dns", "boundary", "frontend-flows", "deny"] {
-        let name = format!("name: landing-zone-shop-{purpose}\n");
-        ensure!(said.contains(&name), "no {name} in {said}");
+        let name = format!("landing-zone-shop-{purpose}");
+        let row = table
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(&name));
+        ensure!(row, "no {name} in {table}");
+        let name = format!("name: {name}\n");
+        ensure!(yaml.contains(&name), "no {name} in {yaml}");
     }
+    let policies = read(&["get", "np", "-A"]).await?;
+    let row = policies
+        .lines()
+        .any(|line| line.split_whitespace().collect::<Vec<_>>() == ["other-web", "read"]);
+    ensure!(row, "{policies}");
+    // What it reads in full, it reads as it was written.
+    let boundary = read(&["get", "gnp", "landing-zone-orders-boundary", "-o", "json"]).await?;
+    let boundary: Value = serde_json::from_str(&boundary)?;
+    let spec = boundary
+        .pointer("/0/spec")
+        .or(boundary.get("spec"))
+        .context("no spec")?;
+    let selects = "projectcalico.org/name in {'orders-backend','orders-data','orders-frontend'}";
+    ensure!(
+        spec["order"] == 30 && spec["namespaceSelector"] == selects,
+        "{spec}"
+    );
     Ok(())
 }
 
@@ -72,8 +103,9 @@ pub async fn only_flows_pass_where_only_flows_count(landscape: &Landscape) -> Re
         // A range, of one protocol.
         ("billing-backend", Udp(5432), "billing-data", Allowed),
         ("billing-backend", Udp(5440), "billing-data", Allowed),
-        ("billing-backend", Udp(5441), "billing-data", Denied),
+        ("billing-backend", Both(5441), "billing-data", Denied),
         ("billing-backend", Tcp(5432), "billing-data", Denied),
+        ("billing-backend", Tcp(5440), "billing-data", Denied),
         ("billing-data", Both(5432), "billing-backend", Denied),
         // Not even inside a zone.
         ("billing-frontend", Both(8080), "billing-frontend/b", Denied),
@@ -136,11 +168,19 @@ pub async fn only_the_cluster_s_dns_is_dns(landscape: &Landscape) -> Result<()> 
         // A cache on the node is known by its address.
         (LANDING_ZONES, Both(53), "dns-cache", Allowed),
         (LANDING_ZONES, Both(8080), "dns-cache", Denied),
+        // It is on the node, which reaches its pods whatever it sends.
+        ("dns-cache", Both(53), LANDING_ZONES, Allowed),
         // Nobody else, whatever he calls himself or wherever he is.
         (
             LANDING_ZONES,
             Both(53),
             "stranger/false-dns impostor/false-dns",
+            Denied,
+        ),
+        (
+            "stranger/false-dns impostor/false-dns",
+            Both(53),
+            LANDING_ZONES,
             Denied,
         ),
         (
@@ -159,6 +199,26 @@ pub async fn nobody_is_a_member_by_labels(landscape: &Landscape) -> Result<()> {
     let rows = [
         (impostors, Both(8080), "orders-*", Denied),
         ("orders-*", Both(8080), impostors, Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+/// Namespaces that took the label of a landing zone, with all that goes with it, when nothing refused it yet.
+pub async fn namespaces_that_took_the_label_before_gain_nothing(
+    landscape: &Landscape,
+) -> Result<()> {
+    let rows = [
+        // Free inside.
+        ("false-orders", Both(8080), "orders-*", Denied),
+        ("orders-*", Both(8080), "false-orders", Denied),
+        // What is declared to the one whose label it is.
+        ("false-buyer", Both(5432), "seller-data", Denied),
+        ("seller-data", Both(5432), "false-buyer", Denied),
+        ("false-buyer", Both(8080), "buyer-web", Denied),
+        ("buyer-web", Both(8080), "false-buyer", Denied),
+        // Those whose label it is, and whom they call, are as they were.
+        ("orders-frontend", Both(8080), "orders-*", Allowed),
+        ("buyer-web", Tcp(5432), "seller-data", Allowed),
     ];
     holds(landscape.wired()?, &rows).await
 }

@@ -136,7 +136,7 @@ impl Wired {
 
     /// Ends by their names, separated by spaces: `namespace/pod`; `namespace` for the pod `a` in it;
     /// `shop-*` for the pods `a` of all namespaces that begin so; `node`, `dns-cache`, `outside`,
-    /// `metadata`, `endpoint`.
+    /// `metadata`, `endpoint`, `other-node`.
     pub fn ends<'a>(&'a self, names: &str) -> Result<Vec<(&'a str, End<'a>)>> {
         let mut ends = Vec::new();
         for name in names.split_whitespace() {
@@ -146,6 +146,7 @@ impl Wired {
                 "outside" => ends.push(("outside", End::Outside(Place::Internet))),
                 "metadata" => ends.push(("metadata", End::Outside(Place::Metadata))),
                 "endpoint" => ends.push(("endpoint", End::Outside(Place::Endpoint))),
+                "other-node" => ends.push(("other-node", End::Outside(Place::OtherNode))),
                 _ => ends.extend(self.pods_named(name)?),
             }
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::crossings::landing_zone;
 use super::landscape::{Landscape, Wired};
+use super::observe::OBSERVED;
 use super::residents::Pod;
 use super::table::Sent::{Both, Tcp, Udp};
 use super::table::holds;
@@ -44,6 +45,7 @@ pub async fn what_was_logged_becomes_declarations_that_open_it(
     landscape: &Landscape,
 ) -> Result<()> {
     let wired = landscape.wired()?;
+    let _turn = OBSERVED.read().await;
     let mut log = match KernelLog::open()? {
         Ok(log) => log,
         Err(why) => return Err(Error::new(Skipped::because(why))),
@@ -87,10 +89,17 @@ pub async fn what_was_logged_becomes_declarations_that_open_it(
         ("learning-web", Udp(8080), "learning-api", Denied),
         ("learning-api", Both(8080), "learning-web", Denied),
         ("learning-api", Tcp(9090), "mentor-web", Denied),
-        ("learning-web", Udp(9090), "mentor-web", Denied),
-        ("mentor-web", Udp(9090), "learning-api", Denied),
+        ("learning-web", Both(9090), "mentor-web", Denied),
+        (
+            "mentor-web",
+            Both(9090),
+            "learning-web learning-api",
+            Denied,
+        ),
         ("learning-web mentor-web", Both(5432), "outside", Denied),
-        ("learning-api", Tcp(443), "outside", Denied),
+        ("learning-api", Udp(5432), "outside", Denied),
+        ("learning-api", Both(443), "outside", Denied),
+        ("outside", Both(5432), "learning-api", Denied),
         (
             "stranger",
             Both(8080),

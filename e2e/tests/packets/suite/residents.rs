@@ -11,7 +11,7 @@ pub type Pod = (
     &'static [(&'static str, &'static str)],
 );
 
-pub const PODS: [Pod; 50] = [
+pub const PODS: [Pod; 57] = [
     ("shop-frontend", "a", &[]),
     ("shop-frontend", "b", &[]),
     ("shop-backend", "a", &[]),
@@ -39,6 +39,10 @@ pub const PODS: [Pod; 50] = [
     ("layered-one", "a", &[]),
     ("layered-two", "a", &[]),
     ("early", "a", &[]),
+    ("exposed-web", "a", &[]),
+    ("false-orders", "a", &[]),
+    ("false-buyer", "a", &[]),
+    ("false-free", "a", &[]),
     ("inherited", "a", &[]),
     ("inherited", "b", &[]),
     // Of the samples that this project comes from.
@@ -60,6 +64,9 @@ pub const PODS: [Pod; 50] = [
     ("stranger", "a", &[]),
     ("stranger", "control", &[("app", "control")]),
     ("stranger", "witness", &[("app", "witness")]),
+    ("stranger", "listener", &[("app", "listener")]),
+    ("plain-web", "a", &[]),
+    ("plain-api", "a", &[]),
     // Who calls himself what he is not.
     ("stranger", "false-dns", &[("k8s-app", "kube-dns")]),
     (
@@ -89,6 +96,7 @@ pub fn landing_zones() -> Result<Vec<(&'static str, Value)>> {
         ("billing", landing_zone("billing", &layers, only_flows())),
         ("free", landing_zone("free", &["web", "api"], Value::Null)),
         ("other", landing_zone("other", &["web"], Value::Null)),
+        ("exposed", exposed()),
         ("bare", landing_zone("bare", &["web", "api"], Value::Null)),
         ("drifting", landing_zone("drifting", &["web"], Value::Null)),
         (
@@ -141,6 +149,13 @@ fn one_way() -> Value {
         "ports": [{"protocol": "TCP", "port": 5432}, {"protocol": "UDP", "port": 5432}]}]})
 }
 
+/// A landing zone whose team has all rights that there are to be had in it.
+fn exposed() -> Value {
+    let mut spec = landing_zone("exposed", &["web"], Value::Null);
+    spec["access"] = json!([{"kind": "Group", "name": "exposed-editors", "role": "admin"}]);
+    spec
+}
+
 /// Namespace 1 may call namespace 2, and itself.
 fn eastwest() -> Value {
     json!({
@@ -158,6 +173,10 @@ fn ntierapp() -> Value {
         "namespaces": [{"name": "ntierapp", "zone": "app"}],
         "network": {"intraZone": "FlowsOnly", "flows": [
             {"name": "frontend-to-backend", "from": app("frontend"), "to": app("backend")},
+        ], "egress": [
+            {"name": "endpoint", "from": app("backend"), "to": {"destination": "private-endpoint"}},
+            {"name": "partner", "from": app("backend"), "to": {"cidrs": [OUTSIDE_RANGE]},
+             "ports": [{"protocol": "UDP", "port": 9090}]},
         ]},
     })
 }
@@ -186,6 +205,8 @@ pub fn beside() -> Vec<Value> {
         ),
         namespace("stranger", json!({})),
         namespace("early", json!({})),
+        namespace("plain-web", json!({})),
+        namespace("plain-api", json!({})),
         // The code and the zone alone make nobody a member.
         namespace(
             "impostor",
@@ -208,8 +229,8 @@ pub fn beside() -> Vec<Value> {
 /// What was there before the operator and its rules on admission: a namespace, to be adopted later,
 /// with network sets in it that would be refused now, and one of the whole cluster's. They say of
 /// addresses outside what only Calico says of a pod: one plainly, by lying where it lies, the others
-/// with forged labels.
-pub fn before_admission() -> [Value; 4] {
+/// with forged labels. And namespaces that say of themselves what only the operator says.
+pub fn before_admission() -> [Value; 7] {
     // Calico's API server refuses some of these labels itself; its storage takes what it gets.
     let set = |kind: &str, metadata: Value, nets: &[String]| {
         json!({
@@ -235,6 +256,14 @@ pub fn before_admission() -> [Value; 4] {
         "finalizers": ["example.com/backup"],
     });
     let global = json!({"name": "global", "labels": forged("global")});
+    // Nobody else's label may be on a namespace now.
+    let member = |name: &str, zone: &str, layer: &str| {
+        let labels = json!({
+            "landingzones.dev/landing-zone": zone, "app.kubernetes.io/managed-by": "landing-zone-operator",
+            "applicationcode": zone, "zone": layer, "landingzones.dev/stage": "Enforce",
+        });
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    };
     let outside = OUTSIDE_RANGE.to_owned();
     let endpoint = format!("{}/32", Place::Endpoint.address());
     [
@@ -242,5 +271,8 @@ pub fn before_admission() -> [Value; 4] {
         set("NetworkSet", plain, &[outside.clone(), endpoint]),
         set("NetworkSet", lies, std::slice::from_ref(&outside)),
         set("GlobalNetworkSet", global, &[outside]),
+        member("false-orders", "orders", "backend"),
+        member("false-buyer", "buyer", "web"),
+        member("false-free", "free", "web"),
     ]
 }

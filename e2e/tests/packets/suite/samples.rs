@@ -56,9 +56,32 @@ pub async fn layers_inside_one_namespace_are_told_apart_by_labels(
         ),
         // The same label on somebody else's pod.
         ("stranger/frontend", Both(8080), "ntierapp/backend", Denied),
+        ("ntierapp/backend", Both(8080), "stranger/frontend", Denied),
         (all, Both(53), "kube-system/coredns", Allowed),
         (all, Both(8080), "outside endpoint stranger", Denied),
         ("outside endpoint stranger", Both(8080), all, Denied),
+    ];
+    holds(landscape.wired()?, &rows).await
+}
+
+/// What is declared of some pods of a namespace is open to no others in it: to an address of its own, and to a
+/// destination of the platform.
+pub async fn some_pods_of_a_namespace_reach_addresses_outside(landscape: &Landscape) -> Result<()> {
+    let others = "ntierapp/frontend ntierapp/a";
+    let rows = [
+        ("ntierapp/backend", Tcp(5432), "endpoint", Allowed),
+        ("ntierapp/backend", Udp(5432), "endpoint", Denied),
+        ("ntierapp/backend", Both(8080), "endpoint", Denied),
+        ("ntierapp/backend", Udp(9090), "outside", Allowed),
+        ("ntierapp/backend", Tcp(9090), "outside", Denied),
+        // The range holds nodes, which nobody acknowledged.
+        ("ntierapp/backend", Both(9090), "node other-node", Denied),
+        (others, Both(5432), "endpoint", Denied),
+        (others, Both(9090), "outside", Denied),
+        // The same label on somebody else's pod, and the way back.
+        ("namespace1", Both(5432), "endpoint", Denied),
+        ("endpoint", Both(5432), "ntierapp/backend", Denied),
+        ("outside", Both(9090), "ntierapp/backend", Denied),
     ];
     holds(landscape.wired()?, &rows).await
 }
@@ -67,17 +90,19 @@ pub async fn layers_inside_one_namespace_are_told_apart_by_labels(
 /// is denied.
 pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<()> {
     let wired = landscape.wired()?;
-    // The first six are between two layers, the way the team's own policies open.
+    // The first seven are between two layers, the way the team's own policies open.
     let rows = [
         ("application2-ns1", Tcp(8080), "application2-ns2", Allowed),
         ("application2-ns2", Tcp(5432), "application2-ns3", Allowed),
-        ("application2-ns2", Tcp(5441), "application2-ns3", Denied),
+        ("application2-ns2", Udp(5440), "application2-ns3", Denied),
+        ("application2-ns2", Both(5441), "application2-ns3", Denied),
         ("application2-ns1", Udp(8080), "application2-ns2", Denied),
         ("application2-ns1", Both(9090), "application2-ns2", Denied),
         ("application2-ns2", Udp(5432), "application2-ns3", Denied),
         ("application2-ns2", Both(8080), "application2-ns1", Denied),
         ("application2-ns3", Both(5432), "application2-ns2", Denied),
         ("application2-ns1", Both(5432), "application2-ns3", Denied),
+        ("application2-ns3", Both(5432), "application2-ns1", Denied),
         ("application2-*", Both(53), "kube-system/coredns", Allowed),
         (
             "application2-*",
@@ -120,7 +145,7 @@ pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<
         ("application2-ns2", Tcp(5441), "application2-ns3", Allowed),
     ];
     holds_with_tiers(wired, &inside).await?;
-    holds_with_tiers(wired, &rows[6..]).await
+    holds_with_tiers(wired, &rows[7..]).await
 }
 
 /// A team's policy that names the layers before and after its own.

@@ -2,27 +2,33 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::Calico;
-use e2e::data_plane::OUTSIDE;
 use e2e::data_plane::Verdict::{Allowed, Denied};
+use e2e::data_plane::{FelixNode, OUTSIDE};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _, discovery};
 use serde_json::{Value, json};
 
 use super::landscape::{Landscape, Wired};
+use super::observe::OBSERVED;
 use super::residents::before_admission;
 use super::table::Sent::{Both, Tcp, Udp};
 use super::table::{Row, holds, holds_with_tiers, holds_without_tiers};
 use crate::{API, CALICO};
 
 /// What never opens, whatever the team of `free` writes.
-const BOUNDARY: [Row; 7] = [
+const BOUNDARY: [Row; 10] = [
     ("free-web", Both(8080), "outside metadata endpoint", Denied),
     ("outside metadata endpoint", Both(8080), "free-web", Denied),
     ("free-web", Both(8080), "other-web stranger", Denied),
     ("other-web stranger", Both(8080), "free-web", Denied),
+    // It bears the label of this landing zone, which does not declare it.
+    ("free-web", Both(8080), "false-free", Denied),
+    ("false-free", Both(8080), "free-web", Denied),
     ("free-web", Both(8080), "node", Denied),
     ("free-web", Both(53), "stranger/false-dns", Denied),
+    ("stranger/false-dns", Both(53), "free-web", Denied),
     ("free-web", Both(53), "outside endpoint node", Denied),
 ];
 
@@ -153,7 +159,9 @@ pub async fn no_policy_of_a_team_opens_the_boundary(landscape: &Landscape) -> Re
     create(wired, allows_everything("free-api", "closes", denies)).await?;
     let inside = [
         ("free-web", Tcp(9090), "free-api", Denied),
+        ("free-web", Udp(9090), "free-api", Allowed),
         ("free-web", Both(5432), "free-api", Allowed),
+        ("free-api", Both(9090), "free-web", Allowed),
     ];
     holds(wired, &inside).await?;
     holds(wired, &BOUNDARY).await
@@ -211,13 +219,13 @@ pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -
     });
     wired.governed.converge("early", spec).await?;
     let open = [
-        ("stranger", Both(8080), "early", Allowed),
-        ("early", Both(8080), "outside", Allowed),
+        ("stranger outside", Both(8080), "early", Allowed),
+        ("early", Both(8080), "stranger outside", Allowed),
     ];
     holds_without_tiers(wired, &open).await?;
     let closed = [
-        ("stranger", Both(8080), "early", Denied),
-        ("early", Both(8080), "outside", Denied),
+        ("stranger outside", Both(8080), "early", Denied),
+        ("early", Both(8080), "stranger outside", Denied),
     ];
     // Their tier is asked before the team's, whatever the order.
     holds_with_tiers(wired, &closed).await?;
@@ -229,6 +237,136 @@ pub async fn a_policy_before_the_boundary_would_open_it(landscape: &Landscape) -
     refused(earlier, &["spec.order is 1", "100 or more"])?;
     amend(wired, leaving, json!({"metadata": {"finalizers": null}})).await?;
     holds(wired, &closed).await
+}
+
+/// Policies of the whole cluster are the platform's own: no team may write one, and one of an order before the
+/// boundary decides before it, about whatever it selects. The operator tells whom it concerns.
+pub async fn a_policy_of_the_cluster_decides_by_its_order(landscape: &Landscape) -> Result<()> {
+    let wired = landscape.wired()?;
+    let _turn = OBSERVED.write().await;
+    let global = |name: &str, order: Value| {
+        let mut policy = allows_everything("exposed-web", name, json!({"order": order}));
+        policy["kind"] = json!("GlobalNetworkPolicy");
+        policy["metadata"] = json!({"name": named(name)});
+        policy["spec"]["namespaceSelector"] = json!("projectcalico.org/name == 'exposed-web'");
+        policy
+    };
+    let team = wired
+        .governed
+        .cluster
+        .client_as_user("somebody", &["exposed-editors"]);
+    let team = team.await?;
+    // In its own namespace it writes what it likes.
+    let own = allows_everything("exposed-web", "own", json!({"order": 100}));
+    let own: DynamicObject = serde_json::from_value(own)?;
+    let theirs = resource(wired, API, "NetworkPolicy").await?;
+    Api::<DynamicObject>::namespaced_with(team.clone(), "exposed-web", &theirs)
+        .create(&PostParams::default(), &own)
+        .await?;
+    for order in [json!(-5), json!(0), json!(1000), Value::Null] {
+        let policy: DynamicObject = serde_json::from_value(global("theirs", order))?;
+        let resource = resource(wired, API, "GlobalNetworkPolicy").await?;
+        let policies = Api::<DynamicObject>::all_with(team.clone(), &resource);
+        let answer = policies.create(&PostParams::default(), &policy).await;
+        refused(answer.map(drop).map_err(Into::into), &["forbidden"])?;
+    }
+
+    let others = "outside endpoint stranger";
+    let rows = |verdict| {
+        [
+            (others, Both(8080), "exposed-web", verdict),
+            ("exposed-web", Both(8080), others, verdict),
+            // Behind a boundary of its own.
+            ("exposed-web", Both(8080), "other-web", Denied),
+            ("other-web", Both(8080), "exposed-web", Denied),
+        ]
+    };
+    holds(wired, &rows(Denied)).await?;
+    // After the boundary it opens nothing beyond it.
+    let after = global("after", json!(100));
+    create(wired, after.clone()).await?;
+    let closes = json!([{"action": "Deny", "protocol": "TCP", "destination": {"ports": [5432]}}]);
+    let mut witness = global("witness", json!(100));
+    witness["spec"]["namespaceSelector"] = json!("projectcalico.org/name == 'stranger'");
+    witness["spec"]["selector"] = json!("app == 'listener'");
+    witness["spec"]["types"] = json!(["Ingress"]);
+    witness["spec"]["egress"] = Value::Null;
+    witness["spec"]["ingress"] = json!([closes[0], {"action": "Allow"}]);
+    create(wired, witness.clone()).await?;
+    holds(
+        wired,
+        &[("stranger", Tcp(5432), "stranger/listener", Denied)],
+    )
+    .await?;
+    holds(wired, &rows(Denied)).await?;
+    wired
+        .governed
+        .condition("exposed", "BoundaryHeld", "True", "KeptClosed")
+        .await?;
+    delete(wired, witness).await?;
+    delete(wired, after).await?;
+    for order in [json!(-5), json!(0)] {
+        let before = global("before", order);
+        create(wired, before.clone()).await?;
+        holds_without_tiers(wired, &rows(Allowed)).await?;
+        // With tiers the platform's is asked first.
+        holds_with_tiers(wired, &rows(Denied)).await?;
+        // The evaluator says the same.
+        let told = wired
+            .governed
+            .condition("exposed", "BoundaryHeld", "False", "BoundaryOpen");
+        let status = told.await?.status.context("no status")?;
+        ensure!(
+            status
+                .findings
+                .iter()
+                .any(|it| it.open && it.object.contains("before")),
+            "{:?}",
+            status.findings
+        );
+        delete(wired, before).await?;
+        holds(wired, &rows(Denied)).await?;
+        wired
+            .governed
+            .condition("exposed", "BoundaryHeld", "True", "KeptClosed")
+            .await?;
+    }
+    Ok(())
+}
+
+/// What is on the network of its node no policy sees; so admission refuses it where a landing zone says nothing else,
+/// and at both levels of Pod Security that are no exception.
+pub async fn no_pod_of_a_landing_zone_is_on_its_node_s_network(
+    landscape: &Landscape,
+) -> Result<()> {
+    let wired = landscape.wired()?;
+    let spec = json!({
+        "applicationCode": "hosted", "namespaces": [
+            {"name": "hosted-usual", "zone": "web"},
+            {"name": "hosted-restricted", "zone": "api", "podSecurity": "restricted"},
+            {"name": "hosted-baseline", "zone": "data", "podSecurity": "baseline"},
+        ],
+    });
+    wired.governed.converge("hosted", spec).await?;
+    for namespace in ["hosted-usual", "hosted-restricted", "hosted-baseline"] {
+        let pods: Api<Pod> = Api::namespaced(wired.governed.client(), namespace);
+        let pod = |host_network: bool| {
+            let mut pod = FelixNode::pod("asks", &[]);
+            pod["spec"]["hostNetwork"] = json!(host_network);
+            serde_json::from_value::<Pod>(pod)
+        };
+        let params = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let answer = pods.create(&params, &pod(true)?).await;
+        let words = ["violates PodSecurity", "host namespaces (hostNetwork=true)"];
+        refused(answer.map(drop).map_err(Into::into), &words).context(namespace)?;
+        pods.create(&params, &pod(false)?)
+            .await
+            .context(namespace)?;
+    }
+    Ok(())
 }
 
 /// Calico puts a policy without order behind all others, so behind our last deny. At the other end a
@@ -394,7 +532,7 @@ pub async fn network_sets_from_before_take_nobody_in(landscape: &Landscape) -> R
     ];
     holds(wired, &rows).await?;
     // What is being deleted may lose its finalizer, whatever its labels.
-    let [_, _, forged, _] = before_admission();
+    let [_, _, forged, ..] = before_admission();
     delete(wired, forged.clone()).await?;
     let other = json!({"metadata": {"labels": {"pcns.team": "b"}}});
     refused(
