@@ -14,7 +14,7 @@ use super::kind::Kind;
 use super::others::{Key as Policy, Source, key};
 use crate::api::names::GROUP;
 use crate::domain::{Directions, NamespaceName, Selected, SelectedPods, TeamPolicies};
-use crate::policy::Selector;
+use crate::policy::{NAME, NAMESPACE, OF_NAMESPACE, Selector, example, of_namespaces};
 
 /// Where others decide, in the whole cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,33 @@ impl Decided {
     }
 }
 
+/// Kubernetes labels every namespace with its name.
+const METADATA_NAME: &str = "kubernetes.io/metadata.name";
+
 /// What a policy selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Selects {
     directions: Directions,
     /// Which pods, at most; any of its namespaces if left out.
     pods: Option<Selector>,
+}
+
+impl Selects {
+    /// Whether it may select pods of a namespace, by the namespace's name alone: its labels are not known here.
+    fn may_select_in(&self, namespace: &NamespaceName) -> bool {
+        let Some(pods) = &self.pods else {
+            return true;
+        };
+        let name = namespace.as_str();
+        let is_there = [
+            pods.clone(),
+            Selector::equal(NAMESPACE, name),
+            Selector::equal(&format!("{OF_NAMESPACE}{NAME}"), name),
+            Selector::equal(&format!("{OF_NAMESPACE}{METADATA_NAME}"), name),
+        ];
+        // What is too complex may.
+        !matches!(example(&is_there), Ok(None))
+    }
 }
 
 /// Everybody's policies but the operator's.
@@ -67,8 +88,10 @@ impl Policies {
         let mut teams = TeamPolicies::default();
         let mut sentences = Vec::new();
         for namespace in namespaces {
-            let here = self.known.iter().filter(|((_, within, _), _)| {
-                within.as_ref().is_none_or(|it| it == namespace.as_str())
+            let here = self.known.iter();
+            let here = here.filter(|((_, within, _), selects)| match within {
+                Some(within) => within == namespace.as_str(),
+                None => selects.may_select_in(namespace),
             });
             let mut selected = Selected::default();
             for (_, Selects { directions, pods }) in here.clone() {
@@ -223,14 +246,23 @@ fn read(source: Source, policy: &DynamicObject) -> Option<(Policy, Selects)> {
     (!directions.is_empty()).then(|| (key(source, policy), selects))
 }
 
-/// The pods that a policy selects, or more; None where that is any pod, or cannot be said. What narrows
-/// the selection of Calico's kinds further (service accounts, namespaces) is left out.
+/// The pods that a policy selects, or more; None where that is any pod, or cannot be said. Service accounts, which
+/// narrow the selection of Calico's kinds further, are left out.
 fn pods(source: Source, spec: &Value) -> Option<Selector> {
     let selector = match source {
         Source::Kubernetes => {
             let selector = spec.get("podSelector")?;
             let selector: LabelSelector = serde_json::from_value(selector.clone()).ok()?;
             matching(&selector)?
+        }
+        Source::CalicoGlobal => {
+            let read = |field: &str| match spec.get(field).and_then(Value::as_str) {
+                None | Some("") => Some(Vec::new()),
+                Some(text) => text.parse().ok().map(|it| vec![it]),
+            };
+            let pods = read("selector")?.into_iter();
+            let namespaces = read("namespaceSelector")?.into_iter().map(of_namespaces);
+            Selector::and(pods.filter(|it| *it != Selector::All).chain(namespaces))
         }
         _ => spec.get("selector")?.as_str()?.parse().ok()?,
     };
@@ -361,6 +393,32 @@ mod tests {
         );
     }
 
+    /// Otherwise nothing would stand in place of what is taken away on the way to stage Observe, for the sake of a
+    /// policy that is about others.
+    #[test]
+    fn a_global_policy_of_other_namespaces_decides_nothing() {
+        let mut policies = Policies::default();
+        let wanted = names(&["shop-web"]);
+        let spec = |namespaces: &str| json!({"types": ["Egress"], "namespaceSelector": namespaces});
+        let elsewhere = [
+            "projectcalico.org/name == 'elsewhere'",
+            "kubernetes.io/metadata.name in {'a','b'}",
+        ];
+        let here = ["projectcalico.org/name == 'shop-web'", "team == 'x'"];
+        for (selectors, decides) in [(elsewhere, false), (here, true)] {
+            let listed = selectors.map(|selector| {
+                let policy = policy(None, selector, &spec(selector));
+                read(Source::CalicoGlobal, &policy).unwrap()
+            });
+            policies.replace(Source::CalicoGlobal, listed.into_iter().collect());
+            policies.replace(Source::Calico, BTreeMap::new());
+            policies.replace(Source::Kubernetes, BTreeMap::new());
+            let (teams, sentences) = policies.decided(wanted.iter()).unwrap();
+            assert_eq!(teams != TeamPolicies::default(), decides, "{sentences:?}");
+            assert_eq!(sentences.len(), if decides { 2 } else { 0 });
+        }
+    }
+
     #[rstest]
     #[case(Source::Kubernetes, json!({"podSelector": {"matchLabels": {"app": "a"}}}), Some("app == 'a'"))]
     #[case(
@@ -386,7 +444,15 @@ mod tests {
     #[case(Source::Calico, json!({"selector": ""}), None)]
     #[case(Source::Calico, json!({"selector": "app == 'a' || global()"}), None)]
     #[case(Source::Calico, json!({"selector": "app =="}), None)]
-    #[case(Source::CalicoGlobal, json!({"namespaceSelector": "a == 'b'"}), None)]
+    #[case(Source::CalicoGlobal, json!({}), None)]
+    #[case(Source::CalicoGlobal, json!({"selector": "all()"}), None)]
+    #[case(Source::CalicoGlobal, json!({"namespaceSelector": "a == 'b'"}), Some("pcns.a == 'b'"))]
+    #[case(
+        Source::CalicoGlobal,
+        json!({"selector": "app == 'a'", "namespaceSelector": "projectcalico.org/name == 'b'"}),
+        Some("app == 'a' && pcns.projectcalico.org/name == 'b'")
+    )]
+    #[case(Source::CalicoGlobal, json!({"selector": "app == 'a'", "namespaceSelector": "b =="}), None)]
     fn pods_are_those_that_a_policy_selects(
         #[case] source: Source,
         #[case] spec: Value,

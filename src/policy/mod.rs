@@ -47,7 +47,7 @@ pub use resource::{
 };
 pub use rewrite::{
     Draft, NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
-    Written,
+    Written, of_namespaces,
 };
 pub use satisfiable::{TooComplex, example};
 pub use selector::{Comparison, Labels, Selector, SelectorError};

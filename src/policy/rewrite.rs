@@ -68,8 +68,9 @@ impl Selector {
     }
 }
 
-/// A namespace selector, over the labels of endpoints.
-pub(super) fn of_namespaces(selector: Selector) -> Selector {
+/// A namespace selector, over the labels of endpoints: those of their namespaces begin with `pcns.`.
+#[must_use]
+pub fn of_namespaces(selector: Selector) -> Selector {
     let inside = Selector::has(NAMESPACE);
     let nowhere = inside.clone().negate();
     selector
