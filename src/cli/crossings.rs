@@ -145,3 +145,43 @@ fn ranges(zone: &LandingZone) -> impl Iterator<Item = IpNet> {
         Peer::LandingZone { .. } | Peer::Destination(_) | Peer::ApiServer => Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api;
+    use crate::domain::{CalicoNaming, PolicyApi};
+
+    fn zone(name: &str, stage: &str, network: impl Into<Value>) -> LandingZone {
+        let spec = json!({
+            "applicationCode": name, "stage": stage,
+            "namespaces": [{"name": name, "zone": "web"}],
+            "network": network.into(),
+        });
+        let declared = api::LandingZone::new(name, serde_json::from_value(spec).unwrap());
+        LandingZone::validate(&declared, &Platform::default()).unwrap()
+    }
+
+    #[test]
+    fn a_neighbour_that_is_planned_only_opens_nothing() {
+        let flavour = Flavour {
+            api: PolicyApi::CalicoCrdV1,
+            tiers: false,
+            staged: false,
+            naming: CalicoNaming::TierPrefixed,
+        };
+        for (stage, expected) in [
+            ("Plan", CrossingState::PeerNotInForce),
+            ("Observe", CrossingState::Open),
+            ("Enforce", CrossingState::Open),
+        ] {
+            let to = json!({"egress": [{"name": "out", "to": {"landingZone": "orders"}}]});
+            let from = json!({"ingress": [{"name": "in", "from": {"landingZone": "shop"}}]});
+            let zones = [zone("shop", "Enforce", to), zone("orders", stage, from)];
+            let resolved = resolved(&zones, &Platform::default(), flavour);
+            assert_eq!(resolved[0].crossings[0].state, expected, "{stage}");
+        }
+    }
+}

@@ -178,3 +178,6 @@ pub(super) fn tell(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

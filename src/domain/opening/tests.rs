@@ -1,3 +1,5 @@
+mod neighbours;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -377,6 +379,23 @@ fn wide_ranges_leave_out_pods_nodes_and_metadata() {
     );
     assert!(!without_pods);
     assert!(message(&resolved, "out").contains("acknowledged: AllAddresses"));
+}
+
+/// No range can be excepted then.
+#[test]
+fn where_pods_ranges_are_not_known_pods_are_left_out_by_what_they_are() {
+    let platform = Platform {
+        pod_cidrs: Vec::new(),
+        ..platform()
+    };
+    for (acknowledge, left_out) in [("AllAddresses", true), ("PodRange", false)] {
+        let wide = towards(
+            json!({"cidrs": ["10.0.0.0/8"]}),
+            json!({"acknowledge": acknowledge}),
+        );
+        let resolved = resolve(&zone("shop", wide), &around(&platform));
+        assert_eq!(addresses(&resolved).2, left_out, "{acknowledge}");
+    }
 }
 
 #[rstest]
