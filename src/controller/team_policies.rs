@@ -57,8 +57,8 @@ impl Selects {
         let is_there = [
             pods.clone(),
             Selector::equal(NAMESPACE, name),
-            Selector::equal(&format!("{OF_NAMESPACE}{NAME}"), name),
-            Selector::equal(&format!("{OF_NAMESPACE}{METADATA_NAME}"), name),
+            Selector::equal(format!("{OF_NAMESPACE}{NAME}"), name),
+            Selector::equal(format!("{OF_NAMESPACE}{METADATA_NAME}"), name),
         ];
         // What is too complex may.
         !matches!(example(&is_there), Ok(None))
