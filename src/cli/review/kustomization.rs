@@ -1,11 +1,14 @@
 //! Kustomizations: what they change in the objects that are read here is not seen here.
 
-use std::collections::BTreeMap;
+mod named;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use self::named::Named;
 use super::input::{Input, ObjectName, Place, Written};
 use super::meaning::{Meaning, digest};
 use super::report::{Counted, NotJudged, Report, Reported};
@@ -115,33 +118,24 @@ fn normal(path: &Path) -> String {
     base::normal(path).display().to_string()
 }
 
-/// Takes in what the files say that kustomizations name: patches, whatever else lies beside them, and resources that are not
-/// among what is read: of another ending, or elsewhere. Whoever names nothing of the kind alters nothing, and is left out.
+/// Takes in what the files say that kustomizations name: patches and whatever else, of any ending, and resources that are not
+/// among what is read. Whoever names nothing of the kind alters nothing, and is left out.
 pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
-    let texts: BTreeMap<String, &str> = files
-        .iter()
-        .map(|it| (normal(Path::new(&it.name)), it.text.as_str()))
-        .collect();
+    let read: BTreeSet<String> = files.iter().map(|it| normal(Path::new(&it.name))).collect();
     for one in &mut *all {
         let folder = Path::new(&one.name.name).parent().unwrap_or(Path::new(""));
-        let mut named = Vec::new();
-        strings(&one.json, &mut named);
-        let named = named.iter().filter_map(|it| {
-            let at = normal(&folder.join(it));
-            texts.get(&at).copied()
-        });
-        let mut parts = vec![one.json.to_string()];
-        parts.extend(named.map(str::to_owned));
-        let is_read = |resource: &&str| {
-            let at = normal(&folder.join(resource));
-            let mut below = texts.range(format!("{at}/")..);
-            texts.contains_key(&at)
-                || below
-                    .next()
-                    .is_some_and(|(it, _)| Path::new(it).starts_with(&at))
-        };
         let own = one.place.as_ref().map(|it| Path::new(&it.file));
         let own = own.and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut parts = vec![one.json.to_string()];
+        parts.extend(Named::of(own, &one.json).parts);
+        let is_read = |resource: &&str| {
+            let at = normal(&folder.join(resource));
+            let mut below = read.range(format!("{at}/")..);
+            read.contains(&at)
+                || below
+                    .next()
+                    .is_some_and(|it| Path::new(it).starts_with(&at))
+        };
         let unread = resources(&one.json).filter(|it| !is_remote(it) && !is_read(it));
         let unread: Vec<PathBuf> = unread.map(|it| own.join(it)).collect();
         if !unread.is_empty() && one.name.group != FLUX {
@@ -168,15 +162,6 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
 /// the root of the machine for instance, is not gone through.
 fn is_taken(path: &Path) -> bool {
     path.is_file() || FILES.iter().any(|it| path.join(it).is_file())
-}
-
-fn strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) => found.push(text),
-        Value::Array(items) => items.iter().for_each(|it| strings(it, found)),
-        Value::Object(fields) => fields.values().for_each(|it| strings(it, found)),
-        _ => {}
-    }
 }
 
 const INSTEAD: &str = "give what comes out: kustomize build DIR | kubectl landingzone review -f - (with --base, build both)";
