@@ -7,6 +7,7 @@ mod between;
 mod command;
 mod compared;
 mod forms;
+mod moved;
 mod named;
 mod narrowed;
 mod pipelines;

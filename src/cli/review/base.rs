@@ -1,6 +1,6 @@
 //! What a change adds to what was there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -36,8 +36,11 @@ fn compared(
     base: &Base,
 ) -> Report {
     let known = Known::of(before, &found_before, after, base);
-    let notes = known.notes().collect();
     let mut findings = new(after, before, found, &known);
+    let moved = findings.iter().filter(|it| it.needs_approval());
+    let moved = moved.filter_map(|it| known.moved(after.written.get(it.written)?));
+    let moved: BTreeSet<String> = moved.collect();
+    let notes = known.notes().chain(moved).collect();
     for reported in &mut findings {
         reported.waiver_is_new = true;
     }

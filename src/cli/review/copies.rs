@@ -1,5 +1,6 @@
 //! What was known of an object before. It may have been there several times, in folders of several stages or clusters, or by
-//! mistake: whichever of them holds, nothing counts as known that it did not let through.
+//! mistake: whichever of them holds, nothing counts as known that it did not let through. Folders may be those of clusters: what
+//! comes to one in which it was not is new there, whether it was copied or moved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,8 +27,8 @@ pub(super) struct Known<'a> {
     several: Vec<String>,
     /// Those that are there now as often in each file as they were.
     are_in_place: BTreeSet<Identity>,
-    /// Policies that are there no more, by group, kind and namespace.
-    gone: BTreeMap<[String; 3], Vec<Found<'a>>>,
+    /// Policies that are there no more, by group, kind and namespace, each with where it stood.
+    gone: BTreeMap<[String; 3], Vec<(Place, Found<'a>)>>,
     /// Whether what was known besides policies was one thing: else nobody knows what those let through.
     is_certain: bool,
 }
@@ -37,6 +38,17 @@ pub(super) fn place(written: &Written) -> Place {
     let place = written.place.as_ref()?;
     Some(base::normal(Path::new(&place.file)))
 }
+
+/// Whether something stood in the folder in which something stands now. What comes by standard input stands in none.
+fn is_same_folder(was: &Place, is: &Place) -> bool {
+    let (Some(was), Some(is)) = (was, is) else {
+        return false;
+    };
+    is.as_os_str() == STDIN || was.parent() == is.parent()
+}
+
+/// What the text of standard input is called.
+const STDIN: &str = "<stdin>";
 
 /// How often an object is there, by file.
 fn counts<'a>(
@@ -75,13 +87,13 @@ impl<'a> Known<'a> {
         let are_in_place = are_in_place.map(|(identity, _)| identity.clone()).collect();
         let is_certain = is_certain(before, &copies, after);
         let several = several(before, &copies, &are_in_place);
-        let mut gone: BTreeMap<[String; 3], Vec<Found<'_>>> = BTreeMap::new();
+        let mut gone: BTreeMap<[String; 3], Vec<(Place, Found<'_>)>> = BTreeMap::new();
         for (identity, copies) in &copies {
             // Of several nobody knows which one it was.
-            if let ([(_, found)], None) = (copies.as_slice(), now.get(identity)) {
+            if let ([one], None) = (copies.as_slice(), now.get(identity)) {
                 let [group, kind, namespace, _] = identity.clone();
                 let of_kind = gone.entry([group, kind, namespace]).or_default();
-                of_kind.push(found.clone());
+                of_kind.push(one.clone());
             }
         }
         Self {
@@ -104,6 +116,20 @@ impl<'a> Known<'a> {
         several.map(move |it| format!("--base: {it}: {what}"))
     }
 
+    /// That an object comes to a folder in which it was not, in words; None: it was there, or nowhere.
+    pub fn moved(&self, written: &Written) -> Option<String> {
+        let copies = self.copies.get(&identity(&written.json))?;
+        let is = place(written);
+        if copies.iter().any(|(was, _)| is_same_folder(was, &is)) {
+            return None;
+        }
+        let (file, at) = written.locate(&FieldPath::default())?;
+        Some(format!(
+            "--base: {file}:{at}: {} was in another folder, which may be that of another cluster: what is found of it counts as new",
+            written.name
+        ))
+    }
+
     /// For each finding of an object, whether it was not there before; `copy` tells it from others in the same file.
     pub fn added(
         &self,
@@ -123,7 +149,7 @@ impl<'a> Known<'a> {
             .filter(|_| self.are_in_place.contains(identity));
         if let Some((_, own)) = own {
             is_new = added(now, std::slice::from_ref(own));
-        } else if !copies.is_empty() {
+        } else if copies.iter().any(|(was, _)| is_same_folder(was, &place)) {
             is_new = vec![false; now.findings.len()];
             for (_, before) in copies {
                 let of_copy = added(now, std::slice::from_ref(before));
@@ -132,9 +158,13 @@ impl<'a> Known<'a> {
             }
         }
         let [group, kind, namespace, _] = identity.clone();
-        let gone = self.gone.get(&[group, kind, namespace]);
-        if let Some(gone) = gone.filter(|_| is_new.contains(&true)) {
-            let of_gone = added(now, gone);
+        let gone = self.gone.get(&[group, kind, namespace]).into_iter();
+        let gone = gone
+            .flatten()
+            .filter(|(was, _)| is_same_folder(was, &place));
+        let gone: Vec<Found<'_>> = gone.map(|(_, it)| it.clone()).collect();
+        if !gone.is_empty() && is_new.contains(&true) {
+            let of_gone = added(now, &gone);
             for ((is_new, of_gone), finding) in is_new.iter_mut().zip(of_gone).zip(&now.findings) {
                 // What nobody knows the reach of may depend on the name.
                 let is_known = finding.opening.is_some() || !finding.rule.needs_approval();
