@@ -49,7 +49,7 @@ use super::schema::SchemaError;
 use super::source::{self, Hidden, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;
 use crate::policy::NetworkSet;
-use crate::review::{Body, Landscape, Rule};
+use crate::review::{Body, Landscape, Rule, declare};
 
 pub(super) const EXIT_CODES: &str = "Exit codes:
   0  nothing is found, but what is declared or waived
@@ -455,6 +455,8 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
         .services_by_hand
         .clone_from(&input.services_by_hand);
     landscape.tiers = flavour.tiers.then(|| tiers.collect());
+    // Whoever puts in all that is suggested finds no name twice.
+    landscape.given = Some(declare::Given::default());
     landscape
 }
 

@@ -12,6 +12,7 @@ use crate::api::names::{APPLICATION_CODE, GROUP, OWNER, POD_SECURITY_PREFIX, ZON
 use crate::build;
 use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
+use crate::review::declare::Given;
 
 /// The namespaces of one application, and what crosses their boundary.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +108,8 @@ pub struct Landscape {
     pub tiers: Option<Vec<Tier>>,
     /// What holds for the whole cluster.
     pub platform: Platform,
+    /// The names that suggestions gave; None: each suggestion is made alone, and says the same whatever else is found.
+    pub given: Option<Given>,
 }
 
 impl Landscape {

@@ -13,6 +13,7 @@ mod narrowed;
 mod pipelines;
 mod sarif;
 mod settled;
+mod suggested;
 mod told;
 mod unread;
 mod widened;

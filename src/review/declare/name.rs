@@ -59,7 +59,7 @@ fn label(words: &[&str]) -> String {
 }
 
 /// A label with a digest of its words, which tells it apart from others that begin like it.
-fn with_digest(plain: &str, words: &[&str], attempt: u32) -> String {
+pub(super) fn with_digest(plain: &str, words: &[&str], attempt: u32) -> String {
     let text = format!("{}\0{attempt}", words.join("\0"));
     let [one, two, three, ..]: [u8; 32] = Sha256::digest(text).into();
     let digest = format!("-{one:02x}{two:02x}{three:02x}");

@@ -249,8 +249,22 @@ impl Wanted<'_, '_> {
         format!(
             "if it is meant, declare in {}: network: {}",
             self.own(),
-            in_one_line(list(self.direction()), entries)
+            self.listed(self.boundary().name(), self.direction(), entries)
         )
+    }
+
+    /// Entries of a landing zone in one line, under names that no other suggestion gives to something else.
+    fn listed(
+        &self,
+        landing_zone: &str,
+        direction: CrossingDirection,
+        entries: &[Entry],
+    ) -> String {
+        let list = list(direction);
+        match &self.landscape.given {
+            Some(given) => in_one_line(list, &given.entries(landing_zone, list, entries)),
+            None => in_one_line(list, entries),
+        }
     }
 
     /// Whether a crossing of a landing zone is over.

@@ -163,6 +163,9 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
     format!("{pods}{}{rest}", wanted.declare(&entries))
 }
 
+/// The platform's own list, and no landing zone's.
+const OF_PLATFORM: [&str; 2] = ["", "sharedServices"];
+
 /// What lets addresses in: a landing zone cannot declare that, only the platform can, as a shared service.
 pub(super) fn of_platform(wanted: &Wanted<'_, '_>) -> String {
     let own = wanted.own();
@@ -183,10 +186,13 @@ pub(super) fn of_platform(wanted: &Wanted<'_, '_>) -> String {
             DeclaredPorts::All | DeclaredPorts::Beyond => String::new(),
         };
         let cidrs: Vec<Cidr> = nets.into_iter().map(Cidr).collect();
-        services.push(format!(
-            "{{name: {name}, peers: [{{cidrs: {}}}], direction: ToLandingZones{ports}, landingZones: Declared}}",
+        let content = format!(
+            "peers: [{{cidrs: {}}}], direction: ToLandingZones{ports}, landingZones: Declared",
             ranges_in_one_line(&cidrs)
-        ));
+        );
+        let all = wanted.landscape.given.as_ref();
+        let name = all.map_or_else(|| name.clone(), |it| it.name(OF_PLATFORM, &name, &content));
+        services.push(format!("{{name: {name}, {content}}}"));
         given.push(name);
     }
     format!(

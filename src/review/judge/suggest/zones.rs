@@ -7,7 +7,7 @@ use crate::api::CrossingDirection;
 use crate::api::names::APPLICATION_CODE;
 use crate::policy::{LabelMap, Selector, TooComplex, example};
 use crate::review::covered::pods_of;
-use crate::review::declare::{Entry, Names, Port, Said, Side, in_one_line, list};
+use crate::review::declare::{Entry, Names, Port, Said, Side, list};
 use crate::review::known::{a_pod, in_namespace_as_known, is_pod, of_namespace};
 use crate::review::landscape::Boundary;
 
@@ -163,10 +163,10 @@ impl<'w> OfSide<'w> {
     }
 
     /// What it has to declare first, then what it declares.
-    fn parts(&self) -> impl Iterator<Item = String> {
+    fn parts(&self, wanted: &Wanted<'_, '_>) -> impl Iterator<Item = String> {
         let (zone, list) = (self.landing_zone, list(self.direction));
         let missing = (!self.missing.is_empty()).then(|| {
-            let network = in_one_line(list, &self.missing);
+            let network = wanted.listed(zone, self.direction, &self.missing);
             format!("declare in landing zone {zone}: network: {network}")
         });
         let known = self
@@ -214,6 +214,6 @@ fn declared(wanted: &Wanted<'_, '_>, all: &[There<'_>]) -> Option<String> {
     }
     let sides = || std::iter::once(&here).chain(&theirs);
     let is_open = sides().all(|it| it.missing.is_empty() && it.over.is_empty());
-    let parts: Vec<String> = sides().flat_map(OfSide::parts).collect();
+    let parts: Vec<String> = sides().flat_map(|it| it.parts(wanted)).collect();
     (!is_open).then(|| parts.join(", and "))
 }
