@@ -219,3 +219,82 @@ fn with_landing_zones_the_boundary_holds_without_such_policies() {
     let both = [("z.yaml", ZONES), ("deny.yaml", &deny)];
     assert_eq!(told(&compared(&both, &both[..1])), nothing());
 }
+
+/// Like the others, with a stage.
+fn staged(stage: &str) -> String {
+    ZONES.replacen("spec:\n", &format!("spec:\n  stage: {stage}\n"), 1)
+}
+
+/// A boundary that denies nothing holds nothing either.
+#[test]
+fn where_a_landing_zone_only_observes_policies_alone_hold_its_boundary() {
+    let deny = DENY.replace("shop-api", "application2-ns1");
+    let narrow = deny.replace("all()", "app == 'x'");
+    for (stage, asks) in [("Plan", true), ("Observe", true), ("Enforce", false)] {
+        let zones = staged(stage);
+        let both = [("z.yaml", zones.as_str()), ("deny.yaml", deny.as_str())];
+        let gone = compared(&both, &both[..1]);
+        let expected = if asks {
+            (true, vec!["decides-unread main/a/deny.yaml:1".to_owned()])
+        } else {
+            nothing()
+        };
+        assert_eq!(told(&gone), expected, "{stage}: {}", gone.err);
+        assert_eq!(
+            gone.out.contains("namespace application2-ns1 to"),
+            asks,
+            "{}",
+            gone.out
+        );
+        let narrowed = compared(&both, &[both[0], ("deny.yaml", &narrow)]);
+        assert_eq!(told(&narrowed).0, asks, "{stage}: {}", narrowed.out);
+        assert_eq!(told(&compared(&both, &both)), nothing());
+        // What another one denies as well may go.
+        let other = deny.replace("name: deny", "name: other");
+        let twice = [both[0], both[1], ("other.yaml", other.as_str())];
+        assert_eq!(told(&compared(&twice, &both)), nothing(), "{stage}");
+    }
+}
+
+/// Namespaces beside the landing zones have nothing but policies.
+#[test]
+fn beside_landing_zones_policies_alone_hold_a_boundary() {
+    let before = [
+        ("z.yaml", ZONES),
+        ("ns.yaml", NAMESPACES),
+        ("deny.yaml", DENY),
+    ];
+    let gone = compared(&before, &before[..2]);
+    let expected = (true, vec!["decides-unread main/a/deny.yaml:1".to_owned()]);
+    assert_eq!(told(&gone), expected, "{}", gone.err);
+    assert!(
+        gone.out
+            .contains("namespace shop-api to namespace orders-db"),
+        "{}",
+        gone.out
+    );
+    // What a landing zone's boundary denies stays closed.
+    assert!(!gone.out.contains("application2-ns1"), "{}", gone.out);
+    let moved = NAMESPACES.replace("ord1", "shop1");
+    let joined = compared(&before, &[before[0], ("ns.yaml", &moved), before[2]]);
+    let expected = (true, vec!["namespace-joins a/ns.yaml:11".to_owned()]);
+    assert_eq!(told(&joined), expected, "{}", joined.err);
+    // A namespace of a landing zone is labelled by it, whatever else is written.
+    let own = |code: &str| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: application2-ns1, labels: {{applicationcode: {code}}}}}\n"
+        )
+    };
+    let (own, other) = (own("application2"), own("other"));
+    let claimed = compared(
+        &[before[0], ("own.yaml", &own)],
+        &[before[0], ("own.yaml", &other)],
+    );
+    assert!(
+        !claimed
+            .out
+            .contains("was of application application2, and is of"),
+        "{}",
+        claimed.out
+    );
+}

@@ -1,10 +1,12 @@
-//! What a change opens between applications where no landing zone holds a boundary: there policies alone do, and the labels of
-//! namespaces that they ask for.
+//! What a change opens between applications where no landing zone holds a boundary, since none is there or it denies nothing yet:
+//! there policies alone do, and the labels of namespaces that they ask for.
 
+mod held;
 mod says;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::held::{Held, declared};
 use self::says::{Says, rule};
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
@@ -23,16 +25,19 @@ const MOST: usize = 1500;
 const ADDRESSES: &str = "";
 
 /// Adds what a change of policies and of the labels of namespaces opens between namespaces of different applications, where no
-/// landing zone is read. What opens nothing there is a note.
+/// landing zone denies it. What opens nothing there is a note.
 pub(super) fn opened(report: &mut Report, before: &Input, after: &Input) {
-    if !after.zones.is_empty() {
-        return;
-    }
-    let altered = altered(before, after);
+    let zones = Held::of(after);
+    let altered = altered(before, after, &zones);
     if altered.is_empty() {
         return;
     }
-    let (was, is) = (State::of(before, after), State::of(after, before));
+    let was = State::of(before, after, &zones);
+    let is = State::of(after, before, &zones);
+    // Where landing zones have all namespaces, they hold every boundary.
+    if !after.zones.is_empty() && is.namespaces.len() == 1 {
+        return;
+    }
     // None: all of them.
     let own: Option<BTreeSet<&str>> = altered.iter().map(Altered::own).collect();
     let is_concerned = |from: &str, to: &str| {
@@ -109,11 +114,13 @@ struct Altered<'a> {
     is_gone: bool,
     /// Of a namespace: its codes before and now.
     codes: Option<[Option<String>; 2]>,
+    /// Whether there are landing zones, though none that denies here.
+    has_zones: bool,
 }
 
 /// Policies that are gone or hold less than they did, whatever else decides who is meant, and namespaces with another code. What
 /// rules of a policy allow is found where they stand.
-fn altered<'a>(before: &'a Input, after: &'a Input) -> Vec<Altered<'a>> {
+fn altered<'a>(before: &'a Input, after: &'a Input, zones: &Held) -> Vec<Altered<'a>> {
     let mut now: BTreeMap<[String; 4], Vec<&Written>> = BTreeMap::new();
     for written in &after.written {
         let of_name = now.entry(identity(&written.json)).or_default();
@@ -137,11 +144,16 @@ fn altered<'a>(before: &'a Input, after: &'a Input) -> Vec<Altered<'a>> {
         if is_namespace && other.is_none() {
             continue;
         }
-        altered.push(Altered {
+        let one = Altered {
             written: other.unwrap_or(written),
             is_gone: other.is_none(),
             codes: is_namespace.then(|| [Some(written), other].map(|it| code(it?))),
-        });
+            has_zones: !after.zones.is_empty(),
+        };
+        let is_held = |own: &str| zones.denies(own) || (is_namespace && zones.labels(own));
+        if !one.own().is_some_and(is_held) {
+            altered.push(one);
+        }
     }
     altered
 }
@@ -234,7 +246,7 @@ impl Altered<'_> {
                         words(was),
                         words(now)
                     ),
-                    "leave the code as it is; without LandingZones nobody declares to whom a namespace belongs",
+                    "leave the code as it is; no LandingZone declares to whom the namespace belongs",
                 );
                 let witness = format!(
                     "any pod of namespace {name} counts as one of {}",
@@ -252,13 +264,24 @@ impl Altered<'_> {
                 } else {
                     "says another thing"
                 };
+                let (place, instead) = if self.has_zones {
+                    (
+                        "where no landing zone denies,",
+                        "keep what denies it, or have a LandingZone in stage Enforce hold the boundary",
+                    )
+                } else {
+                    (
+                        "without LandingZones",
+                        "give the LandingZones as well, or keep what denies it",
+                    )
+                };
                 Some(Finding::new(
                     Rule::DecidesUnread,
                     root,
                     format!(
-                        "the {kind} {does}, and without LandingZones nothing but policies holds a boundary: open now are {opens}"
+                        "the {kind} {does}, and {place} nothing but policies holds a boundary: open now are {opens}"
                     ),
-                    "give the LandingZones as well, or keep what denies it",
+                    instead,
                 ))
             }
         }
@@ -293,10 +316,15 @@ struct State {
 impl State {
     /// Namespaces that only the other state writes, or that only policies name, are there all the same: who takes a file away has not
     /// taken away what runs.
-    fn of(input: &Input, other: &Input) -> Self {
+    fn of(input: &Input, other: &Input, zones: &Held) -> Self {
         let mut objects = Objects::default();
         for written in &input.written {
             objects.add(&written.json, "");
+        }
+        // What a landing zone declares of a namespace wins.
+        objects.namespaces.extend(declared(input));
+        for (name, labels) in declared(other) {
+            objects.namespaces.entry(name).or_insert(labels);
         }
         for namespace in &other.namespaces {
             let metadata = &namespace.metadata;
@@ -314,7 +342,8 @@ impl State {
         let landscape = Landscape::of(String::new(), Vec::new(), input.platform.clone(), objects);
         let mut members = Vec::new();
         let mut namespaces = BTreeMap::new();
-        for name in landscape.namespaces.keys() {
+        let open = landscape.namespaces.keys().filter(|it| !zones.denies(it));
+        for name in open {
             let first = members.len();
             members.extend(landscape.of_namespace(name));
             namespaces.insert(name.clone(), (first..members.len()).collect());
