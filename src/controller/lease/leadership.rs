@@ -1,11 +1,12 @@
 //! Whether this process may write, and the gate before the API server that holds it to that.
 
 use std::error::Error;
+use std::future::Future as _;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures::future::{Either, Ready, ready};
-use futures::{FutureExt, TryFutureExt};
+use futures::FutureExt;
+use futures::future::{BoxFuture, poll_fn};
 use http::Request;
 use tokio::sync::watch;
 use tower::{Layer, Service};
@@ -82,27 +83,32 @@ type BoxError = Box<dyn Error + Send + Sync>;
 impl<S, B> Service<Request<B>> for Gated<S>
 where
     S: Service<Request<B>>,
+    S::Future: Send + 'static,
     S::Error: Into<BoxError>,
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = Either<
-        futures::future::MapErr<S::Future, fn(S::Error) -> BoxError>,
-        Ready<Result<S::Response, BoxError>>,
-    >;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.method().is_safe() || self.leadership.may_write() {
-            let sent = self.inner.call(request);
-            sent.map_err(S::Error::into as fn(S::Error) -> BoxError)
-                .left_future()
-        } else {
-            ready(Err(NotLeading.into())).right_future()
+        let is_write = !request.method().is_safe();
+        if is_write && !self.leadership.may_write() {
+            return async { Err(NotLeading.into()) }.boxed();
         }
+        let mut sent = Box::pin(self.inner.call(request));
+        let leadership = self.leadership.clone();
+        // A connection may have to be opened first. Whoever was stopped meanwhile must not send once it goes on.
+        poll_fn(move |context| {
+            if is_write && !leadership.may_write() {
+                return Poll::Ready(Err(NotLeading.into()));
+            }
+            sent.as_mut().poll(context).map_err(Into::into)
+        })
+        .boxed()
     }
 }
 
@@ -148,6 +154,34 @@ mod tests {
             assert!(!passes(&leadership, write.clone()).await, "{write}");
         }
         assert!(passes(&leadership, Method::GET).await);
+    }
+
+    /// Between the gate and the socket a connection is opened, and that takes time.
+    #[tokio::test]
+    async fn what_is_under_way_does_not_begin_any_more() {
+        let leadership = Leadership::default();
+        leadership.holds_until(Instant::now() + Duration::from_hours(1));
+        let (connected, connects) = tokio::sync::oneshot::channel::<()>();
+        let connects = connects.shared();
+        let server = tower::service_fn(move |_: Request<()>| {
+            let connects = connects.clone();
+            async move {
+                connects.await.unwrap();
+                Ok::<_, Infallible>(())
+            }
+        });
+        let mut gated = leadership.gate().layer(server);
+        let mut send = |method: Method| {
+            let request = Request::builder().method(method).body(()).unwrap();
+            let mut sent = gated.call(request);
+            assert!((&mut sent).now_or_never().is_none());
+            sent
+        };
+        let (write, read) = (send(Method::PATCH), send(Method::GET));
+        leadership.holds_until(Instant::now());
+        connected.send(()).unwrap();
+        assert!(write.await.unwrap_err().is::<NotLeading>());
+        read.await.unwrap();
     }
 
     #[tokio::test]
