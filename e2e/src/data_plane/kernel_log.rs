@@ -5,6 +5,9 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,12 +16,52 @@ use crate::prerequisites::without_packets;
 /// Whether packets of network namespaces other than the first are logged at all.
 const SETTING: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const LOG: &str = "/dev/kmsg";
+const DRAINED_EVERY: Duration = Duration::from_millis(5);
 
 /// Reads what the kernel logs from now on. Once the last of these on the machine is gone, the kernel's setting is as it
 /// was before the first.
 pub struct KernelLog {
-    log: File,
+    log: Arc<Mutex<Drained>>,
+    /// Whoever drains it ends when nobody waits here any more.
+    _wanted: mpsc::Sender<()>,
     _setting: AllNamespaces,
+}
+
+/// The log, and what was read of it. The kernel keeps some hundred records only, and other tests send many packets.
+struct Drained {
+    log: File,
+    lines: Vec<String>,
+    failed: Option<std::io::Error>,
+}
+
+impl Drained {
+    /// Reads what there is.
+    fn drain(&mut self) {
+        let mut record = vec![0; 8192];
+        loop {
+            match self.log.read(&mut record) {
+                Ok(0) => return,
+                Ok(length) => {
+                    let text = String::from_utf8_lossy(&record[..length]);
+                    self.lines.extend(text.lines().map(str::to_owned));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Records that were overwritten before they were read.
+                Err(error) if error.raw_os_error() == Some(EPIPE) => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Drains the log until nobody wants it any more.
+fn keep_drained(log: &Mutex<Drained>, wanted: &mpsc::Receiver<()>) {
+    while wanted.recv_timeout(DRAINED_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+        log.lock().unwrap_or_else(PoisonError::into_inner).drain();
+    }
 }
 
 /// Has packets of every network namespace logged, for as long as one of these lives: a process of its own, so that it
@@ -106,8 +149,17 @@ impl KernelLog {
         };
         log.seek(SeekFrom::End(0))
             .context("failed to go to the end of the kernel's log")?;
+        let log = Arc::new(Mutex::new(Drained {
+            log,
+            lines: Vec::new(),
+            failed: None,
+        }));
+        let (wanted, is_wanted) = mpsc::channel();
+        let drained = log.clone();
+        thread::spawn(move || keep_drained(&drained, &is_wanted));
         Ok(Ok(Self {
             log,
+            _wanted: wanted,
             _setting: setting,
         }))
     }
@@ -124,20 +176,11 @@ impl KernelLog {
             "{SETTING} is {} now, so packets may be missing in the log",
             setting.trim()
         );
-        let mut lines = Vec::new();
-        let mut record = vec![0; 8192];
-        loop {
-            match self.log.read(&mut record) {
-                Ok(0) => return Ok(lines),
-                Ok(length) => {
-                    let text = String::from_utf8_lossy(&record[..length]);
-                    lines.extend(text.lines().map(str::to_owned));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(lines),
-                // Records that were overwritten before they were read.
-                Err(error) if error.raw_os_error() == Some(EPIPE) => {}
-                Err(error) => return Err(error).context("failed to read the kernel's log"),
-            }
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.drain();
+        match log.failed.take() {
+            Some(error) => Err(error).context("failed to read the kernel's log"),
+            None => Ok(std::mem::take(&mut log.lines)),
         }
     }
 }
