@@ -28,6 +28,8 @@ pub const WAIVE: &str = "landingzones.dev/waive";
 /// Label of namespaces: how far their landing zone is in force. The rules on admission that are about
 /// pods hold with `Enforce` only.
 pub const STAGE: &str = "landingzones.dev/stage";
+/// Kubernetes' label on every namespace: its name, which nobody can change.
+pub const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 /// Calico's label on every namespace's endpoints: the namespace's name.
 pub const CALICO_NAMESPACE_NAME: &str = "projectcalico.org/name";
 /// Namespace annotation that the admission plugin PodNodeSelector reads.

@@ -221,7 +221,7 @@ pub const RESERVED_KEYS: &[ReservedKeys] = &[
                own and prune it",
     },
     ReservedKeys {
-        names: &[super::names::MANAGED_BY, "kubernetes.io/metadata.name"],
+        names: &[super::names::MANAGED_BY, super::names::METADATA_NAME],
         domains: &[
             super::names::GROUP,
             "kubectl.kubernetes.io",

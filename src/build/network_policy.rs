@@ -23,8 +23,6 @@ use crate::domain::{
 
 /// Name of the policy that selects every pod of a namespace.
 const NAME: &str = "landing-zone";
-/// Label that Kubernetes puts on every namespace: its name.
-const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// The policies of all namespaces, sorted by namespace and name.
 pub(super) fn network_policies(
@@ -72,7 +70,7 @@ fn except(peer: &mut NetworkPolicyPeer, pretenders: &BTreeSet<NamespaceName>) {
     };
     if let Some(selector) = peer.namespace_selector.as_mut().filter(by_label) {
         selector.match_expressions = Some(vec![LabelSelectorRequirement {
-            key: NAMESPACE_NAME.to_owned(),
+            key: names::METADATA_NAME.to_owned(),
             operator: "NotIn".to_owned(),
             values: Some(pretenders.iter().map(ToString::to_string).collect()),
         }]);
@@ -166,7 +164,7 @@ fn for_some_pods(
 /// `CoreDNS` in `kube-system` only: the pod label alone could be anybody's.
 fn dns(caches: &[IpNet]) -> NetworkPolicyEgressRule {
     let mut peers = vec![NetworkPolicyPeer {
-        namespace_selector: Some(label(NAMESPACE_NAME, "kube-system")),
+        namespace_selector: Some(label(names::METADATA_NAME, "kube-system")),
         pod_selector: Some(label("k8s-app", "kube-dns")),
         ip_block: None,
     }];

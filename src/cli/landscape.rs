@@ -342,7 +342,7 @@ impl Landscape {
     ) -> Self {
         // Kubernetes labels every namespace with its name.
         for (name, labels) in &mut objects.namespaces {
-            labels.insert(METADATA_NAME.to_owned(), name.clone());
+            labels.insert(names::METADATA_NAME.to_owned(), name.clone());
         }
         let nothing = LabelMap::new();
         let of_namespace = |name: &str| objects.namespaces.get(name).unwrap_or(&nothing);
@@ -460,8 +460,5 @@ fn named_ports(spec: &PodSpec) -> Vec<(String, TransportProtocol, u16)> {
     });
     named.collect()
 }
-
-/// The label of a namespace that names it.
-const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 /// The label of a namespace that names its landing zone.
 const OWNER: &str = names::OWNER;

@@ -12,7 +12,7 @@ use super::calico_metadata::with_labels;
 use super::context::Context;
 use super::kind::Kind;
 use super::others::{Key as Policy, Source, key};
-use crate::api::names::GROUP;
+use crate::api::names::{GROUP, METADATA_NAME};
 use crate::domain::{Directions, NamespaceName, Selected, SelectedPods, TeamPolicies};
 use crate::policy::{NAME, NAMESPACE, OF_NAMESPACE, Selector, example, of_namespaces};
 
@@ -35,9 +35,6 @@ impl Decided {
             .fold(within, |all, global| all.or(*global))
     }
 }
-
-/// Kubernetes labels every namespace with its name.
-const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
 /// What a policy selects.
 #[derive(Clone, Debug, PartialEq, Eq)]

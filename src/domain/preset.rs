@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{PortRange, ServicePeer, SharedService};
+use crate::api::names::METADATA_NAME;
 use crate::api::{Preset, Protocol, ServiceAudience, ServiceDirection};
 
 impl SharedService {
@@ -47,10 +48,7 @@ fn service(
     ports: &[u16],
 ) -> SharedService {
     let peer = |namespace: &&str| ServicePeer::Pods {
-        namespace_labels: BTreeMap::from([(
-            "kubernetes.io/metadata.name".to_owned(),
-            (*namespace).to_owned(),
-        )]),
+        namespace_labels: BTreeMap::from([(METADATA_NAME.to_owned(), (*namespace).to_owned())]),
         pod_labels: BTreeMap::new(),
     };
     let port = |port: &u16| PortRange {
@@ -100,7 +98,7 @@ mod tests {
                 namespace_labels,
                 pod_labels,
             } if pod_labels.is_empty() && namespace_labels.len() == 1 => {
-                format!("`{}`", namespace_labels["kubernetes.io/metadata.name"])
+                format!("`{}`", namespace_labels[METADATA_NAME])
             }
             other => panic!("{other:?} is no namespace"),
         });

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::landscape::{Boundary, KnownNamespace, Landscape};
-use crate::api::names::{APPLICATION_CODE, OWNER};
+use crate::api::names::{APPLICATION_CODE, METADATA_NAME, OWNER};
 use crate::policy::{
     LabelMap, NAME, NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, ORCHESTRATOR, SERVICE_ACCOUNT,
     Selector, TooComplex, example,
 };
-
-/// The label by which Kubernetes names a namespace.
-pub(super) const METADATA_NAME: &str = "kubernetes.io/metadata.name";
 
 /// The same selector, with labels that are always equal under one name.
 pub(super) fn canonical(selector: Selector) -> Selector {

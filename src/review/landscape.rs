@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use crate::api::names::{APPLICATION_CODE, GROUP, OWNER, POD_SECURITY_PREFIX, ZONE};
+use crate::api::names::{APPLICATION_CODE, GROUP, METADATA_NAME, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
 use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
@@ -254,7 +254,7 @@ impl Landscape {
         let name = namespace.metadata.name.clone().unwrap_or_default();
         let mut labels = namespace.metadata.labels.clone().unwrap_or_default();
         // The API server gives it to every namespace.
-        labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
+        labels.insert(METADATA_NAME.to_owned(), name.clone());
         for (key, value) in &labels {
             let of_label = self.by_label.entry((key.clone(), value.clone()));
             of_label.or_default().push(name.clone());

@@ -189,7 +189,7 @@ impl Landscape {
 
     fn find_dns(&mut self) {
         let (namespace, service) = DNS;
-        let of_namespace = [(super::METADATA_NAME, namespace)];
+        let of_namespace = [(names::METADATA_NAME, namespace)];
         let of_namespace = of_namespace.map(|(key, value)| (key.to_owned(), value.to_owned()));
         // Where its namespace is known, so are its labels.
         let mut of_namespace: LabelMap = of_namespace.into();

@@ -30,6 +30,9 @@ pub(super) fn add(
             .notes
             .push(format!("spec.defaultDeny of the platform: {error}")),
     }
+    let there = objects.policies.iter();
+    let there: BTreeSet<String> = there.map(|it| it.id.name.clone()).collect();
+    let pretenders = pretenders(zones, &objects.namespaces);
     for (zone, resolved) in zones.iter().zip(resolved) {
         if zone.stage == Stage::Plan {
             objects.notes.push(format!(
@@ -39,25 +42,17 @@ pub(super) fn add(
             continue;
         }
         let teams = TeamPolicies::default();
-        let mut openings = resolved.openings.clone();
-        let known: BTreeSet<&str> = objects
-            .policies
-            .iter()
-            .map(|it| it.id.name.as_str())
-            .collect();
         let render = |openings: &Openings| {
             build::landing_zone(zone, &[], platform, openings, &teams, flavour)
         };
-        let mut desired = render(&openings);
+        let mut desired = render(&resolved.openings);
+        let meant = resolved.openings.landing_zones().chain([&zone.name]);
+        let closed = meant.filter_map(|it| pretenders.get(it.as_str())).flatten();
+        let closed: BTreeSet<NamespaceName> = closed.cloned().collect();
         // Where its policies are there, they say who is closed.
-        let mut names = desired.global_network_policies.iter();
-        if !names.any(|it| {
-            it.metadata
-                .name
-                .as_deref()
-                .is_some_and(|it| known.contains(it))
-        }) {
-            openings.pretenders = pretenders(zone, &openings, zones, &objects.namespaces);
+        if !closed.is_empty() && !is_there(&desired, &there) {
+            let mut openings = resolved.openings.clone();
+            openings.pretenders = closed;
             desired = render(&openings);
         }
         policies.of(&desired);
@@ -86,26 +81,35 @@ pub(super) fn add(
     }
 }
 
-/// Namespaces that bear the label of a landing zone, or of one that something is open to, and that neither declares.
+/// Whether any of a landing zone's policies is among these.
+fn is_there(desired: &Desired, names: &BTreeSet<String>) -> bool {
+    let mut own = desired.global_network_policies.iter();
+    own.any(|it| {
+        it.metadata
+            .name
+            .as_ref()
+            .is_some_and(|it| names.contains(it))
+    })
+}
+
+/// Namespaces that bear the label of a landing zone and that none declares, by the landing zone that they name. One that
+/// is declared gets its label from there.
 fn pretenders(
-    zone: &LandingZone,
-    openings: &Openings,
     zones: &[LandingZone],
     namespaces: &BTreeMap<String, LabelMap>,
-) -> BTreeSet<NamespaceName> {
-    let meant: BTreeSet<_> = openings.landing_zones().chain([&zone.name]).collect();
-    let labelled = namespaces.iter().filter(|(name, labels)| {
-        let owner = labels.get(names::OWNER);
-        let mut owners = zones.iter().filter(|it| {
-            meant.contains(&it.name) && owner.is_some_and(|owner| owner == it.name.as_str())
-        });
-        owners.any(|it| {
-            it.namespaces
-                .iter()
-                .all(|own| own.name.as_str() != name.as_str())
-        })
-    });
-    labelled.filter_map(|(name, _)| name.parse().ok()).collect()
+) -> BTreeMap<String, Vec<NamespaceName>> {
+    let declared = zones.iter().flat_map(|zone| &zone.namespaces);
+    let declared: BTreeSet<&str> = declared.map(|it| it.name.as_str()).collect();
+    let mut found: BTreeMap<String, Vec<NamespaceName>> = BTreeMap::new();
+    for (name, labels) in namespaces {
+        if let Some(owner) = labels.get(names::OWNER)
+            && !declared.contains(name.as_str())
+            && let Ok(name) = name.parse()
+        {
+            found.entry(owner.clone()).or_default().push(name);
+        }
+    }
+    found
 }
 
 /// Policies that the operator would write, as Felix takes them.

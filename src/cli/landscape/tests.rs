@@ -1,6 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::{CalicoNaming, PolicyApi};
+use crate::policy::{self, Packet};
 
 fn objects(all: &[Value]) -> Objects {
     let mut objects = Objects::default();
@@ -67,4 +69,72 @@ fn endpoints_that_are_not_ready_get_nothing() {
     })]);
     let service = ("kube-system".to_owned(), "kube-dns".to_owned());
     assert_eq!(found.services[&service].len(), 1);
+}
+
+/// A namespace that bears the label of a landing zone without being declared is not inside, whichever form policies have.
+#[test]
+fn who_bears_the_label_of_a_landing_zone_is_not_inside() {
+    let text = |owner: &str| {
+        format!(
+            "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZone
+metadata: {{name: shop}}
+spec:
+  applicationCode: shop
+  namespaces: [{{name: shop-web, zone: web}}, {{name: shop-api, zone: api}}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {{name: false-shop, labels: {{landingzones.dev/landing-zone: {owner}, zone: web}}}}
+{}{}{}",
+            pod("shop-web", "10.244.0.1"),
+            pod("shop-api", "10.244.0.2"),
+            pod("false-shop", "10.244.0.3"),
+        )
+    };
+    for (api, tiers) in [
+        (PolicyApi::CalicoCrdV1, false),
+        (PolicyApi::CalicoV3, true),
+        (PolicyApi::Kubernetes, false),
+    ] {
+        let flavour = Flavour {
+            api,
+            tiers,
+            staged: false,
+            naming: CalicoNaming::TierPrefixed,
+        };
+        let world = world(&text("shop"), &Platform::default(), flavour).unwrap();
+        let reaches = |from: &str, to: &str| {
+            let pod = |name: &str| {
+                let mut all = world.endpoints.iter();
+                policy::Place::Pod(all.find(|it| it.namespace == name).unwrap())
+            };
+            let packet = Packet {
+                protocol: TransportProtocol::TCP,
+                source_port: 40_000,
+                port: 8080,
+            };
+            let verdict = world.verdict(pod(from), pod(to), packet);
+            verdict.unwrap().is_allowed()
+        };
+        assert!(reaches("shop-web", "shop-api"), "{flavour:?}");
+        assert!(!reaches("false-shop", "shop-api"), "{flavour:?}");
+        assert!(!reaches("shop-api", "false-shop"), "{flavour:?}");
+    }
+    let nobody = world("kind: Nothing", &Platform::default(), Flavour::KUBERNETES);
+    assert!(nobody.unwrap_err().contains("no LandingZone"));
+}
+
+fn pod(namespace: &str, address: &str) -> String {
+    format!(
+        "\
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: a, namespace: {namespace}}}
+spec: {{nodeName: node-1, containers: [{{name: a, image: a}}]}}
+status: {{podIPs: [{{ip: {address}}}]}}
+"
+    )
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::dump::Labels;
-use super::inventory::{End, NAMESPACE_NAME};
+use super::inventory::End;
+use crate::api::names::METADATA_NAME;
 use crate::review::declare::{Cidr, MAX_CIDRS, Peer, Selector, ServicePeer};
 
 impl Peer {
@@ -38,7 +39,7 @@ impl ServicePeer {
     pub fn all(end: &End, outside: &BTreeSet<IpAddr>) -> Vec<Self> {
         match end {
             End::Namespace(namespace) => vec![Self::NamespaceSelector(Selector {
-                match_labels: Labels::from([(NAMESPACE_NAME.to_owned(), namespace.to_string())]),
+                match_labels: Labels::from([(METADATA_NAME.to_owned(), namespace.to_string())]),
             })],
             End::Node => vec![Self::Nodes(true)],
             _ => {

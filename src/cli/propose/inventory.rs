@@ -11,8 +11,6 @@ use crate::api::names;
 use crate::api::rule::METADATA_ADDRESSES;
 use crate::domain::{LandingZone, Platform};
 
-/// Kubernetes' own label on every namespace: its name.
-pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 const TERMINATED: [&str; 2] = ["Succeeded", "Failed"];
 
 /// One end of a connection, as declarations name it.
@@ -320,7 +318,7 @@ impl<'a> Homes<'a> {
         } else {
             let dumped = self.labels.get(namespace).map(|it| (*it).clone());
             let mut labels = dumped.unwrap_or_default();
-            labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
+            labels.insert(names::METADATA_NAME.to_owned(), namespace.to_owned());
             Home {
                 end: End::Namespace(namespace.into()),
                 labels: Some(Rc::new(labels)),

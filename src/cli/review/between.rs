@@ -14,7 +14,7 @@ use super::report::{Counted, Report, Reported, crossing};
 use crate::api::names::APPLICATION_CODE;
 use crate::cli::landscape::{Landscape, Objects};
 use crate::domain::FieldPath;
-use crate::policy::{Action, Answer, Member, PolicyRule, PortSpan, Reach, Way, everywhere};
+use crate::policy::{Action, Answer, Member, Policy, PortSpan, Reach, Way, everywhere};
 use crate::review::{Body, Finding, Rule, identity};
 
 /// So many pairs of namespaces are named.
@@ -158,26 +158,20 @@ fn altered<'a>(before: &'a Input, after: &'a Input, zones: &Held) -> Vec<Altered
     altered
 }
 
-/// All that a policy holds back; None: it is none that Felix takes.
-fn held(written: &Written) -> Option<Vec<String>> {
+/// All that policies hold back; None: it is none that Felix takes.
+fn held(written: &Written) -> Option<Vec<Policy>> {
     let mut objects = Objects::default();
     objects.add(&written.json, "");
-    let held = objects.policies.iter().map(|policy| {
-        let denies = |rules: &Option<Vec<_>>| {
-            let rules = rules.as_ref()?.iter().enumerate();
-            let denies = rules.filter(|(_, it): &(usize, &PolicyRule)| {
-                !matches!(it.action, Action::Allow | Action::Log)
+    let held = objects.policies.into_iter().map(|mut policy| {
+        for rules in [&mut policy.ingress, &mut policy.egress] {
+            let rules = rules.iter_mut();
+            rules.for_each(|rules| {
+                rules.retain(|it| !matches!(it.action, Action::Allow | Action::Log));
             });
-            Some(denies.map(|it| format!("{it:?}")).collect::<Vec<_>>())
-        };
-        let (ingress, egress) = (denies(&policy.ingress), denies(&policy.egress));
-        let (tier, selector) = (&policy.tier, &policy.selector);
-        format!(
-            "{tier} {:?} {selector:?} {ingress:?} {egress:?}",
-            policy.place()
-        )
+        }
+        policy
     });
-    let held: Vec<String> = held.collect();
+    let held: Vec<Policy> = held.collect();
     (!held.is_empty()).then_some(held)
 }
 

@@ -1,6 +1,6 @@
 //! Why a peer reaches beyond a boundary, read off the way in which it is written.
 
-use crate::api::names::{APPLICATION_CODE, OWNER, STAGE, ZONE};
+use crate::api::names::{APPLICATION_CODE, METADATA_NAME, OWNER, STAGE, ZONE};
 use crate::policy::{Comparison, NAME, NAMESPACE, OF_NAMESPACE, Selector};
 use crate::review::Rule;
 use crate::review::landscape::Boundary;
@@ -70,7 +70,7 @@ fn by(said: &[Said<'_>], boundary: &Boundary) -> Rule {
     if !codes.is_empty() {
         return Rule::CodeMissing;
     }
-    let is_name = |it: &Said<'_>| [NAME, "kubernetes.io/metadata.name"].contains(&it.label);
+    let is_name = |it: &Said<'_>| [NAME, METADATA_NAME].contains(&it.label);
     if said.iter().any(is_name) {
         Rule::NamespaceName
     } else if said.iter().all(|it| [ZONE, STAGE].contains(&it.label)) {

@@ -6,10 +6,10 @@ use k8s_openapi::api::core::v1::Namespace;
 
 use super::Judge;
 use crate::api::DefaultDenyStage;
+use crate::api::names::METADATA_NAME;
 use crate::api::names::{APPLICATION_CODE, OWNER, POD_SECURITY_PREFIX, STAGE, ZONE};
 use crate::api::rule::EXEMPT_MARKERS;
 use crate::domain::{FieldPath, ServicePeer};
-use crate::review::known::METADATA_NAME;
 use crate::review::landscape::Boundary;
 use crate::review::{Finding, Rule};
 

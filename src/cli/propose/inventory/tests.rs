@@ -62,9 +62,15 @@ fn namespaces_of_no_landing_zone_are_known_by_their_labels() {
         located.namespace_labels.map(|labels| (*labels).clone())
     };
     let edge = labels("10.244.7.1").unwrap();
-    assert_eq!((&*edge["tier"], &*edge[NAMESPACE_NAME]), ("edge", "edge"));
+    assert_eq!(
+        (&*edge["tier"], &*edge[names::METADATA_NAME]),
+        ("edge", "edge")
+    );
     // It is not among the namespaces that were dumped.
-    assert_eq!(labels("10.244.5.1").unwrap()[NAMESPACE_NAME], "monitoring");
+    assert_eq!(
+        labels("10.244.5.1").unwrap()[names::METADATA_NAME],
+        "monitoring"
+    );
     assert_eq!(labels("10.244.1.1"), None);
 }
 

@@ -1,8 +1,7 @@
 //! Selectors of namespaces without what they say of whose they are.
 
-use crate::api::names::{APPLICATION_CODE, OWNER};
+use crate::api::names::{APPLICATION_CODE, METADATA_NAME, OWNER};
 use crate::policy::{NAME, Selector};
-use crate::review::known::METADATA_NAME;
 use crate::review::landscape::{Boundary, Landscape};
 
 /// What is left of a condition.
