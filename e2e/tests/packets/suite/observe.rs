@@ -18,7 +18,7 @@ use super::landscape::{Landscape, Wired};
 use super::moments::told;
 use super::residents::Pod;
 use super::table::Sent::{Both, Tcp, Udp};
-use super::table::{holds, holds_without_tiers};
+use super::table::{holds, holds_alone, holds_as_written};
 use super::team::create;
 use crate::API;
 
@@ -118,7 +118,7 @@ pub async fn what_would_be_denied_is_in_the_kernel_log(landscape: &Landscape) ->
         ("stranger", Udp(8080), "watched-data", Allowed),
         ("watched-web", Tcp(8080), "endpoint", Allowed),
     ];
-    holds(wired, &rows).await?;
+    holds_alone(wired, &rows).await?;
     let lines = log.read()?;
     let address = |name: &str| wired.address(name).map(|address| address.to_string());
     let tells = |from: &str, to: &str, protocol: &str, port: u16| {
@@ -351,7 +351,7 @@ async fn nothing_is_cut_on_the_way_to(
     ];
     match stage {
         // What was in force stays so, and is not what would be rendered.
-        "Plan" => holds_without_tiers(wired, &rows).await,
+        "Plan" => holds_as_written(wired, &rows).await,
         _ => holds(wired, &rows).await,
     }
 }

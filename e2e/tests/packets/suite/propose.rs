@@ -14,7 +14,7 @@ use super::landscape::{Landscape, Wired};
 use super::observe::OBSERVED;
 use super::residents::Pod;
 use super::table::Sent::{Both, Tcp, Udp};
-use super::table::holds;
+use super::table::{holds, holds_alone};
 
 pub const PODS: [Pod; 3] = [
     ("learning-web", "a", &[]),
@@ -55,7 +55,7 @@ pub async fn what_was_logged_becomes_declarations_that_open_it(
         ("learning-api", Udp(9090), "mentor-web", Allowed),
         ("learning-api", Tcp(5432), "outside", Allowed),
     ];
-    holds(wired, &needed).await?;
+    holds_alone(wired, &needed).await?;
     let folder = wired.governed.cluster.directory().join("proposed");
     std::fs::create_dir_all(&folder).context("failed to make a folder")?;
     std::fs::write(folder.join("node.log"), log.read()?.join("\n"))?;

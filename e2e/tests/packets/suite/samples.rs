@@ -137,7 +137,8 @@ pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<
     )
     .await?;
     // The last one is in force, so the others are.
-    holds(wired, &[last_port(Denied)]).await?;
+    holds_without_tiers(wired, &[last_port(Denied)]).await?;
+    holds_with_tiers(wired, &[last_port(Denied)]).await?;
     holds_without_tiers(wired, &rows).await?;
     // With tiers the team's policies come before the flows: they open between two layers what flows do not name.
     let inside = [

@@ -1,5 +1,6 @@
 //! Tables of what packets may do, and the packets that confirm them.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -64,10 +65,26 @@ impl fmt::Display for Probe<'_> {
     }
 }
 
-/// Sends the packets of all rows, and again until all became what the table says. Where a cluster has tiers the same has
-/// to hold, as the evaluator tells: this Felix has none.
+impl Probe<'_> {
+    /// What tells it from others.
+    fn key(&self) -> (&str, &str, Protocol, u16) {
+        (self.from.0, self.to.0, self.protocol, self.port)
+    }
+}
+
+/// Sends the packets of all rows, and again until all became what the table says; then what the rows leave out, the same
+/// ends with the other protocol and in the other direction, which the evaluator knows. Where a cluster has tiers all of
+/// that has to hold, too, as the evaluator tells: this Felix has none.
 pub async fn holds(wired: &Wired, rows: &[Row]) -> Result<()> {
-    holds_without_tiers(wired, rows).await?;
+    holds_as_written(wired, rows).await?;
+    let left_out = hold_in_both_directions(wired, rows).await?;
+    holds_with_tiers(wired, rows).await?;
+    tiers::hold(wired, &left_out).await
+}
+
+/// The same without what the rows leave out, for who looks at what the packets left behind.
+pub async fn holds_alone(wired: &Wired, rows: &[Row]) -> Result<()> {
+    holds_as_written(wired, rows).await?;
     holds_with_tiers(wired, rows).await
 }
 
@@ -76,19 +93,63 @@ pub async fn holds_with_tiers(wired: &Wired, rows: &[Row]) -> Result<()> {
     tiers::hold(wired, &probes(wired, rows)?).await
 }
 
-/// The same for what is otherwise with tiers.
+/// The same as [`holds`] for what is otherwise with tiers.
 pub async fn holds_without_tiers(wired: &Wired, rows: &[Row]) -> Result<()> {
+    holds_as_written(wired, rows).await?;
+    hold_in_both_directions(wired, rows).await.map(drop)
+}
+
+/// The rows alone: for where what is in force is not what is declared, so that no evaluator knows.
+pub async fn holds_as_written(wired: &Wired, rows: &[Row]) -> Result<()> {
+    let probes = probes(wired, rows)?;
     eventually(TAKES_EFFECT, "the table to hold", async || {
-        let wrong = differences(wired, rows).await?;
+        let wrong = differences(wired, &probes).await?;
         ensure!(wrong.is_empty(), "{wrong}");
         Ok(Some(()))
     })
     .await
 }
 
-/// The rows that do not hold, a line each.
-pub async fn differences(wired: &Wired, rows: &[Row]) -> Result<String> {
-    let mut results = stream::iter(probes(wired, rows)?)
+/// Sends what the rows leave out, and says what became of it: what the evaluator says.
+async fn hold_in_both_directions<'a>(wired: &'a Wired, rows: &[Row]) -> Result<Vec<Probe<'a>>> {
+    let said = probes(wired, rows)?;
+    let said_keys: BTreeSet<_> = said.iter().map(Probe::key).collect();
+    let mut keys = BTreeSet::new();
+    let mut left_out = Vec::new();
+    for probe in &said {
+        for protocol in Protocol::ALL {
+            let there = Probe { protocol, ..*probe };
+            let back = Probe {
+                from: probe.to,
+                to: probe.from,
+                ..there
+            };
+            for probe in [there, back] {
+                if !said_keys.contains(&probe.key())
+                    && keys.insert((probe.from.0, probe.to.0, protocol, probe.port))
+                {
+                    left_out.push(probe);
+                }
+            }
+        }
+    }
+    // Other tests write at the same time, and may be in the middle of it.
+    eventually(
+        TAKES_EFFECT,
+        "the other directions and protocols to hold",
+        async || {
+            let judged = tiers::judged_without(wired, &left_out).await?;
+            let wrong = differences(wired, &judged).await?;
+            ensure!(wrong.is_empty(), "{wrong}");
+            Ok(Some(judged))
+        },
+    )
+    .await
+}
+
+/// The packets that became something else than they should have, a line each.
+async fn differences(wired: &Wired, probes: &[Probe<'_>]) -> Result<String> {
+    let mut results = stream::iter(probes)
         .map(|probe| async move {
             let result = wired
                 .node
@@ -105,7 +166,7 @@ pub async fn differences(wired: &Wired, rows: &[Row]) -> Result<String> {
             Ok(verdict) => verdict.to_string(),
             Err(error) => format!("{error:#}"),
         };
-        writeln!(wrong, "{probe}: {found}, the table says {}", probe.expected)?;
+        writeln!(wrong, "{probe}: {found}, it should be {}", probe.expected)?;
     }
     Ok(wrong)
 }

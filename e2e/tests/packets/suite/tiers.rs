@@ -1,4 +1,5 @@
-//! The same tables in a cluster with tiers, judged by the evaluator: Felix 3.28, which sends the packets, has none.
+//! Tables judged by the evaluator: in a cluster with tiers, since Felix 3.28, which sends the packets, has none; and
+//! what the rows leave out.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use e2e::eventually;
 use e2e::governed::CONVERGED;
 use landing_zone_operator::cli::world;
 use landing_zone_operator::domain::{CalicoNaming, Flavour, Platform, PolicyApi};
-use landing_zone_operator::policy::{Packet, Place, TransportProtocol, World};
+use landing_zone_operator::policy::{Packet, Place, TransportProtocol, Verdict as Judged, World};
 use serde_json::Value;
 
 use super::landscape::Wired;
@@ -22,6 +23,14 @@ const TIERS: [Flavour; 3] = [
     with_tiers(PolicyApi::CalicoCrdV1, CalicoNaming::TierPrefixed),
     with_tiers(PolicyApi::CalicoCrdV1, CalicoNaming::Plain),
 ];
+
+/// The cluster that sends the packets, by either of Calico's APIs.
+const WITHOUT_TIERS: Flavour = Flavour {
+    api: PolicyApi::CalicoCrdV1,
+    tiers: false,
+    staged: false,
+    naming: CalicoNaming::Plain,
+};
 
 const fn with_tiers(api: PolicyApi, naming: CalicoNaming) -> Flavour {
     Flavour {
@@ -37,11 +46,7 @@ const fn with_tiers(api: PolicyApi, naming: CalicoNaming) -> Flavour {
 pub async fn hold(wired: &Wired, probes: &[Probe<'_>]) -> Result<()> {
     eventually(CONVERGED, "the table to hold with tiers", async || {
         let written = written_by_people(wired).await?;
-        let platform = Platform {
-            pod_cidrs: [POD_CIDR.parse()?].into(),
-            dns_addresses: [IpAddr::V4(DNS_CACHE).into()].into(),
-            ..Platform::default()
-        };
+        let platform = platform()?;
         let mut wrong = String::new();
         for flavour in TIERS {
             let world = world(&written, &platform, flavour).map_err(Error::msg)?;
@@ -56,10 +61,51 @@ pub async fn hold(wired: &Wired, probes: &[Probe<'_>]) -> Result<()> {
     .await
 }
 
+/// The packets with what the evaluator says of them without tiers, as in the cluster that sends them. It leaves out what
+/// comes from the pods' own node.
+pub async fn judged_without<'a>(wired: &Wired, probes: &[Probe<'a>]) -> Result<Vec<Probe<'a>>> {
+    let written = written_by_people(wired).await?;
+    let world = world(&written, &platform()?, WITHOUT_TIERS).map_err(Error::msg)?;
+    let mut judged = Vec::new();
+    for probe in probes {
+        if let Some(verdict) = verdict(&world, probe)? {
+            let expected = if verdict.is_allowed() {
+                Verdict::Allowed
+            } else {
+                Verdict::Denied
+            };
+            judged.push(Probe { expected, ..*probe });
+        }
+    }
+    Ok(judged)
+}
+
+fn platform() -> Result<Platform> {
+    Ok(Platform {
+        pod_cidrs: [POD_CIDR.parse()?].into(),
+        dns_addresses: [IpAddr::V4(DNS_CACHE).into()].into(),
+        ..Platform::default()
+    })
+}
+
 fn differs(world: &World, probe: &Probe<'_>, wrong: &mut String) -> Result<()> {
-    // Calico asks no policy about what comes from a pod's own node, as probes do.
-    if matches!(probe.from.1, End::Node | End::DnsCache) {
+    let Some(verdict) = verdict(world, probe)? else {
         return Ok(());
+    };
+    if verdict.is_allowed() != (probe.expected == Verdict::Allowed) {
+        writeln!(
+            wrong,
+            "{probe}: the table says {}, but going out {} and coming in {}",
+            probe.expected, verdict.egress.by, verdict.ingress.by
+        )?;
+    }
+    Ok(())
+}
+
+/// Nothing for what comes from a pod's own node, as probes do: Calico asks no policy about it.
+fn verdict(world: &World, probe: &Probe<'_>) -> Result<Option<Judged>> {
+    if matches!(probe.from.1, End::Node | End::DnsCache) {
+        return Ok(None);
     }
     let packet = Packet {
         protocol: match probe.protocol {
@@ -71,14 +117,7 @@ fn differs(world: &World, probe: &Probe<'_>, wrong: &mut String) -> Result<()> {
     };
     let (from, to) = (place(world, probe.from.1)?, place(world, probe.to.1)?);
     let verdict = world.verdict(from, to, packet).context("no addresses")?;
-    if verdict.is_allowed() != (probe.expected == Verdict::Allowed) {
-        writeln!(
-            wrong,
-            "{probe}: the table says {}, but going out {} and coming in {}",
-            probe.expected, verdict.egress.by, verdict.ingress.by
-        )?;
-    }
-    Ok(())
+    Ok(Some(verdict))
 }
 
 fn place<'a>(world: &'a World, end: End<'_>) -> Result<Place<'a>> {
