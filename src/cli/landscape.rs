@@ -450,7 +450,7 @@ impl Landscape {
 }
 
 /// The ports of containers that have a name.
-fn named_ports(spec: &PodSpec) -> Vec<(String, TransportProtocol, u16)> {
+pub(super) fn named_ports(spec: &PodSpec) -> Vec<(String, TransportProtocol, u16)> {
     let containers = spec.containers.iter();
     let ports = containers.flat_map(|it| it.ports.iter().flatten());
     let named = ports.filter_map(|port| {

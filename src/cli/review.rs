@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
 //! | `live` | the same from a cluster |
+//! | `pods` | what pods among them call their ports |
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
 //! | `between` | what it opens where no landing zone holds a boundary |
@@ -23,6 +24,7 @@ mod kustomization;
 mod live;
 mod markdown;
 mod meaning;
+mod pods;
 mod report;
 mod safe;
 mod sarif;
@@ -454,6 +456,7 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
     landscape
         .services_by_hand
         .clone_from(&input.services_by_hand);
+    landscape.pods = pods::endpoints(&input.pods, &landscape);
     landscape.tiers = flavour.tiers.then(|| tiers.collect());
     // Whoever puts in all that is suggested finds no name twice.
     landscape.given = Some(declare::Given::default());

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::api::names::{APPLICATION_CODE, GROUP, METADATA_NAME, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
 use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
-use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
+use crate::policy::{AddressSet, Endpoint, LabelMap, NetworkSet, Tier};
 use crate::review::declare::Given;
 
 /// The namespaces of one application, and what crosses their boundary.
@@ -102,6 +102,8 @@ pub struct Landscape {
     by_label: BTreeMap<(String, String), Vec<String>>,
     /// Services without a selector, by namespace and name: whoever may write endpoints decides what is behind them.
     pub services_by_hand: BTreeSet<(String, String)>,
+    /// Pods that are known: what their containers call ports, a crossing has to number.
+    pub pods: Vec<Endpoint>,
     /// Network sets, with the labels that they have in the end.
     pub sets: Vec<Arc<AddressSet>>,
     /// Tiers, as far as they are known besides those that Calico and the operator bring; None: this cluster has none.

@@ -55,6 +55,8 @@ fn what_is_declared_as_told_is_no_longer_found() {
         "nets: ['::/0']",
         "nets: [10.0.0.0/8]",
         "nets: [198.51.100.0/24], notNets: [198.51.100.7/32]",
+        "nets: [0.0.0.0/0], notNets: [10.0.0.0/8, 169.254.0.0/16]",
+        "nets: [0.0.0.0/0], notNets: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 168.63.129.16/32]",
         "namespaceSelector: applicationcode == 'orders' && zone == 'data'",
     ] {
         let policy = to(end);
@@ -78,4 +80,44 @@ fn what_is_declared_as_told_is_no_longer_found() {
         assert_eq!(after.code, 0, "{suggestion}\n{}{}", after.out, after.err);
         assert_eq!(after.json()["approvalRequired"], false, "{suggestion}");
     }
+}
+
+/// What containers call a port is written in the manifests beside the policies.
+#[test]
+fn names_of_ports_get_the_numbers_of_the_manifests_beside_them() {
+    let pods = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: orders-ns1}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+      - {name: db, image: db, ports: [{name: sql, containerPort: 5432}]}
+";
+    let end = "namespaceSelector: applicationcode == 'orders' && zone == 'data'";
+    let named = to(end).replace("443", "sql");
+    let with = |zones: &str, policy: &str| {
+        let files = [
+            ("zones.yaml", zones),
+            ("platform.yaml", PLATFORM),
+            ("a.yaml", policy),
+            ("db.yaml", pods),
+        ];
+        review(&files, &["-f", ".", "-o", "json"])
+    };
+    let before = with(ZONES, &named).json();
+    let suggestion = before["findings"][0]["suggestion"].as_str().unwrap();
+    assert!(
+        suggestion.contains("; with it, write 5432 instead of sql in the ports of the rule"),
+        "{suggestion}"
+    );
+    let settled = with(
+        &declared(ZONES, suggestion),
+        &to(end).replace("443", "5432"),
+    );
+    assert_eq!(settled.code, 0, "{}", settled.out);
+    assert_eq!(settled.json()["approvalRequired"], false);
 }

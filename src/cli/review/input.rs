@@ -11,6 +11,7 @@ use super::super::finding::Finding;
 use super::super::schema::SchemaError;
 use super::super::source::{Origin, SourceFile, Sources, mentions_landing_zones};
 use super::kustomization::{self, Altering};
+use super::pods;
 use crate::api::names::GROUP;
 use crate::domain::{FieldPath, LandingZone, Platform, Segment};
 use crate::review::{Object, Unread};
@@ -30,6 +31,8 @@ pub(super) struct Input {
     pub others: Vec<Written<()>>,
     /// Services without a selector, by namespace and name.
     pub services_by_hand: BTreeSet<(String, String)>,
+    /// Pods and workloads, whose containers give names to ports.
+    pub pods: Vec<Value>,
     /// Kustomizations that alter what is read here.
     pub kustomizations: Vec<Written<Altering>>,
     /// What could not be read, so that the review is not whole.
@@ -290,6 +293,11 @@ impl Input {
         if (name.group.as_str(), name.kind.as_str()) == ("", "Service") && is_by_hand(&json) {
             let service = (name.namespace.clone(), name.name.clone());
             self.services_by_hand.insert(service);
+            return;
+        }
+        if pods::is_one(&name) {
+            self.pods.push(json);
+            *self.skipped.entry(name.kind).or_default() += 1;
             return;
         }
         if name.group != GROUP {

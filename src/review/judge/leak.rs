@@ -1,7 +1,9 @@
 //! Whether something outside a boundary gets through a rule, and who.
 
+use std::collections::BTreeSet;
+
 use super::opened::Around;
-use super::suggest::{DeclaredPorts, Wanted, as_declared, words};
+use super::suggest::{DeclaredPorts, PortName, Wanted, as_declared, numbered, words};
 use super::walk::{Form, WalkedRule};
 use super::witness::in_words;
 use super::{Judge, Selected, classify};
@@ -17,6 +19,8 @@ use crate::review::{Finding, Rule};
 
 /// So many ranges are named.
 const SHOWN: usize = 3;
+/// So many landing zones of which a policy selects pods are told what to declare.
+const MOST_SUGGESTED: usize = 4;
 
 /// What gets through, before it is put into words for one place.
 pub(super) struct Leak {
@@ -35,6 +39,8 @@ pub(super) struct Leak {
     pub(super) ports: Option<String>,
     /// The ports that nothing declares, as a crossing has them.
     pub(super) declare: DeclaredPorts,
+    /// Numbers among them of ports that the rule names.
+    pub(super) numbered: Vec<(PortName, BTreeSet<u16>)>,
     /// What pods outside fulfil that get through, and that nothing declares; empty: it is not about pods.
     pub(super) who: Vec<Selector>,
     /// What else nothing declares, on other ports.
@@ -53,6 +59,7 @@ impl Leak {
             nets: Addresses::default(),
             ports: None,
             declare: DeclaredPorts::default(),
+            numbered: Vec::new(),
             who: Vec::new(),
             others: Vec::new(),
         }
@@ -87,14 +94,15 @@ impl<'a> Judge<'a> {
     ) {
         let way = around.direction.way;
         let locals = self.locals(around);
-        let mut first: Option<(Leak, &Selected<'a>)> = None;
-        let mut others = 0;
+        let mut declared: Option<(Leak, &Selected<'a>)> = None;
+        let mut undeclared: Vec<(Leak, &Selected<'a>)> = Vec::new();
+        let (mut all, mut more) = (0, 0);
         for (it, local) in around.selected.iter().zip(locals.iter()) {
-            let all = &local.covers;
+            let covers = &local.covers;
             let found = if self.complex >= super::MOST_COMPLEX {
                 Err(TooComplex)
             } else {
-                self.leak_by_ports((way, walked, it, earlier), all)
+                self.leak_by_ports((way, walked, it, earlier), covers)
             };
             let leak = match found {
                 Ok(None) => continue,
@@ -104,32 +112,41 @@ impl<'a> Judge<'a> {
                     Leak::of(Rule::TooComplex)
                 }
             };
-            // What nobody declares is what has to be told.
-            let is_worse = |known: &Leak| known.declared.is_some() && leak.declared.is_none();
-            match &first {
-                Some((known, _)) if !is_worse(known) => others += 1,
-                Some(_) => {
-                    others += 1;
-                    first = Some((leak, it));
-                }
-                None => first = Some((leak, it)),
+            all += 1;
+            if leak.declared.is_some() {
+                declared = declared.or(Some((leak, it)));
+            } else if undeclared.len() < MOST_SUGGESTED {
+                undeclared.push((leak, it));
+            } else {
+                more += 1;
             }
         }
+        let is_several = undeclared.len() > 1;
+        let mut suggestions = Vec::new();
+        for (leak, selected) in &mut undeclared {
+            numbered(leak, way, selected, self.landscape);
+            let instead = Wanted {
+                leak,
+                walked,
+                selected,
+                way,
+                landscape: self.landscape,
+                is_several,
+            };
+            suggestions.push(instead.suggestion());
+        }
+        if more > 0 {
+            suggestions.push(format!("{more} more landing zones likewise"));
+        }
+        // What nobody declares is what has to be told.
+        let first = undeclared.into_iter().next().or(declared);
         if let Some((leak, selected)) = first {
             let undeclared = leak.declared.is_none();
             let left_out = undeclared.then(|| self.left_out(way, walked, selected, earlier));
             let own = left_out.flatten();
             let own = own.unwrap_or_else(|| selected.words.clone());
-            let instead = Wanted {
-                leak: &leak,
-                walked,
-                selected,
-                way,
-                landscape: self.landscape,
-            };
-            let suggestion = instead.suggestion();
-            let mut finding = told(leak, walked, (selected, &own), way, others);
-            finding.suggestion = suggestion;
+            let mut finding = told(leak, walked, (selected, &own), way, all - 1);
+            finding.suggestion = suggestions.join("; ");
             finding.opening = Some(self.opening(around, index, walked));
             self.findings.push(finding);
         }
@@ -141,7 +158,11 @@ impl<'a> Judge<'a> {
         (way, walked, selected, earlier): (Way, &WalkedRule, &Selected<'_>, &[Selector]),
         all: &[Cover],
     ) -> Result<Option<Leak>, TooComplex> {
-        let parts = parts(&walked.ports, all);
+        let left = walked.left_ports();
+        if left.is_empty() {
+            return Ok(None);
+        }
+        let parts = parts(&left, all);
         let mut declared: Vec<String> = Vec::new();
         let mut last = None;
         let mut undeclared: Vec<(Leak, Vec<&Part>)> = Vec::new();

@@ -1,9 +1,12 @@
 //! What to write instead of a rule that something gets through, or what to declare.
 
 mod code;
+mod named;
 mod own;
 mod ranges;
 mod zones;
+
+pub(super) use named::{PortName, numbered};
 
 use super::Selected;
 use super::leak::Leak;
@@ -16,8 +19,6 @@ use crate::review::declare::{Entry, Names, Peer, Port, in_one_line, list};
 use crate::review::landscape::{Boundary, Landscape};
 use crate::review::opening::ports::{Atom, Part};
 
-/// With more ranges than these, what declares them is not written out.
-const MOST_DECLARED: usize = 16;
 /// What whoever declares something has to say themselves.
 const REASON: &str = "why it is needed";
 
@@ -28,6 +29,25 @@ pub(super) struct Wanted<'w, 'a> {
     pub(super) selected: &'w Selected<'a>,
     pub(super) way: Way,
     pub(super) landscape: &'a Landscape,
+    /// Whether something is suggested for pods of other landing zones as well.
+    pub(super) is_several: bool,
+}
+
+/// What to declare.
+#[derive(Default)]
+struct Declaring {
+    text: String,
+    /// Whether the rule has to be written otherwise first.
+    rewrites: bool,
+}
+
+impl From<String> for Declaring {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            rewrites: false,
+        }
+    }
 }
 
 /// Ports as a crossing has them.
@@ -38,7 +58,9 @@ pub(super) enum DeclaredPorts {
     All,
     /// These.
     Some(Vec<Port>),
-    /// What no crossing can have alone: names of ports, and other protocols. One for all ports has them as well.
+    /// These, and some that containers call so: no crossing has their numbers before somebody knows them.
+    Named(Vec<Port>, Vec<PortName>),
+    /// What no crossing can have alone: other protocols. One for all ports has them as well.
     Beyond,
 }
 
@@ -46,9 +68,14 @@ impl DeclaredPorts {
     /// In a crossing; none: all.
     fn listed(&self) -> &[Port] {
         match self {
-            Self::Some(ports) => ports,
+            Self::Some(ports) | Self::Named(ports, _) => ports,
             Self::All | Self::Beyond => &[],
         }
+    }
+
+    /// Whether a crossing can have any of them.
+    fn is_declarable(&self) -> bool {
+        !matches!(self, Self::Named(ports, _) if ports.is_empty())
     }
 }
 
@@ -59,29 +86,40 @@ impl Wanted<'_, '_> {
         if leak.declared.is_some() {
             return String::new();
         }
-        let inside = self.inside();
         let crossing = self.crossing();
-        let mut suggestion = if inside.is_empty() {
-            crossing
+        // One rule cannot stay inside of several boundaries.
+        let is_declared = self.is_several && !crossing.rewrites && !crossing.text.is_empty();
+        let inside = if is_declared {
+            String::new()
         } else {
-            format!("{inside}; {crossing}")
+            self.inside()
         };
+        let alone = self.is_several && (!inside.is_empty() || crossing.rewrites);
+        let parts = [inside, crossing.text].into_iter();
+        let parts: Vec<String> = parts.filter(|it| !it.is_empty()).collect();
+        let mut suggestion = parts.join("; ");
+        if alone {
+            suggestion = format!("in a policy for {} alone, {suggestion}", self.boundary());
+        }
         if let Some(ports) = &leak.ports {
             suggestion = format!("{suggestion} (not declared: {ports})");
         }
-        let mut all = self.walked.ports.iter().flat_map(|(_, ports)| ports);
-        let is_beyond = self.all().any(|it| it.declare == DeclaredPorts::Beyond);
-        if all.any(|it| matches!(it, PortMatch::Named(_))) && (is_beyond || leak.ports.is_some()) {
-            suggestion +=
-                "; write the numbers of ports: what containers call them is not known here";
-        } else if is_beyond {
+        if self.all().any(|it| it.declare == DeclaredPorts::Beyond) {
             suggestion += "; crossings name ports of TCP, UDP and SCTP: one for another protocol opens all of them";
         }
-        suggestion
+        for told in named::told(self) {
+            suggestion = format!("{suggestion}; {told}");
+        }
+        suggestion.trim_start_matches("; ").to_owned()
+    }
+
+    /// What nothing declares and a crossing can, by ports.
+    fn all(&self) -> impl Iterator<Item = &Leak> {
+        self.undeclared().filter(|it| it.declare.is_declarable())
     }
 
     /// What nothing declares, by ports.
-    fn all(&self) -> impl Iterator<Item = &Leak> {
+    fn undeclared(&self) -> impl Iterator<Item = &Leak> {
         std::iter::once(self.leak).chain(&self.leak.others)
     }
 
@@ -163,16 +201,20 @@ impl Wanted<'_, '_> {
     }
 
     /// What to declare.
-    fn crossing(&self) -> String {
+    fn crossing(&self) -> Declaring {
         let leak = self.leak;
+        if self.all().next().is_none() {
+            return Declaring::default();
+        }
         if leak.rule == Rule::ByService {
-            return self.of_service();
+            return self.of_service().into();
         }
         if leak.holds.is_some() {
             return match self.way {
                 Way::Ingress => ranges::of_platform(self),
                 Way::Egress => ranges::of_landing_zone(self),
-            };
+            }
+            .into();
         }
         if !leak.who.is_empty()
             && let Some(told) = zones::told(self)
@@ -187,6 +229,7 @@ impl Wanted<'_, '_> {
                 self.own()
             ),
         }
+        .into()
     }
 
     fn in_words(&self, other: &str) -> String {
@@ -301,7 +344,7 @@ pub(super) fn words(parts: &[&Part]) -> String {
 
 /// The ports of parts as a crossing has them.
 pub(super) fn as_declared(parts: &[&Part]) -> DeclaredPorts {
-    let mut declared = Vec::new();
+    let (mut declared, mut names) = (Vec::new(), Vec::new());
     for (protocol, port) in all_ports(parts) {
         let protocol = match (protocol, port) {
             (None, None) => return DeclaredPorts::All,
@@ -313,18 +356,37 @@ pub(super) fn as_declared(parts: &[&Part]) -> DeclaredPorts {
         let (first, last) = match port {
             None => (1, u16::MAX),
             Some(PortMatch::Range(first, last)) => (*first, *last),
-            Some(PortMatch::Named(_)) => return DeclaredPorts::Beyond,
+            Some(PortMatch::Named(name)) => {
+                names.push(PortName {
+                    protocol,
+                    name: name.clone(),
+                });
+                continue;
+            }
         };
         declared.push(Port {
             end_port: (first != last).then_some(last),
             ..Port::one(protocol, first)
         });
     }
+    // What is open on some of them cuts them.
+    declared.dedup_by(|next: &mut Port, known: &mut Port| {
+        let last = known.end_port.unwrap_or(known.port);
+        let is_next = known.protocol == next.protocol && last.checked_add(1) == Some(next.port);
+        if is_next {
+            known.end_port = Some(next.end_port.unwrap_or(next.port));
+        }
+        is_next
+    });
     // No crossing has as many.
     if declared.len() > MOST_PORTS {
         return DeclaredPorts::Beyond;
     }
-    DeclaredPorts::Some(declared)
+    if names.is_empty() {
+        DeclaredPorts::Some(declared)
+    } else {
+        DeclaredPorts::Named(declared, names)
+    }
 }
 
 /// Ports that one crossing takes.

@@ -8,6 +8,8 @@ use crate::policy::{
     self, Action, EntityRule, Objection, PolicyRule, PortMatch, RuleEnd, Selector,
     TransportProtocol, Unreadable, Way,
 };
+use crate::review::opening::Ports;
+use crate::review::spans::Spans;
 
 /// The rules of one direction.
 pub(super) struct Direction {
@@ -69,6 +71,50 @@ impl WalkedRule {
             form: Form::Admin,
             objections: Vec::new(),
         }
+    }
+
+    /// Its ports without those that it leaves out by their numbers; none at all: it is about none.
+    pub(super) fn left_ports(&self) -> Vec<Ports> {
+        let not = self.whole.as_ref().map(|it| &it.destination.not_ports);
+        let not = Spans::of(not.into_iter().flatten().filter_map(span));
+        if not.is_empty() {
+            return self.ports.clone();
+        }
+        let left = self.ports.iter().filter_map(|(protocol, ports)| {
+            // Others have no ports, whatever is written.
+            let has_ports = protocol.is_some_and(|it| WITH_PORTS.contains(&it));
+            if !has_ports {
+                return Some((*protocol, ports.clone()));
+            }
+            let own = if ports.is_empty() {
+                Spans::of([(1, u128::from(u16::MAX))])
+            } else {
+                Spans::of(ports.iter().filter_map(span))
+            };
+            let own = own.without(&not);
+            let own = own.iter().filter_map(|(first, last)| {
+                let first = u16::try_from(first).ok()?;
+                Some(PortMatch::Range(first, u16::try_from(last).ok()?))
+            });
+            let names = ports.iter().filter(|it| span(it).is_none()).cloned();
+            let left: Vec<PortMatch> = own.chain(names).collect();
+            (!left.is_empty()).then_some((*protocol, left))
+        });
+        left.collect()
+    }
+}
+
+const WITH_PORTS: [TransportProtocol; 3] = [
+    TransportProtocol::TCP,
+    TransportProtocol::UDP,
+    TransportProtocol::SCTP,
+];
+
+/// The numbers of ports; None: they have a name.
+fn span(ports: &PortMatch) -> Option<(u128, u128)> {
+    match ports {
+        PortMatch::Range(first, last) => Some((u128::from(*first), u128::from(*last))),
+        PortMatch::Named(_) => None,
     }
 }
 

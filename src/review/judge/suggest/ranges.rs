@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{DeclaredPorts, MOST_DECLARED, REASON, Wanted, own};
+use super::{REASON, Wanted, own};
 use crate::api::RangeAcknowledgement;
 use crate::domain::{Platform, is_metadata, metadata_addresses, reaches_most};
 use crate::review::Rule;
@@ -10,6 +10,11 @@ use crate::review::address::Addresses;
 use crate::review::declare::{
     Cidr, Entry, MAX_CIDRS, Names, Peer, list, ports_in_one_line, ranges_in_one_line,
 };
+
+/// So many ranges are told in words.
+const MOST_TOLD: usize = 16;
+/// Peers of one shared service that are written out, each of as many ranges as one takes.
+const MOST_PEERS: usize = 4;
 
 /// What one crossing opens.
 struct Part {
@@ -19,11 +24,22 @@ struct Part {
 }
 
 impl Part {
+    fn is_of_metadata(&self) -> bool {
+        self.acknowledge == Some(RangeAcknowledgement::MetadataService)
+    }
+
     /// What of it is open once it is declared.
     fn opened(&self, platform: &Platform) -> Addresses {
         let open = Addresses::of_all_but(&self.cidrs, &self.except);
         open.without(&kept_apart(self.acknowledge, platform))
     }
+}
+
+/// The ranges of addresses, as many as anybody reads.
+fn in_words(addresses: &Addresses) -> String {
+    let nets = addresses.nets().take(MOST_TOLD);
+    let nets: Vec<String> = nets.map(|it| it.to_string()).collect();
+    nets.join(", ")
 }
 
 /// What a crossing leaves out that acknowledges only this.
@@ -41,9 +57,16 @@ fn kept_apart(acknowledge: Option<RangeAcknowledgement>, platform: &Platform) ->
     Addresses::of(&nets)
 }
 
-/// The crossings that open exactly these addresses, which are part of what is `written`: what lies outside the cluster, and
-/// each kind of addresses that somebody has to acknowledge. None: it takes too many ranges.
-fn parts(open: &Addresses, written: &Addresses, platform: &Platform) -> Option<Vec<Part>> {
+/// What a rule asks for: the addresses that nothing declares, all of them, and the ranges as they are written.
+struct Asked<'n> {
+    open: &'n Addresses,
+    all: Addresses,
+    written: Addresses,
+}
+
+/// The crossings that open exactly these addresses, or all that the rule asks for where that is shorter to say: what lies outside
+/// the cluster, and each kind of addresses that somebody has to acknowledge. None: it takes too many ranges.
+fn parts(asked: &Asked<'_>, platform: &Platform) -> Option<Vec<Part>> {
     let (pods, nodes) = (
         Addresses::of(&platform.pod_cidrs),
         Addresses::of(&platform.node_cidrs),
@@ -57,28 +80,33 @@ fn parts(open: &Addresses, written: &Addresses, platform: &Platform) -> Option<V
         (Some(RangeAcknowledgement::PodRange), Some(&pods)),
     ] {
         let of_kind = |it: &Addresses| kind.map_or_else(|| it.clone(), |kind| it.and(kind));
-        let meant = of_kind(open).without(&kept_apart(by, platform));
-        if !meant.is_empty() {
-            parts.push(part(&meant, &of_kind(written), by, platform)?);
+        let apart = kept_apart(by, platform);
+        let meant = |it: &Addresses| of_kind(it).without(&apart);
+        let open = meant(asked.open);
+        if !open.is_empty() {
+            let (all, written) = (meant(&asked.all), of_kind(&asked.written));
+            parts.push(part([&open, &all], &written, (by, &apart))?);
         }
     }
     Some(parts)
 }
 
-/// The crossing that opens `meant`, in the ranges of `written` without exceptions, or else as few ranges as there can be.
+/// The crossing that opens one of `meant`, in the ranges of `written` without exceptions, or else as few ranges as there can be.
+/// What it keeps apart by itself may lie among its exceptions.
 fn part(
-    meant: &Addresses,
+    meant: [&Addresses; 2],
     written: &Addresses,
-    by: Option<RangeAcknowledgement>,
-    platform: &Platform,
+    (by, apart): (Option<RangeAcknowledgement>, &Addresses),
 ) -> Option<Part> {
-    let candidate = |around: &Addresses| {
+    let candidate = |meant: &Addresses, around: &Addresses| {
         let cidrs = around.nets();
         let cidrs = cidrs.filter(|it| meant.meets(&Addresses::of(&[*it])));
         let cidrs: Vec<IpNet> = cidrs.take(MAX_CIDRS + 1).collect();
         let others = Addresses::of(&cidrs).without(meant);
-        let except = others.without(&kept_apart(by, platform));
-        let except: Vec<IpNet> = except.nets().take(MAX_CIDRS + 1).collect();
+        let closed = others.without(apart);
+        let except = others.nets();
+        let except = except.filter(|it| closed.meets(&Addresses::of(&[*it])));
+        let except: Vec<IpNet> = except.take(MAX_CIDRS + 1).collect();
         let is_metadata = by != Some(RangeAcknowledgement::MetadataService)
             && cidrs.iter().any(|it| is_metadata(*it));
         let fits = cidrs.len() <= MAX_CIDRS && except.len() <= MAX_CIDRS && !is_metadata;
@@ -92,8 +120,10 @@ fn part(
             acknowledge: by,
         })
     };
-    let candidates = [candidate(meant), candidate(written)];
-    let candidates = candidates.into_iter().flatten();
+    let candidates = meant
+        .into_iter()
+        .flat_map(|meant| [candidate(meant, meant), candidate(meant, written)]);
+    let candidates = candidates.flatten();
     candidates.min_by_key(|it| it.cidrs.len() + it.except.len())
 }
 
@@ -104,10 +134,17 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
     let mut names = Wanted::names(wanted.boundary(), wanted.direction());
     let mut entries = Vec::new();
     let mut never = Addresses::default();
+    let mut metadata = Addresses::default();
     for leak in wanted.all() {
-        let written = wanted.walked.end.nets.as_ref();
-        let written = written.map_or_else(|| leak.nets.clone(), |nets| Addresses::of(nets));
-        let Some(parts) = parts(&leak.nets, &written, platform) else {
+        let end = &wanted.walked.end;
+        let written = end.nets.as_ref().map(|nets| Addresses::of(nets));
+        let written = written.unwrap_or_else(|| leak.nets.clone());
+        let asked = Asked {
+            open: &leak.nets,
+            all: written.without(&Addresses::of(&end.not_nets)),
+            written,
+        };
+        let Some(parts) = parts(&asked, platform) else {
             return format!(
                 "if it is meant, declare it as network.{} in {}, in crossings of at most {MAX_CIDRS} ranges",
                 list(wanted.direction()),
@@ -118,6 +155,10 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
             .iter()
             .fold(Addresses::default(), |all, it| all.or(&it.opened(platform)));
         never = never.or(&leak.nets.without(&opened));
+        if parts.len() > 1 {
+            let of_metadata = parts.iter().filter(|it| it.is_of_metadata());
+            metadata = of_metadata.fold(metadata, |all, it| all.or(&Addresses::of(&it.cidrs)));
+        }
         entries.extend(parts.into_iter().map(|part| {
             let first = part.cidrs.first().map(ToString::to_string);
             let cidrs = |nets: Vec<IpNet>| nets.into_iter().map(Cidr).collect();
@@ -141,26 +182,29 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
     } else {
         ""
     };
-    let never: Vec<String> = never
-        .nets()
-        .take(MOST_DECLARED)
-        .map(|it| it.to_string())
-        .collect();
+    let left = in_words(&never);
     if entries.is_empty() {
         return format!(
-            "no crossing opens {}, which are addresses of pods and of nodes at once: leave them out",
-            never.join(", ")
+            "no crossing opens {left}, which are addresses of pods and of nodes at once: leave them out"
         );
     }
     let rest = if never.is_empty() {
         String::new()
     } else {
         format!(
-            "; leave out {}: no crossing opens what are addresses of pods and of nodes at once",
-            never.join(", ")
+            "; leave out {left}: no crossing opens what are addresses of pods and of nodes at once"
         )
     };
-    format!("{pods}{}{rest}", wanted.declare(&entries))
+    // Few who mean everybody mean that.
+    let metadata = if metadata.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; rather leave {} out of the rule, with the crossing that acknowledges MetadataService",
+            in_words(&metadata)
+        )
+    };
+    format!("{pods}{}{metadata}{rest}", wanted.declare(&entries))
 }
 
 /// The platform's own list, and no landing zone's.
@@ -173,22 +217,25 @@ pub(super) fn of_platform(wanted: &Wanted<'_, '_>) -> String {
     let mut names = Names::new(taken.map(|it| it.name.as_str()));
     let (mut services, mut given) = (Vec::new(), Vec::new());
     for leak in wanted.all() {
-        let nets: Vec<IpNet> = leak.nets.nets().take(MOST_DECLARED + 1).collect();
-        let Some(first) = nets.first().filter(|_| nets.len() <= MOST_DECLARED) else {
+        let most = MOST_PEERS * MAX_CIDRS;
+        let nets: Vec<Cidr> = leak.nets.nets().take(most + 1).map(Cidr).collect();
+        let Some(first) = nets.first().filter(|_| nets.len() <= most) else {
             return format!(
                 "if it is meant, the platform declares it as one of spec.sharedServices, and {own} names that in \
                  network.sharedServices"
             );
         };
         let name = names.give(&["from", &first.to_string()]);
-        let ports = match &leak.declare {
-            DeclaredPorts::Some(ports) => format!(", ports: {}", ports_in_one_line(ports)),
-            DeclaredPorts::All | DeclaredPorts::Beyond => String::new(),
+        let ports = match leak.declare.listed() {
+            [] => String::new(),
+            ports => format!(", ports: {}", ports_in_one_line(ports)),
         };
-        let cidrs: Vec<Cidr> = nets.into_iter().map(Cidr).collect();
+        let peers = nets.chunks(MAX_CIDRS);
+        let peers = peers.map(|it| format!("{{cidrs: {}}}", ranges_in_one_line(it)));
+        let peers: Vec<String> = peers.collect();
         let content = format!(
-            "peers: [{{cidrs: {}}}], direction: ToLandingZones{ports}, landingZones: Declared",
-            ranges_in_one_line(&cidrs)
+            "peers: [{}], direction: ToLandingZones{ports}, landingZones: Declared",
+            peers.join(", ")
         );
         let all = wanted.landscape.given.as_ref();
         let name = all.map_or_else(|| name.clone(), |it| it.name(OF_PLATFORM, &name, &content));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{REASON, Wanted, own};
+use super::{Declaring, REASON, Wanted, own};
 use crate::api::CrossingDirection;
 use crate::api::names::APPLICATION_CODE;
 use crate::policy::{LabelMap, Selector, TooComplex, example};
@@ -26,19 +26,22 @@ struct There<'w> {
 
 /// What both sides declare; where more is meant than pods of a few landing zones, what the rule has to say first. None:
 /// neither can be told.
-pub(super) fn told(wanted: &Wanted<'_, '_>) -> Option<String> {
+pub(super) fn told(wanted: &Wanted<'_, '_>) -> Option<Declaring> {
     if let Some(all) = there(wanted, None) {
-        return Some(format!("if it is meant, {}", declared(wanted, &all)?));
+        return Some(format!("if it is meant, {}", declared(wanted, &all)?).into());
     }
     let other = wanted.leak.landing_zone.as_deref()?;
     let boundary = wanted.landscape.called(other)?;
     let only = Selector::equal(of_namespace(APPLICATION_CODE), &boundary.code);
     let all = there(wanted, Some(&only))?;
-    Some(format!(
-        "if {boundary} is meant, {}, and {}",
-        wanted.written_only_for(boundary),
-        declared(wanted, &all)?
-    ))
+    Some(Declaring {
+        text: format!(
+            "if {boundary} is meant, {}, and {}",
+            wanted.written_only_for(boundary),
+            declared(wanted, &all)?
+        ),
+        rewrites: true,
+    })
 }
 
 /// Who is meant, where all of them are pods of landing zones; of what else is meant, `only` leaves nothing.
