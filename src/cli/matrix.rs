@@ -214,7 +214,7 @@ fn json<T: Serialize>(items: &[T], layout: Layout) -> Result<String, serde_json:
 /// All pairs of places of which one at least belongs to a landing zone, in the order of the places; to be compared with those of
 /// another state or not.
 fn entries(landscape: &Landscape, is_compared: bool) -> Vec<Entry> {
-    let rules = is_compared.then(|| Rules::of(&landscape.world));
+    let rules = is_compared.then(|| Rules::of(landscape));
     let rules = rules.as_ref();
     let reach = landscape.world.reach(&landscape.members);
     let places = &landscape.places;

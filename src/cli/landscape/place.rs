@@ -162,6 +162,18 @@ impl Landscape {
         vec![Member::namespace(name, labels, &self.platform.pod_cidrs)]
     }
 
+    /// The namespaces of a zone of a landing zone; none of any other place.
+    pub(in crate::cli) fn namespaces_of(&self, place: &PlaceName) -> Vec<&str> {
+        let Some(landing_zone) = &place.landing_zone else {
+            return Vec::new();
+        };
+        let mut zones = self.zones.iter();
+        let zone = zones.find(|it| it.name.as_str() == landing_zone);
+        let namespaces = zone.into_iter().flat_map(|it| &it.namespaces);
+        let own = namespaces.filter(|it| it.zone.as_str() == place.zone);
+        own.map(|it| it.name.as_str()).collect()
+    }
+
     /// Namespaces of landing zones: what runs elsewhere is in none of them.
     fn own_namespaces(&self) -> BTreeSet<String> {
         let zones = self.zones.iter();

@@ -6,8 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
-use crate::cli::landscape::PlaceName;
-use crate::policy::{Answer, Decider, Passage, Policy, PolicyId, PortSpan, Way, World};
+use crate::cli::landscape::{Landscape, PlaceName};
+use crate::policy::{
+    AddressSet, Answer, Decider, NAME, NAMESPACE, OF_NAMESPACE, Passage, Policy, PolicyId,
+    PolicyRule, PortSpan, Selector, Way,
+};
 
 /// What is told of two places, and of some ports: one for each verdict and what decides it. Where nothing passes,
 /// there is one without ports; else what is not told is denied.
@@ -34,42 +37,90 @@ pub(in crate::cli) struct Entry {
 /// What the rules of a cluster say, for those who compare two states of it.
 pub(super) struct Rules<'a> {
     policies: BTreeMap<&'a PolicyId, &'a Policy>,
-    /// All network sets: rules mean them by their labels.
-    sets: u64,
+    landscape: &'a Landscape,
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn of(world: &'a World) -> Self {
-        let policies = world.policies().iter().map(|it| (&it.id, it));
+    pub(super) fn of(landscape: &'a Landscape) -> Self {
+        let policies = landscape.world.policies().iter().map(|it| (&it.id, it));
         Self {
             policies: policies.collect(),
-            sets: told_apart(&world.sets),
+            landscape,
         }
     }
 
-    /// Tells apart what decides: which pods a policy is for, and what its rule says.
-    fn within(&self, passage: &Passage) -> u64 {
-        let said = |way: Way, decider: &Decider| match decider {
-            Decider::Rule(id, index) => {
-                let policy = self.policies.get(id);
-                let rules = policy.and_then(|it| match way {
-                    Way::Ingress => it.ingress.as_ref(),
-                    Way::Egress => it.egress.as_ref(),
-                });
-                let rule = rules.and_then(|it| it.get(*index));
-                let means_sets = rule.is_some_and(|it| {
-                    let ends = [&it.source, &it.destination];
-                    ends.iter().any(|end| end.selector.is_some())
-                });
-                let sets = means_sets.then_some(self.sets);
-                told_apart(&(policy.map(|it| &it.selector), rule, sets))
+    /// Tells apart what decides between two places: for which of their pods a policy is, and what its rule says of them. What
+    /// policies are called, and what they say of others, makes no difference.
+    fn within(&self, (from, to): (&PlaceName, &PlaceName), passage: &Passage) -> u64 {
+        let said = |way: Way, decider: &Decider| {
+            let own = match way {
+                Way::Ingress => to,
+                Way::Egress => from,
+            };
+            match decider {
+                Decider::Rule(id, index) => {
+                    let policy = self.policies.get(id);
+                    let rules = policy.and_then(|it| match way {
+                        Way::Ingress => it.ingress.as_ref(),
+                        Way::Egress => it.egress.as_ref(),
+                    });
+                    let rule = rules.and_then(|it| it.get(*index));
+                    let selected = policy.map(|it| self.left(&it.selector, own));
+                    told_apart(&(selected, rule.map(|it| self.said(it, from, to))))
+                }
+                Decider::EndOfTier(tier, policies) => {
+                    let policies = policies.iter().filter_map(|id| self.policies.get(id));
+                    let selected = policies.map(|it| self.left(&it.selector, own));
+                    told_apart(&(tier, selected.collect::<BTreeSet<_>>()))
+                }
+                other => told_apart(other),
             }
-            other => told_apart(other),
         };
         let egress = passage.egress.iter().map(|it| said(Way::Egress, it));
         let ingress = passage.ingress.iter().map(|it| said(Way::Ingress, it));
         let all: BTreeSet<u64> = egress.chain(ingress).collect();
         told_apart(&all)
+    }
+
+    /// What a rule says of two places.
+    fn said(&self, rule: &PolicyRule, from: &PlaceName, to: &PlaceName) -> u64 {
+        let mut rest = rule.clone();
+        let ends = [(&mut rest.source, from), (&mut rest.destination, to)];
+        let ends = ends.map(|(end, place)| {
+            let (meant, not) = (end.selector.take(), end.not_selector.take());
+            let left = [&meant, &not].map(|it| it.as_ref().map(|it| self.left(it, place)));
+            // Rules mean network sets by their labels.
+            let is_meant = |set: &&AddressSet| {
+                meant.as_ref().is_some_and(|it| it.matches(&set.labels))
+                    && !not.as_ref().is_some_and(|it| it.matches(&set.labels))
+            };
+            let sets = self.landscape.world.sets.iter().filter(is_meant);
+            let nets: BTreeSet<_> = sets.flat_map(|it| &it.nets).collect();
+            told_apart(&(left, nets))
+        });
+        told_apart(&(rest, ends))
+    }
+
+    /// What a selector asks of the pods of a place, once the labels of its namespaces are known.
+    fn left(&self, selector: &Selector, place: &PlaceName) -> BTreeSet<String> {
+        let namespaces = self.landscape.namespaces_of(place);
+        if namespaces.is_empty() {
+            return [selector.to_string()].into();
+        }
+        let left = namespaces.iter().map(|name| {
+            let labels = self.landscape.namespaces.get(*name);
+            let known = |label: &str| match label.strip_prefix(OF_NAMESPACE) {
+                _ if label == NAMESPACE => Some(Some(*name)),
+                Some(NAME) => Some(Some(*name)),
+                Some(label) => {
+                    let value = labels.and_then(|it| it.get(label));
+                    Some(value.map(String::as_str))
+                }
+                None => None,
+            };
+            selector.assuming(&known).to_string()
+        });
+        left.collect()
     }
 }
 
@@ -120,9 +171,11 @@ pub(super) enum Change {
     Opened,
     /// It passed before.
     Closed,
+    /// It passes partly, as it did before, by rules that say another thing: of whom that holds is not told.
+    Altered,
 }
 
-/// Something that passes now or passed before, not both.
+/// Something that passes now or passed before, not both, or by other rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Changed {
     /// Which of them.
@@ -141,7 +194,9 @@ impl Entry {
     ) -> Self {
         let is_partly = passage.answer == Answer::Partly;
         Self {
-            within: rules.filter(|_| is_partly).map(|it| it.within(passage)),
+            within: rules
+                .filter(|_| is_partly)
+                .map(|it| it.within((from, to), passage)),
             cluster: cluster.to_owned(),
             from: from.clone(),
             to: to.clone(),
@@ -199,7 +254,7 @@ fn named(deciders: &[Decider]) -> String {
     text
 }
 
-/// What passes only before or only afterwards, by pair. What passes partly before and after counts as both where the rules that
+/// What passes only before or only afterwards, by pair. What passes partly before and after is altered where the rules that
 /// decide it say another thing. A namespace of no landing zone that is known on one side only is on the other side one of those
 /// that there may be.
 pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
@@ -237,7 +292,19 @@ pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
         changed.collect::<Vec<_>>()
     };
     let mut changes = only(after, &of(before), Change::Opened);
-    changes.extend(only(before, &of(after), Change::Closed));
+    let mut closed = only(before, &of(after), Change::Closed);
+    // Who reads both would see no difference.
+    for opened in &mut changes {
+        let looks_alike = |it: &Changed| {
+            let one = |it: &Entry| (it.from.clone(), it.to.clone(), it.verdict, it.ports.clone());
+            one(&it.entry) == one(&opened.entry)
+        };
+        if closed.iter().any(looks_alike) {
+            closed.retain(|it| !looks_alike(it));
+            opened.change = Change::Altered;
+        }
+    }
+    changes.extend(closed);
     changes.sort_by(|one, other| {
         let key = |it: &Changed| (it.entry.from.clone(), it.entry.to.clone());
         key(one).cmp(&key(other))

@@ -65,15 +65,15 @@ pub(super) fn page_of_change(
     entries: &[Entry],
     changes: &[Changed],
 ) -> Result<String, serde_json::Error> {
-    let is_opened = |entry: &Entry| {
-        let mut opened = changes.iter().filter(|it| it.change == Change::Opened);
-        opened.any(|it| it.entry == *entry)
+    let is_told = |entry: &Entry| {
+        let mut now = changes.iter().filter(|it| it.change != Change::Closed);
+        now.any(|it| it.entry == *entry)
     };
     let mut rows: Vec<Row<'_>> = changes
         .iter()
         .map(|it| (&it.entry, Some(it.change)))
         .collect();
-    let others = entries.iter().filter(|it| !is_opened(it));
+    let others = entries.iter().filter(|it| !is_told(it));
     rows.extend(others.map(|it| (it, None)));
     written(&rows, About::Change)
 }
@@ -123,7 +123,8 @@ fn written(all: &[Row<'_>], about: About) -> Result<String, serde_json::Error> {
         About::Change => (
             "What a change opens and closes",
             " <span style=\"background:var(--opened)\">+</span> opened by the change; <span \
-             style=\"background:var(--closed)\">−</span> closed by it; ± some of both.",
+             style=\"background:var(--closed)\">−</span> closed by it; ± some of both; <span \
+             style=\"background:var(--altered)\">~</span> passes partly as before, by rules that say another thing.",
         ),
     };
     let page = PAGE
@@ -140,6 +141,7 @@ fn rows(open: &[Row<'_>]) -> String {
         let change = change.map(|it| match it {
             Change::Opened => "opened",
             Change::Closed => "closed",
+            Change::Altered => "altered",
         });
         let classes: Vec<_> = crossing.into_iter().chain(change).collect();
         let class = if classes.is_empty() {

@@ -44,10 +44,15 @@ pub(super) fn changes(changes: &[Changed]) -> String {
         let mark = match changed.change {
             Change::Opened => "+ ",
             Change::Closed => "- ",
+            Change::Altered => "~ ",
         };
         row(mark, &changed.entry).into()
     });
-    rows(false, rows_of_changes)
+    let mut text = rows(false, rows_of_changes);
+    if changes.iter().any(|it| it.change == Change::Altered) {
+        text += "~ passes partly as before, by rules that say another thing now\n";
+    }
+    text
 }
 
 /// Cells of a line.

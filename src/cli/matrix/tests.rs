@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::*;
 
+mod change;
 mod several;
 
 #[derive(Parser)]
@@ -298,55 +299,6 @@ fn a_change_is_what_opens_and_closes() {
     );
     let (_, out, _) = run(&files, &["-f", "new", "--base", "new"]);
     assert_eq!(out, "nothing opens and nothing closes\n");
-}
-
-#[test]
-fn what_changes_within_what_is_partly_open_is_told() {
-    const BASE: &str = "
-apiVersion: landingzones.dev/v1alpha1
-kind: LandingZone
-metadata: {name: shop}
-spec:
-  applicationCode: shop
-  namespaces: [{name: shop-web, zone: web}]
-  network:
-    egress:
-    - name: partner
-      reason: rates
-      to: {cidrs: [203.0.113.0/24]}
-      ports: [{protocol: TCP, port: 443}]
-";
-    let told = |before: &str, after: &str| {
-        let files = [("old/shop.yaml", before), ("new/shop.yaml", after)];
-        let changes = json(&files, &["-f", "new", "--base", "old", "-o", "json"]);
-        let told = changes.iter().map(|it| {
-            format!(
-                "{} {} {} {}",
-                it["change"].as_str().unwrap(),
-                it["verdict"].as_str().unwrap(),
-                place(&it["from"]),
-                it["ports"][0]
-            )
-        });
-        // The same for each place that has such addresses.
-        told.collect::<BTreeSet<_>>()
-    };
-    let both = BTreeSet::from([
-        "opened partly shop/web \"TCP 443\"".to_owned(),
-        "closed partly shop/web \"TCP 443\"".to_owned(),
-    ]);
-    for range in ["203.0.0.0/16", "198.51.100.0/24", "203.0.113.0/25"] {
-        let after = BASE.replace("203.0.113.0/24", range);
-        assert_eq!(told(BASE, &after), both, "{range}");
-    }
-    let by_pods = |app: &str| {
-        let zone = format!("from: {{zone: web, podSelector: {{matchLabels: {{app: {app}}}}}}}");
-        BASE.replace("reason: rates\n", &format!("reason: rates\n      {zone}\n"))
-    };
-    assert_eq!(told(&by_pods("one"), &by_pods("other")), both);
-    // Nothing of it is in the rules.
-    let reworded = BASE.replace("rates", "more rates");
-    assert_eq!(told(BASE, &reworded), BTreeSet::new());
 }
 
 #[test]
