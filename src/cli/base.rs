@@ -219,19 +219,64 @@ fn there(base: &Path, path: &Path) -> Result<Option<(PathBuf, bool)>, BaseError>
         (_, true) => there.is_file(),
         _ => there.exists(),
     };
+    // From a folder of a copy beside the base, files are those of the same folder of the base.
+    let below = below_copy(base).filter(|_| path.is_file());
+    let is_same = below.as_ref().is_some_and(|it| base.join(it).is_dir());
+    let own = own.map(|own| match &below {
+        Some(below) if is_same => below.join(own),
+        _ => own,
+    });
     let own = own.filter(|it| base.join(it).exists());
-    let mut found = ends.iter().filter(|it| is_alike(&base.join(it)));
+    let is_plain = below.is_none() || is_same;
+    // Who gives single files gives those of a change, and may have put a new one where its name is another's.
+    let is_meant = |end: &&PathBuf| !path.is_file() || is_copied(base, path, end);
+    let mut found = ends
+        .iter()
+        .filter(|it| is_alike(&base.join(it)))
+        .filter(is_meant);
     if let Some(own) = own {
         // A copy of this folder has both as well.
         let other = found.find(|it| **it != own && !it.exists());
         return match other {
             Some(other) => Err(ambiguous(base, path, [&own, other])),
-            None => Ok(Some((base.join(own), true))),
+            None => Ok(Some((base.join(own), is_plain))),
         };
     }
     match (found.next(), found.next()) {
         (Some(one), Some(other)) => Err(ambiguous(base, path, [one, other])),
         (one, _) => Ok(one.map(|it| (base.join(it), false))),
+    }
+}
+
+/// Where the working directory lies in a copy of the base that lies beside it; None: in none, or in its root.
+fn below_copy(base: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let base = base.canonicalize().ok()?;
+    let below = here.strip_prefix(base.parent()?).ok()?;
+    let mut below = below.components();
+    let is_base = below.next().is_some_and(|it| base.ends_with(it));
+    let rest = below.as_path();
+    (!is_base && !rest.as_os_str().is_empty()).then(|| rest.to_owned())
+}
+
+/// Whether what is left of a path without its end is what the base is a copy of: it lies beside the base, or is called so.
+fn is_copied(base: &Path, path: &Path, end: &Path) -> bool {
+    let mut root = path;
+    for _ in end.components() {
+        root = root.parent().unwrap_or(Path::new(""));
+    }
+    let here = Path::new(".");
+    let root = if root.as_os_str().is_empty() {
+        here
+    } else {
+        root
+    };
+    match (root.canonicalize(), base.canonicalize()) {
+        (Ok(root), Ok(base)) => {
+            root.parent() == base.parent() || root.file_name() == base.file_name()
+        }
+        // That one of them cannot be read is told where it is read.
+        _ => true,
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `input` | files of any mixture of kinds become objects, landing zones and namespaces |
 //! | `live` | the same from a cluster |
+//! | `placeholders` | names for values that something else puts in |
 //! | `pods` | what pods among them call their ports |
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
@@ -24,6 +25,7 @@ mod kustomization;
 mod live;
 mod markdown;
 mod meaning;
+mod placeholders;
 mod pods;
 mod report;
 mod safe;
@@ -343,7 +345,7 @@ impl ReviewArgs {
         );
         let input = self.read(&sources)?;
         note_skipped(stderr, &input.skipped, input.skipped_files)?;
-        note_unjudged(stderr, &input)?;
+        unread::note(stderr, &input)?;
         for failure in &sources.failures {
             writeln!(stderr, "{}", super::with_sources(failure))?;
         }
@@ -461,18 +463,6 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
     // Whoever puts in all that is suggested finds no name twice.
     landscape.given = Some(declare::Given::default());
     landscape
-}
-
-/// Says of policies of kinds that are not judged that somebody else has to read them.
-fn note_unjudged(stderr: &mut dyn Write, input: &Input) -> io::Result<()> {
-    let policies = |kind: &&String| kind.contains("NetworkPolicy");
-    for kind in input.skipped.keys().filter(policies) {
-        writeln!(
-            stderr,
-            "note: nothing is said of objects of kind {kind}: this command does not judge them"
-        )?;
-    }
-    Ok(())
 }
 
 /// A name that cannot end the command that it stands in.

@@ -213,6 +213,121 @@ fn a_namespace_that_becomes_another_applications_needs_approval() {
     }
 }
 
+/// What it loses says no more whose it is, so that what names its application does not mean it.
+#[test]
+fn a_namespace_that_loses_what_says_whose_it_is_needs_approval() {
+    let owned = NAMESPACES.replace(
+        "applicationcode: ord1",
+        "applicationcode: ord1, landingzones.dev/landing-zone: orders",
+    );
+    let without = NAMESPACES.replace("applicationcode: ord1, ", "");
+    let zones = [("z.yaml", ZONES)];
+    for (before, after, message) in [
+        (
+            NAMESPACES,
+            without.as_str(),
+            "was of application ord1, and is of no application now: policies that name it do not mean its pods any more",
+        ),
+        (
+            owned.as_str(),
+            NAMESPACES,
+            "was of landing zone orders, and is of no landing zone now",
+        ),
+    ] {
+        // Beside landing zones as without any.
+        for others in [&zones[..], &[]] {
+            let files =
+                |namespaces| [others, &[("ns.yaml", namespaces), ("deny.yaml", DENY)]].concat();
+            let ran = compared(&files(before), &files(after));
+            let (asks, found) = told(&ran);
+            assert!(
+                asks && found == ["namespace-joins a/ns.yaml:11"],
+                "{}{}",
+                ran.out,
+                ran.err
+            );
+            assert!(ran.out.contains(message), "{}", ran.out);
+        }
+    }
+}
+
+/// What is staged denies nothing.
+#[test]
+fn a_policy_that_becomes_a_staged_one_is_gone() {
+    let staged = DENY.replace("NetworkPolicy", "StagedNetworkPolicy");
+    let kubernetes = "\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop-api}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+    let of_kubernetes = kubernetes
+        .replace("networking.k8s.io/v1", "projectcalico.org/v3")
+        .replace("NetworkPolicy", "StagedKubernetesNetworkPolicy");
+    let of_cluster = DENY
+        .replace(", namespace: shop-api", "")
+        .replace("kind: ", "kind: Global")
+        .replace(
+            "selector: all()",
+            "namespaceSelector: applicationcode == 'shop1'",
+        );
+    let of_cluster_staged = of_cluster.replace("kind: ", "kind: Staged");
+    for (before, after) in [
+        (DENY, staged.as_str()),
+        (kubernetes, &of_kubernetes),
+        (&of_cluster, &of_cluster_staged),
+    ] {
+        let files = |policy| [("ns.yaml", NAMESPACES), ("deny.yaml", policy)];
+        let ran = compared(&files(before), &files(after));
+        let expected = (true, vec!["decides-unread main/a/deny.yaml:1".to_owned()]);
+        assert_eq!(told(&ran), expected, "{}", ran.out);
+    }
+}
+
+/// The rule stays as it is, and means more.
+#[test]
+fn a_network_set_that_a_rule_comes_to_mean_needs_approval() {
+    let set = |labels: &str| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkSet\nmetadata: {{name: partners, labels: {{{labels}}}}}\n\
+             spec: {{nets: [198.51.100.0/24]}}\n"
+        )
+    };
+    let rule = |end: &str| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {{name: out, namespace: shop-api}}\nspec:\n  \
+             selector: all()\n  types: [Egress]\n  egress:\n  - action: Allow\n    destination: {{{end}}}\n"
+        )
+    };
+    let of_namespace = |labels: &str| {
+        let text = set(labels).replace("kind: Global", "kind: ");
+        text.replace("name: partners", "name: partners, namespace: shop-api")
+    };
+    let of_cluster = |end: &str| {
+        let text = rule(end).replace("kind: ", "kind: Global");
+        text.replace(", namespace: shop-api", "")
+    };
+    let partner = "selector: role == 'partner'";
+    let global = format!("namespaceSelector: global(), {partner}");
+    let labels = ["role: other", "role: partner"];
+    let known = &[("ns.yaml", NAMESPACES)][..];
+    for (rule, sets, around) in [
+        (rule(&global), labels.map(set), &[known, &[]][..]),
+        (of_cluster(partner), labels.map(set), &[known]),
+        (rule(partner), labels.map(of_namespace), &[known, &[]]),
+    ] {
+        // With namespaces and, where the policy names one, without any.
+        for others in around {
+            let files = |set| [*others, &[("out.yaml", rule.as_str()), ("set.yaml", set)]].concat();
+            let ran = compared(&files(sets[0].as_str()), &files(&sets[1]));
+            let (asks, found) = told(&ran);
+            assert!(asks && !found.is_empty(), "{rule}: {}{}", ran.out, ran.err);
+            let same = compared(&files(&sets[0]), &files(&sets[0]));
+            assert_eq!(told(&same), nothing(), "{rule}");
+        }
+    }
+}
+
 #[test]
 fn with_landing_zones_the_boundary_holds_without_such_policies() {
     let deny = DENY.replace("shop-api", "application2-ns1");

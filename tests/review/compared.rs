@@ -269,3 +269,63 @@ fn where_nobody_knows_what_was_known_beside_policies_everything_is_new() {
     let ran = review(&files, &arguments);
     assert_eq!((ran.rules(), ran.err.as_str()), (vec![], ""));
 }
+
+/// Who gives the files of a change one by one gives new ones as well, and their last names may be those of others.
+#[test]
+fn a_new_file_is_not_what_another_one_of_its_name_was() {
+    let outside = policy(OUTSIDE);
+    let files = [
+        ("main/z.yaml", ZONES),
+        ("main/x.yaml", outside.as_str()),
+        ("main/known/y.yaml", A_NAMESPACE),
+        ("pr/z.yaml", ZONES),
+        ("pr/new/x.yaml", outside.as_str()),
+        ("pr/known/x.yaml", outside.as_str()),
+        ("pr/x.yaml", outside.as_str()),
+    ];
+    let folder = folder(&files);
+    let ran = |at: &str, arguments: &[&str]| {
+        let arguments = [arguments, &["-o", "json"]].concat();
+        review_in(&folder.path().join(at), &arguments, b"")
+    };
+    let new = ran(
+        "pr",
+        &["-f", "z.yaml", "-f", "new/x.yaml", "--base", "../main"],
+    );
+    assert_eq!(new.rules(), ["code-missing"], "{}", new.err);
+    assert!(
+        new.err
+            .contains("note: --base: new/x.yaml was not there before, so all of it counts as new"),
+        "{}",
+        new.err
+    );
+    let alone = ran("pr", &["-f", "new/x.yaml", "--base", "../main"]);
+    assert_eq!(alone.code, 2, "{}", alone.out);
+    // The base has the folder in which it is given.
+    let below = ran(
+        "pr/known",
+        &["-f", "../z.yaml", "-f", "x.yaml", "--base", "../../main"],
+    );
+    assert_eq!(below.rules(), ["code-missing"], "{}", below.err);
+    // Where it has not, it says what it took.
+    let taken = ran("pr/new", &["-f", "x.yaml", "--base", "../../main"]);
+    assert!(
+        taken
+            .err
+            .contains("note: --base: x.yaml is compared with ../../main/x.yaml"),
+        "{}",
+        taken.err
+    );
+    // A copy beside it has the same files.
+    for (at, file, base) in [
+        (".", "pr/x.yaml", "main"),
+        ("pr", "x.yaml", "../main"),
+        ("pr", "../pr/x.yaml", "../main"),
+    ] {
+        let same = ran(at, &["-f", file, "--base", base]);
+        assert_eq!(same.rules(), [""; 0], "{file}: {}", same.err);
+        assert_eq!(same.code, 0, "{file}: {}", same.err);
+    }
+}
+
+const A_NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n";

@@ -1,30 +1,72 @@
 //! What a change adds to what was there before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::copies::{Known, place};
 use super::declared::{self, Located, is_about};
 use super::input::{Input, ObjectName, Written};
+use super::kustomization::Applied;
 use super::report::{self, Counted, Report, Reported, breaking, crossing};
 use super::{Reviewed, between, kustomization, unread};
-use crate::cli::base::Base;
+use crate::cli::base::{self, Base};
 use crate::domain::Flavour;
 use crate::review::{self, Finding, Found, Object, Rule, identity};
 
 /// What a change adds, in policies and in declarations; what of it only people can judge as well.
-pub(super) fn report(now: Reviewed, before: Reviewed, base: &Base, flavour: Flavour) -> Report {
-    let declared = declared::compared(&before.input, &now.input, flavour);
+pub(super) fn report(now: Reviewed, mut before: Reviewed, base: &Base, flavour: Flavour) -> Report {
+    let was_applied = before.input.applied.clone();
+    let applied = now.input.applied.clone().after(&was_applied, base);
+    // What comes into force by being named is new.
+    let written = &before.input.written;
+    before.found.retain(|it| {
+        let written = written.get(it.written);
+        written.is_none_or(|it| it.is_applied(&was_applied) || !is_applied_now(it, &applied, base))
+    });
     let found = (now.found, before.found);
-    let mut report = compared(&now.input, &before.input, found, declared, base);
+    let was = before.input.in_force(&was_applied);
+    let is = now.input.in_force(&applied);
+    let declared = declared::compared(&was, &is, flavour);
+    let changed = changed(&was, &is);
+    let mut report = compared(&now.input, &before.input, found, (declared, changed), base);
     report
-        .findings
-        .extend(unread::gone(&before.input, &now.input));
-    between::opened(&mut report, &before.input, &now.input);
+        .notes
+        .extend(left_out(&now.input, &was, &applied, base));
+    report.findings.extend(unread::gone(&was, &is));
+    between::opened(&mut report, &was, &is);
     kustomization::changed(&mut report, (&before.input, base), &now.input);
     report.compared = base.pairs().to_vec();
     report
+}
+
+/// Whether the file of something that was there is applied now.
+fn is_applied_now<T>(was: &Written<T>, applied: &Applied, base: &Base) -> bool {
+    let file = was.place.as_ref();
+    let file = file.and_then(|it| base.reviewed(Path::new(&it.file)));
+    file.is_none_or(|it| applied.has(&it))
+}
+
+/// Files that were applied, and are left out now though they are there, in words.
+fn left_out(after: &Input, was: &Input, applied: &Applied, base: &Base) -> Vec<String> {
+    let others = was.others.iter().map(|it| &it.place);
+    let was = was.written.iter().map(|it| &it.place);
+    let was = was.chain(others).flatten();
+    let was: BTreeSet<_> = was
+        .filter_map(|it| base.reviewed(Path::new(&it.file)))
+        .collect();
+    let now = after.written.iter().map(|it| &it.place);
+    let others = after.others.iter().map(|it| &it.place);
+    let now = now.chain(others).flatten();
+    let files = now.map(|it| it.file.as_str()).filter(|file| {
+        !applied.has(Path::new(file)) && was.contains(&base::normal(Path::new(file)))
+    });
+    let files: BTreeSet<&str> = files.collect();
+    let told = files.into_iter().map(|file| {
+        format!("--base: {file} is there, and no kustomization names it any more: what it holds counts as gone")
+    });
+    told.collect()
 }
 
 /// Keeps what is found anew, and counts what changed; `declared` is what is told of declarations.
@@ -32,7 +74,7 @@ fn compared(
     after: &Input,
     before: &Input,
     (found, found_before): (Vec<Reported>, Vec<Reported>),
-    declared: Vec<Located>,
+    (declared, mut changed): (Vec<Located>, Vec<ObjectName>),
     base: &Base,
 ) -> Report {
     let known = Known::of(before, &found_before, after, base);
@@ -48,7 +90,6 @@ fn compared(
     let crossing = crossing(&report.findings);
     let breaking = breaking(&report.findings);
     let told = |name: &ObjectName| declared.iter().any(|it| is_about(name, &it.change));
-    let mut changed = changed(before, after);
     // What is told of a declaration is counted one by one.
     changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.

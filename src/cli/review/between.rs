@@ -11,7 +11,7 @@ use self::says::{Says, rule};
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
 use super::report::{Counted, Report, Reported, crossing};
-use crate::api::names::APPLICATION_CODE;
+use crate::api::names::{APPLICATION_CODE, OWNER};
 use crate::cli::landscape::{Landscape, Objects};
 use crate::domain::FieldPath;
 use crate::policy::{Action, Answer, Member, Policy, PortSpan, Reach, Way, everywhere};
@@ -112,10 +112,48 @@ impl std::fmt::Display for Pair {
 struct Altered<'a> {
     written: &'a Written,
     is_gone: bool,
-    /// Of a namespace: its codes before and now.
-    codes: Option<[Option<String>; 2]>,
+    /// Of a namespace: what says whose it is.
+    mark: Option<Mark>,
     /// Whether there are landing zones, though none that denies here.
     has_zones: bool,
+}
+
+/// What says whose a namespace is, before and now.
+struct Mark {
+    label: &'static str,
+    was: Option<String>,
+    now: Option<String>,
+}
+
+impl Mark {
+    /// The one that is another, where one is.
+    fn of(before: &Written, now: Option<&Written>) -> Self {
+        let mark = |label| Self {
+            label,
+            was: label_of(before, label),
+            now: now.and_then(|it| label_of(it, label)),
+        };
+        let owner = mark(OWNER);
+        let code = mark(APPLICATION_CODE);
+        if code.is_same() && !owner.is_same() {
+            owner
+        } else {
+            code
+        }
+    }
+
+    fn is_same(&self) -> bool {
+        self.was == self.now
+    }
+
+    /// Whose it is, in words.
+    fn words(&self, value: Option<&String>) -> String {
+        let what = match self.label {
+            OWNER => "landing zone",
+            _ => "application",
+        };
+        value.map_or_else(|| format!("no {what}"), |it| format!("{what} {it}"))
+    }
 }
 
 /// Policies that are gone or hold less than they did, whatever else decides who is meant, and namespaces with another code. What
@@ -147,7 +185,7 @@ fn altered<'a>(before: &'a Input, after: &'a Input, zones: &Held) -> Vec<Altered
         let one = Altered {
             written: other.unwrap_or(written),
             is_gone: other.is_none(),
-            codes: is_namespace.then(|| [Some(written), other].map(|it| code(it?))),
+            mark: is_namespace.then(|| Mark::of(written, other)),
             has_zones: !after.zones.is_empty(),
         };
         let is_held = |own: &str| zones.denies(own) || (is_namespace && zones.labels(own));
@@ -175,10 +213,10 @@ fn held(written: &Written) -> Option<Vec<Policy>> {
     (!held.is_empty()).then_some(held)
 }
 
-fn code(namespace: &Written) -> Option<String> {
+fn label_of(namespace: &Written, label: &str) -> Option<String> {
     let labels = namespace.json.pointer("/metadata/labels")?;
-    let code = labels.get(APPLICATION_CODE)?.as_str()?;
-    Some(code.to_owned())
+    let value = labels.get(label)?.as_str()?;
+    Some(value.to_owned())
 }
 
 impl Altered<'_> {
@@ -186,7 +224,7 @@ impl Altered<'_> {
     /// set.
     fn own(&self) -> Option<&str> {
         let name = &self.written.name;
-        match &self.codes {
+        match &self.mark {
             Some(_) => Some(&name.name),
             None if name.kind.ends_with("NetworkPolicy") && !name.namespace.is_empty() => {
                 Some(&name.namespace)
@@ -217,35 +255,31 @@ impl Altered<'_> {
         let opens_nothing = pairs.is_some_and(<[_]>::is_empty);
         let kind = &self.written.name.kind;
         let root = FieldPath::default();
-        match &self.codes {
-            Some([was, now])
-                if was != now && ((was.is_some() && now.is_some()) || !opens_nothing) =>
-            {
-                let words = |it: &Option<String>| match it {
-                    Some(code) => format!("application {code}"),
-                    None => "no application".to_owned(),
-                };
+        match &self.mark {
+            // Who loses it, too, is no longer meant by what denies or declares for them.
+            Some(mark) if !mark.is_same() && (mark.was.is_some() || !opens_nothing) => {
                 let opens = if opens_nothing {
                     String::new()
                 } else {
                     format!(", and opens {opens}")
                 };
                 let name = &self.written.name.name;
-                let labels = root.key("metadata").key("labels").key(APPLICATION_CODE);
+                let (was, now) = (mark.words(mark.was.as_ref()), mark.words(mark.now.as_ref()));
+                let meant = if mark.now.is_some() {
+                    "that makes other policies mean its pods"
+                } else {
+                    "policies that name it do not mean its pods any more"
+                };
                 let finding = Finding::new(
                     Rule::NamespaceJoins,
-                    labels,
+                    root.key("metadata").key("labels").key(mark.label),
+                    format!("namespace {name} was of {was}, and is of {now} now: {meant}{opens}"),
                     format!(
-                        "namespace {name} was of {}, and is of {} now: that makes other policies mean its pods{opens}",
-                        words(was),
-                        words(now)
+                        "leave the label {} as it is; no LandingZone declares to whom the namespace belongs",
+                        mark.label
                     ),
-                    "leave the code as it is; no LandingZone declares to whom the namespace belongs",
                 );
-                let witness = format!(
-                    "any pod of namespace {name} counts as one of {}",
-                    words(now)
-                );
+                let witness = format!("any pod of namespace {name} counts as one of {now}");
                 Some(Finding {
                     witness: Some(witness),
                     ..finding
@@ -284,8 +318,8 @@ impl Altered<'_> {
     /// That it opens nothing, where nothing else is told of it.
     fn note(&self) -> Option<String> {
         let name = &self.written.name;
-        let does = match &self.codes {
-            Some([was, now]) if was == now => return None,
+        let does = match &self.mark {
+            Some(mark) if mark.is_same() => return None,
             Some(_) => "has another applicationcode",
             None if self.is_gone => "is taken away",
             None => return None,

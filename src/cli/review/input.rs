@@ -1,6 +1,8 @@
 //! What is reviewed: policies, and what is known besides them, from files in any mixture.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::Namespace;
 use serde_json::Value;
@@ -10,14 +12,14 @@ use super::super::document::{self, Content, Document, Flaw, Node};
 use super::super::finding::Finding;
 use super::super::schema::SchemaError;
 use super::super::source::{Origin, SourceFile, Sources, mentions_landing_zones};
-use super::kustomization::{self, Altering};
+use super::kustomization::{self, Altering, Applied};
 use super::pods;
 use crate::api::names::GROUP;
 use crate::domain::{FieldPath, LandingZone, Platform, Segment};
 use crate::review::{Object, Unread};
 
 /// Everything that a review looks at.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Input {
     /// Landing zones that are declared, by name.
     pub zones: Vec<LandingZone>,
@@ -35,6 +37,8 @@ pub(super) struct Input {
     pub pods: Vec<Value>,
     /// Kustomizations that alter what is read here.
     pub kustomizations: Vec<Written<Altering>>,
+    /// Which files kustomizations apply.
+    pub applied: Applied,
     /// What could not be read, so that the review is not whole.
     pub unreadable: Vec<Finding>,
     /// Documents of other kinds, by kind.
@@ -222,7 +226,7 @@ impl Input {
         for file in &sources.files {
             input.file(file, namespace);
         }
-        kustomization::complete(&mut input.kustomizations, &sources.files);
+        input.applied = kustomization::complete(&mut input.kustomizations, &sources.files);
         Ok(input)
     }
 
@@ -317,6 +321,33 @@ impl Input {
         });
     }
 
+    /// What is in force of it: objects in files that a kustomization leaves out are not.
+    pub fn in_force(&self, applied: &Applied) -> Cow<'_, Self> {
+        let written = self.written.iter().all(|it| it.is_applied(applied));
+        if written && self.others.iter().all(|it| it.is_applied(applied)) {
+            return Cow::Borrowed(self);
+        }
+        let mut input = self.clone();
+        input.written.retain(|it| it.is_applied(applied));
+        input.others.retain(|it| it.is_applied(applied));
+        let is_there = |kind: &str, name: &str| {
+            let written = input.written.iter().map(|it| &it.name);
+            let mut all = written.chain(input.others.iter().map(|it| &it.name));
+            all.any(|it| it.kind == kind && it.name == name)
+        };
+        let zones = self.zones.iter();
+        let zones = zones.filter(|it| is_there("LandingZone", it.name.as_str()));
+        let zones = zones.cloned().collect();
+        let namespaces = self.namespaces.iter().filter(|it| {
+            let name = it.metadata.name.as_deref();
+            name.is_some_and(|name| is_there("Namespace", name))
+        });
+        let namespaces = namespaces.cloned().collect();
+        input.zones = zones;
+        input.namespaces = namespaces;
+        Cow::Owned(input)
+    }
+
     /// The names of namespaces that were read from a cluster, so that all of their labels are known.
     pub fn namespaces_live(&self) -> impl Iterator<Item = &str> {
         let live = self.written.iter().filter(|it| it.place.is_none());
@@ -375,6 +406,12 @@ fn put_into(object: &mut Value, namespace: &str) {
 }
 
 impl<T> Written<T> {
+    /// Whether the file in which it stands is applied.
+    pub fn is_applied(&self, applied: &Applied) -> bool {
+        let place = self.place.as_ref();
+        place.is_none_or(|it| applied.has(Path::new(&it.file)))
+    }
+
     /// The file and the line and column of a field, or of the nearest of its ancestors that is written.
     pub fn locate(&self, path: &FieldPath) -> Option<(&str, document::Position)> {
         let place = self.place.as_ref()?;

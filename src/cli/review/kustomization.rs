@@ -1,5 +1,6 @@
 //! Kustomizations: what they change in the objects that are read here is not seen here.
 
+mod applied;
 mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+pub(super) use self::applied::Applied;
 use self::named::Named;
 use super::input::{Input, ObjectName, Place, Written};
 use super::meaning::{Meaning, digest};
 use super::report::{Counted, NotJudged, Report, Reported};
 use crate::cli::base::{self, Base};
+use crate::cli::declaration;
+use crate::cli::document;
 use crate::cli::source::{self, Hidden, MAX_FILE_BYTES, SourceFile};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Rule};
@@ -119,8 +123,9 @@ fn normal(path: &Path) -> String {
 }
 
 /// Takes in what the files say that kustomizations name: patches and whatever else, of any ending, and resources that are not
-/// among what is read. Whoever names nothing of the kind alters nothing, and is left out.
-pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
+/// among what is read. Whoever names nothing of the kind alters nothing, and is left out. Tells what they apply.
+pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) -> Applied {
+    let applied = Applied::of(all);
     let read: BTreeSet<String> = files.iter().map(|it| normal(Path::new(&it.name))).collect();
     for one in &mut *all {
         let folder = Path::new(&one.name.name).parent().unwrap_or(Path::new(""));
@@ -128,6 +133,7 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
         let own = own.and_then(Path::parent).unwrap_or(Path::new(""));
         let mut parts = vec![one.json.to_string()];
         parts.extend(Named::of(own, &one.json).parts);
+        parts.extend(substituted(&one.json, files));
         let is_read = |resource: &&str| {
             let at = normal(&folder.join(resource));
             let mut below = read.range(format!("{at}/")..);
@@ -156,6 +162,31 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) {
         one.read.digest = digest(&parts);
     }
     all.retain(|it| !it.read.fields.is_empty());
+    applied
+}
+
+/// The objects among what is read that hold values which Flux puts in for names.
+fn substituted(json: &Value, files: &[SourceFile]) -> Vec<String> {
+    let from = json.pointer("/spec/postBuild/substituteFrom");
+    let from = from.and_then(Value::as_array).into_iter().flatten();
+    let text = |value: &Value, pointer: &str| {
+        let text = value.pointer(pointer).and_then(Value::as_str);
+        text.map(str::to_owned)
+    };
+    let names = from.filter_map(|it| Some((text(it, "/kind")?, text(it, "/name")?)));
+    let mut objects = Vec::new();
+    for (kind, name) in names {
+        let files = files.iter().filter(|it| it.text.contains(&name));
+        for document in files.flat_map(|it| document::parse(&it.text).documents) {
+            let all = declaration::objects(&document).into_iter();
+            let all = all.map(|(object, _)| object.to_json()).filter(|it| {
+                text(it, "/kind").as_ref() == Some(&kind)
+                    && text(it, "/metadata/name").as_ref() == Some(&name)
+            });
+            objects.extend(all.map(|it| it.to_string()));
+        }
+    }
+    objects
 }
 
 /// Whether kustomize takes it as a resource: a file, or a folder with a kustomization of its own. Whatever else somebody names,
@@ -166,15 +197,34 @@ fn is_taken(path: &Path) -> bool {
 
 const INSTEAD: &str = "give what comes out: kustomize build DIR | kubectl landingzone review -f - (with --base, build both)";
 
-/// That they are there, for those who see only what is judged.
-pub(super) fn not_judged(input: &Input) -> Option<NotJudged> {
+/// Fields by which a kustomization names charts.
+const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];
+
+/// That they are there, for those who see only what is judged; and the charts that they name, of which nothing is read.
+pub(super) fn not_judged(input: &Input) -> impl Iterator<Item = NotJudged> {
     let all = &input.kustomizations;
-    (!all.is_empty()).then(|| NotJudged {
+    let altering = (!all.is_empty()).then(|| NotJudged {
         what: "Kustomization".to_owned(),
         count: Some(all.len()),
         why: format!("objects were read as they are before it alters them: {INSTEAD}"),
         decides: true,
-    })
+    });
+    let charts = all.iter().flat_map(|it| {
+        let fields = CHARTS.iter().filter_map(|field| it.json.get(field));
+        let charts = fields.filter_map(Value::as_array).flatten();
+        charts.filter_map(|it| it.get("name").and_then(Value::as_str))
+    });
+    let charts: BTreeSet<&str> = charts.collect();
+    let charts = (!charts.is_empty()).then(|| NotJudged {
+        what: "Helm chart".to_owned(),
+        count: Some(charts.len()),
+        why: format!(
+            "a kustomization names {}, and nothing that comes out of it was read: {INSTEAD}",
+            charts.iter().copied().collect::<Vec<_>>().join(", ")
+        ),
+        decides: true,
+    });
+    altering.into_iter().chain(charts)
 }
 
 /// Adds those that a change adds, changes or takes away, with what they name: nobody sees here what that alters.

@@ -10,8 +10,8 @@ use super::super::reader::Unread;
 use super::super::source::SourceFile;
 use super::declared::Located;
 use super::input::{Input, ObjectName, Written};
-use super::kustomization;
 use super::meaning::Meaning;
+use super::{kustomization, placeholders};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Landscape, Rule, judge, waive};
 
@@ -357,10 +357,12 @@ fn findings(written: &Written, landscape: &Landscape) -> Vec<Finding> {
     match &written.read {
         Ok(object) => {
             found.extend(judge(object, landscape));
+            placeholders::add(written, &mut found);
             waive(object, found)
         }
         Err(unread) => {
             found.push(invalid(unread.path.clone(), unread.to_string()));
+            placeholders::add(written, &mut found);
             found
         }
     }
