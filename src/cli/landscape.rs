@@ -127,7 +127,36 @@ pub(super) struct ClusterFiles {
     path: PathBuf,
 }
 
-fn cluster_files(text: &str) -> Result<ClusterFiles, String> {
+/// Standard input would have to be read for each cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("-f -: standard input is read once, and there are {count} clusters: name a file or folder")]
+pub(super) struct InputOfSeveral {
+    count: usize,
+}
+
+/// The names of clusters, in their order, each with all of its paths: its own, and those that are in each of them.
+pub(super) fn by_cluster<'a>(
+    clusters: &'a [ClusterFiles],
+    paths: &[PathBuf],
+) -> Result<Vec<(&'a str, Vec<PathBuf>)>, InputOfSeveral> {
+    let mut all: Vec<(&str, Vec<PathBuf>)> = Vec::new();
+    for cluster in clusters {
+        match all.iter_mut().find(|(name, _)| *name == cluster.name) {
+            Some((_, own)) => own.push(cluster.path.clone()),
+            None => all.push((&cluster.name, vec![cluster.path.clone()])),
+        }
+    }
+    let is_standard_input = |it: &PathBuf| it.as_os_str() == "-";
+    if all.len() > 1 && paths.iter().any(is_standard_input) {
+        return Err(InputOfSeveral { count: all.len() });
+    }
+    for (_, own) in &mut all {
+        own.extend(paths.iter().cloned());
+    }
+    Ok(all)
+}
+
+pub(super) fn cluster_files(text: &str) -> Result<ClusterFiles, String> {
     match text.split_once('=') {
         // It is read once, and might be of any of them.
         Some((_, "-")) => Err("standard input is no cluster's: name a file or folder".to_owned()),
@@ -172,26 +201,15 @@ impl SourceArgs {
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Result<Vec<Landscape>, Outcome>, LandscapeError> {
-        let mut names: Vec<&str> = Vec::new();
-        for cluster in &self.clusters {
-            if !names.contains(&cluster.name.as_str()) {
-                names.push(&cluster.name);
+        let clusters = match by_cluster(&self.clusters, &self.paths) {
+            Ok(clusters) => clusters,
+            Err(error) => {
+                writeln!(stderr, "error: {error}")?;
+                return Ok(Err(Outcome::BadInput));
             }
-        }
-        let is_standard_input = |it: &PathBuf| it.as_os_str() == "-";
-        if names.len() > 1 && self.paths.iter().any(is_standard_input) {
-            writeln!(
-                stderr,
-                "error: -f -: standard input is read once, and there are {} clusters: name a file or folder",
-                names.len()
-            )?;
-            return Ok(Err(Outcome::BadInput));
-        }
+        };
         let mut landscapes = Vec::new();
-        for name in names {
-            let own = self.clusters.iter().filter(|it| it.name == name);
-            let own = own.map(|it| it.path.clone());
-            let paths: Vec<PathBuf> = own.chain(self.paths.iter().cloned()).collect();
+        for (name, paths) in clusters {
             match self.read_files(&paths, stdin, stderr)? {
                 Ok(mut landscape) => {
                     name.clone_into(&mut landscape.cluster);

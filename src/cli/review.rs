@@ -9,6 +9,7 @@
 //! | `report`, `meaning` | what is judged, and what a finding is known by over time |
 //! | `base`, `declared` | what a change adds, and what it declares otherwise |
 //! | `between` | what it opens where no landing zone holds a boundary |
+//! | `clusters` | several clusters in one review |
 //! | `copies` | what was known of an object before, which may be there several times |
 //! | `kustomization` | what alters objects after they were read here |
 //! | `unread` | what of a change only people can judge |
@@ -17,6 +18,7 @@
 
 mod base;
 mod between;
+mod clusters;
 mod copies;
 mod declared;
 mod input;
@@ -47,6 +49,7 @@ use super::base::Base;
 use super::client::{ClientError, client, runtime};
 use super::crossings;
 use super::flavour::FlavourArgs;
+use super::landscape::{ClusterFiles, cluster_files};
 use super::platform::PlatformArgs;
 use super::render::note_skipped;
 use super::schema::SchemaError;
@@ -70,9 +73,19 @@ pub struct ReviewArgs {
         short = 'f',
         long = "filename",
         value_name = "PATH",
-        required_unless_present = "live"
+        required_unless_present_any = ["live", "clusters"]
     )]
     paths: Vec<PathBuf>,
+
+    /// Name of a cluster, and a file or folder that holds what is in it; repeatable, for several clusters that are reviewed
+    /// each by itself, and for one that has several. What -f names is in each of them. What is found names its cluster
+    #[arg(
+        long = "cluster",
+        value_name = "NAME=PATH",
+        value_parser = cluster_files,
+        conflicts_with = "live"
+    )]
+    clusters: Vec<ClusterFiles>,
 
     /// Review what is in the cluster, with your rights there
     #[arg(long, conflicts_with_all = ["paths", "base"])]
@@ -116,7 +129,7 @@ pub struct ReviewArgs {
 
     /// Also set this output variable of Azure DevOps to true or false: whether approval is required. The
     /// line that does it goes to standard error, which the agent reads as well
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = safe::variable)]
     azure_devops_variable: Option<String>,
 
     #[command(flatten)]
@@ -188,6 +201,12 @@ struct Given {
     is_told: bool,
 }
 
+/// What is told, and the files that it quotes.
+struct Told {
+    report: Report,
+    files: Vec<SourceFile>,
+}
+
 /// What was judged, and what was found.
 struct Reviewed {
     input: Input,
@@ -242,16 +261,64 @@ impl ReviewArgs {
                 return Ok((Outcome::Unread, None));
             }
         };
+        let told = if self.clusters.is_empty() {
+            self.one(&self.paths, flavour, stdin, stderr)?
+        } else {
+            self.each_cluster(flavour, stdin, stderr)?
+        };
+        let Some(Told { mut report, files }) = told else {
+            return Ok((Outcome::Unread, None));
+        };
+        let approval = report.approval_required();
+        if self.only == Some(Only::Crossings) {
+            // What ends Felix leaves no boundary, and has to be approved all the same; so has what nobody can judge.
+            report.findings.retain(|it| {
+                let leaves = it.finding.leaves_boundary() && it.finding.declared.is_none();
+                leaves || matches!(it.finding.rule, Rule::BreaksFelix | Rule::DecidesUnread)
+            });
+            report.changes.retain(|it| it.change.crosses_boundary);
+        }
+        report.quote(&files);
+        let text = self.print(&report)?;
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        match written {
+            // Whoever reads has seen enough, as `head` has.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        }
+        let is_found = match self.exit_on {
+            ExitOn::Findings => report.findings.iter().any(Reported::counts) || approval,
+            ExitOn::Approval => approval,
+            ExitOn::Never => false,
+        };
+        let outcome = match (report.is_whole, is_found) {
+            (false, _) => Outcome::Unread,
+            (true, true) => Outcome::Found,
+            (true, false) => Outcome::Done,
+        };
+        Ok((outcome, Some(approval)))
+    }
+
+    /// What is found in one cluster; None where that cannot be said.
+    fn one(
+        &self,
+        paths: &[PathBuf],
+        flavour: Flavour,
+        stdin: &mut dyn Read,
+        stderr: &mut dyn Write,
+    ) -> Result<Option<Told>, ReviewError> {
         let given = if self.live {
             self.live(stderr)?
         } else {
-            self.given(stdin, stderr)?
+            self.given(paths, stdin, stderr)?
         };
         let mut reviewed = Reviewed::of(given.input, flavour);
-        let base = match self.base.as_deref().map(|it| Base::of(it, &self.paths)) {
+        let base = match self.base.as_deref().map(|it| Base::of(it, paths)) {
             Some(Err(error)) => {
                 writeln!(stderr, "error: {error}")?;
-                return Ok((Outcome::Unread, None));
+                return Ok(None);
             }
             Some(Ok(base)) => Some(base),
             None => None,
@@ -262,10 +329,10 @@ impl ReviewArgs {
         };
         let is_readable = before.as_ref().is_none_or(Option::is_some);
         if !given.is_told || !is_readable {
-            return Ok((Outcome::Unread, None));
+            return Ok(None);
         }
         if !self.live && reviewed.input.is_empty() {
-            let paths = source::described(&self.paths);
+            let paths = source::described(paths);
             let was_there = before.as_ref().and_then(Option::as_ref);
             // A change may take everything away. A path that is wrong looks the same, but for what was there before.
             if was_there.is_none_or(|before| before.input.is_empty()) {
@@ -274,7 +341,7 @@ impl ReviewArgs {
                     "error: no object was read in {paths}, so nothing was reviewed: name the files or folders that hold \
                      policies and landing zones"
                 )?;
-                return Ok((Outcome::Unread, None));
+                return Ok(None);
             }
             writeln!(
                 stderr,
@@ -302,47 +369,20 @@ impl ReviewArgs {
         }
         report.not_judged = given.not_judged;
         report.is_whole = given.is_whole;
-        let approval = report.approval_required();
-        if self.only == Some(Only::Crossings) {
-            // What ends Felix leaves no boundary, and has to be approved all the same; so has what nobody can judge.
-            report.findings.retain(|it| {
-                let leaves = it.finding.leaves_boundary() && it.finding.declared.is_none();
-                leaves || matches!(it.finding.rule, Rule::BreaksFelix | Rule::DecidesUnread)
-            });
-            report.changes.retain(|it| it.change.crosses_boundary);
-        }
-        report.quote(&given.files);
-        let text = self.print(&report)?;
-        let written = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
-        match written {
-            // Whoever reads has seen enough, as `head` has.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => {}
-        }
-        let is_found = match self.exit_on {
-            ExitOn::Findings => report.findings.iter().any(Reported::counts) || approval,
-            ExitOn::Approval => approval,
-            ExitOn::Never => false,
-        };
-        let outcome = match (given.is_whole, is_found) {
-            (false, _) => Outcome::Unread,
-            (true, true) => Outcome::Found,
-            (true, false) => Outcome::Done,
-        };
-        Ok((outcome, Some(approval)))
+        Ok(Some(Told {
+            report,
+            files: given.files,
+        }))
     }
 
     /// Reads the files, and says what of them could not be.
-    fn given(&self, stdin: &mut dyn Read, stderr: &mut dyn Write) -> Result<Given, ReviewError> {
-        let sources = source::read_for(
-            &self.paths,
-            stdin,
-            MAX_FILE_BYTES,
-            input::concerns,
-            Hidden::Read,
-        );
+    fn given(
+        &self,
+        paths: &[PathBuf],
+        stdin: &mut dyn Read,
+        stderr: &mut dyn Write,
+    ) -> Result<Given, ReviewError> {
+        let sources = source::read_for(paths, stdin, MAX_FILE_BYTES, input::concerns, Hidden::Read);
         let input = self.read(&sources)?;
         note_skipped(stderr, &input.skipped, input.skipped_files)?;
         unread::note(stderr, &input)?;
@@ -463,21 +503,6 @@ fn landscape(input: &Input, flavour: Flavour) -> Landscape {
     // Whoever puts in all that is suggested finds no name twice.
     landscape.given = Some(declare::Given::default());
     landscape
-}
-
-/// A name that cannot end the command that it stands in.
-fn variable(text: &str) -> Result<String, String> {
-    let is_name = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
-    if is_name && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        Ok(text.to_owned())
-    } else {
-        Err(
-            "a variable's name begins with a letter, and has letters, digits, dots and underscores"
-                .to_owned(),
-        )
-    }
 }
 
 /// The lines of files, each split once.

@@ -4,6 +4,7 @@
 
 mod base;
 mod between;
+mod clusters;
 mod command;
 mod compared;
 mod dropped;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::crossings::today;
 use super::input::{Input, ObjectName};
+use super::report::in_cluster;
 use crate::api::names::GROUP;
 use crate::domain::{Flavour, PLATFORM_NAME};
 use crate::review::{Change, Declared, Side, changes};
@@ -14,6 +15,9 @@ pub(super) struct Located {
     /// What changed.
     #[serde(flatten)]
     pub change: Change,
+    /// In which cluster, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// In which file; of what is gone, in the one before.
     pub file: Option<String>,
     /// At which line.
@@ -33,6 +37,7 @@ pub(super) fn compared(before: &Input, after: &Input, flavour: Flavour) -> Vec<L
         let written = side.others.iter().find(|it| is_about(&it.name, &change));
         let place = written.and_then(|it| it.locate(&change.path));
         Located {
+            cluster: None,
             file: place.map(|(file, _)| file.to_owned()),
             line: place.map(|(_, at)| at.line),
             column: place.map(|(_, at)| at.column),
@@ -61,10 +66,14 @@ pub(super) fn is_about(object: &ObjectName, change: &Change) -> bool {
 impl Located {
     /// `file:line:column`, or the field where it stands in no file.
     pub fn place(&self) -> String {
-        if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {
-            return format!("{file}:{line}:{column}");
-        }
-        let zone = self.change.landing_zone.as_deref();
-        format!("{}: {}", zone.unwrap_or("the platform"), self.change.path)
+        let in_file = self.file.as_ref().zip(self.line).zip(self.column);
+        let place = in_file.map_or_else(
+            || {
+                let zone = self.change.landing_zone.as_deref();
+                format!("{}: {}", zone.unwrap_or("the platform"), self.change.path)
+            },
+            |((file, line), column)| format!("{file}:{line}:{column}"),
+        );
+        in_cluster(self.cluster.as_deref(), place)
     }
 }

@@ -26,6 +26,8 @@ struct ToldFinding<'a> {
     severity: String,
     leaves_boundary: bool,
     policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
     file: Option<&'a str>,
     line: Option<usize>,
     column: Option<usize>,
@@ -56,6 +58,7 @@ fn told(reported: &Reported) -> ToldFinding<'_> {
         severity: finding.severity().to_string(),
         leaves_boundary: finding.leaves_boundary(),
         policy: reported.object.to_string(),
+        cluster: reported.cluster.as_deref(),
         file: reported.file.as_deref(),
         line: reported.at.map(|at| at.line),
         column: reported.at.map(|at| at.column),

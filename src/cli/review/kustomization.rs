@@ -208,6 +208,7 @@ pub(super) fn not_judged(input: &Input) -> impl Iterator<Item = NotJudged> {
         count: Some(all.len()),
         why: format!("objects were read as they are before it alters them: {INSTEAD}"),
         decides: true,
+        cluster: None,
     });
     let charts = all.iter().flat_map(|it| {
         let fields = CHARTS.iter().filter_map(|field| it.json.get(field));
@@ -223,6 +224,7 @@ pub(super) fn not_judged(input: &Input) -> impl Iterator<Item = NotJudged> {
             charts.iter().copied().collect::<Vec<_>>().join(", ")
         ),
         decides: true,
+        cluster: None,
     });
     altering.into_iter().chain(charts)
 }

@@ -65,7 +65,9 @@ fn not_judged(all: &[NotJudged]) -> String {
         } else {
             String::new()
         };
-        format!("{count}{}{why}", code(&it.what))
+        let cluster = it.cluster.as_ref();
+        let cluster = cluster.map_or_else(String::new, |it| text(&format!("{it}: ")));
+        format!("{cluster}{count}{}{why}", code(&it.what))
     });
     let named: Vec<String> = named.collect();
     let more = all.len().saturating_sub(NAMED);

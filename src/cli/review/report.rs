@@ -36,9 +36,20 @@ pub(super) struct Report {
     pub notes: Vec<String>,
 }
 
+/// A text about something, with the cluster before it where there are several.
+pub(super) fn in_cluster(cluster: Option<&str>, text: String) -> String {
+    match cluster {
+        Some(cluster) => format!("{cluster}: {text}"),
+        None => text,
+    }
+}
+
 /// Something that was given, and that nothing is said of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NotJudged {
+    /// In which cluster, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// A kind, files, or what is in a cluster.
     pub what: String,
     /// How many of it; None where nobody knows.
@@ -65,6 +76,7 @@ impl NotJudged {
                 count: Some(*count),
                 why: why.to_owned(),
                 decides,
+                cluster: None,
             }
         });
         let files = (input.skipped_files > 0).then(|| Self {
@@ -73,6 +85,7 @@ impl NotJudged {
             why: "they cannot be read, and hold nothing that looks like a policy or a declaration"
                 .to_owned(),
             decides: false,
+            cluster: None,
         });
         let altered = kustomization::not_judged(input);
         kinds.chain(altered).chain(files).collect()
@@ -87,6 +100,7 @@ impl From<Unread> for NotJudged {
             count: None,
             why: unread.why,
             decides: true,
+            cluster: None,
         }
     }
 }
@@ -94,6 +108,9 @@ impl From<Unread> for NotJudged {
 /// `3 × ConfigMap: why`, in one line.
 impl std::fmt::Display for NotJudged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(cluster) = &self.cluster {
+            write!(f, "{cluster}: ")?;
+        }
         if let Some(count) = self.count {
             write!(f, "{count} × ")?;
         }
@@ -148,6 +165,8 @@ impl Default for Counted {
 pub(super) struct Reported {
     /// What it is.
     pub finding: Finding,
+    /// In which cluster, where there are several.
+    pub cluster: Option<String>,
     /// In which object.
     pub object: ObjectName,
     /// In which file; None: in a cluster.
@@ -251,7 +270,9 @@ impl Report {
         };
         let noun = if all == 1 { one } else { many };
         if self.approval_required() {
-            let unread = unread(&self.findings).len();
+            let unread = self.findings.iter().filter(|it| is_unread(it));
+            let unread: BTreeSet<_> = unread.map(|it| (&it.cluster, &it.object)).collect();
+            let unread = unread.len();
             let counts = [
                 (crossing, ["crosses a boundary", "cross a boundary"]),
                 (breaking, ["ends Felix", "end Felix"]),
@@ -319,6 +340,10 @@ pub(super) fn breaking(findings: &[Reported]) -> BTreeSet<&ObjectName> {
 /// The objects that somebody has to read, since nobody else can judge them.
 pub(super) fn unread(findings: &[Reported]) -> BTreeSet<&ObjectName> {
     with_rule(findings, Rule::DecidesUnread)
+}
+
+fn is_unread(reported: &Reported) -> bool {
+    reported.needs_approval() && reported.finding.rule == Rule::DecidesUnread
 }
 
 fn with_rule(findings: &[Reported], rule: Rule) -> BTreeSet<&ObjectName> {
@@ -410,6 +435,7 @@ impl Reported {
         }
         let place = written.locate(&finding.path);
         Self {
+            cluster: None,
             object: written.name.clone(),
             file: place.map(|(file, _)| file.to_owned()),
             at: place.map(|(_, at)| at),
@@ -449,12 +475,13 @@ impl Reported {
         })
     }
 
-    /// `file:line:column`, or the field where it stands in no file.
+    /// `file:line:column`, or the field where it stands in no file; the cluster before it, where there are several.
     pub fn place(&self) -> String {
-        match (&self.file, self.at) {
+        let place = match (&self.file, self.at) {
             (Some(file), Some(at)) => format!("{file}:{at}"),
             _ => format!("{}: {}", self.object, self.finding.path),
-        }
+        };
+        in_cluster(self.cluster.as_deref(), place)
     }
 
     /// Whether somebody has to do something about it.

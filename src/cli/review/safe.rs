@@ -26,6 +26,21 @@ pub(super) fn json(text: &str) -> String {
     text.replace("##", "\\u0023\\u0023")
 }
 
+/// A name that cannot end the command that it stands in.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    let is_name = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    if is_name && text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "a variable's name begins with a letter, and has letters, digits, dots and underscores"
+                .to_owned(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::declared::Located;
 use super::meaning::digest;
-use super::report::{NotJudged, Report, Reported};
+use super::report::{NotJudged, Report, Reported, in_cluster};
 use crate::review::{Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -135,14 +135,16 @@ fn result(reported: &Reported) -> Value {
             waived
         })
         .collect();
+    let cluster = reported.cluster.as_deref();
     let name = format!("{}: {}", reported.object, finding.path);
+    let name = in_cluster(cluster, name);
     let at = reported.at.map(|at| (at.line, at.column));
     let at = reported.file.as_deref().zip(at);
     json!({
         "ruleId": finding.rule.id(),
         "ruleIndex": index,
         "level": level(finding.severity()),
-        "message": {"text": text.join("; ")},
+        "message": {"text": in_cluster(cluster, text.join("; "))},
         "locations": [location(&name, at, reported.line.as_deref())],
         "partialFingerprints": {
             // What GitHub follows alerts by.
@@ -171,10 +173,13 @@ fn opens() -> Value {
 fn opened(located: &Located, repeated: &mut BTreeMap<String, usize>) -> Value {
     let change = &located.change;
     let whose = change.landing_zone.as_deref().unwrap_or("the platform");
-    let name = format!("{whose}: {}", change.path);
+    let cluster = located.cluster.as_deref();
+    let name = in_cluster(cluster, format!("{whose}: {}", change.path));
     let at = located.line.zip(located.column);
     let (part, kind) = (format!("{:?}", change.part), format!("{:?}", change.kind));
-    let fingerprint = digest(&[OPENS, whose, &part, &kind, &change.name]);
+    let mut parts = vec![OPENS, whose, &part, &kind, &change.name];
+    parts.extend(cluster);
+    let fingerprint = digest(&parts);
     let before = repeated.entry(fingerprint.clone()).or_default();
     *before += 1;
     let fingerprint = format!("{fingerprint}:{before}");
@@ -182,7 +187,7 @@ fn opened(located: &Located, repeated: &mut BTreeMap<String, usize>) -> Value {
         "ruleId": OPENS,
         "ruleIndex": Rule::ALL.len(),
         "level": "warning",
-        "message": {"text": change.message},
+        "message": {"text": in_cluster(cluster, change.message.clone())},
         "locations": [location(&name, located.file.as_deref().zip(at), None)],
         "partialFingerprints": {
             // What GitHub follows alerts by.

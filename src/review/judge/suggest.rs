@@ -37,15 +37,15 @@ pub(super) struct Wanted<'w, 'a> {
 #[derive(Default)]
 struct Declaring {
     text: String,
-    /// Whether the rule has to be written otherwise first.
-    rewrites: bool,
+    /// Whether that is all there is to do: nothing has to be written otherwise, or looked for.
+    settles: bool,
 }
 
 impl From<String> for Declaring {
     fn from(text: String) -> Self {
         Self {
             text,
-            rewrites: false,
+            settles: true,
         }
     }
 }
@@ -88,20 +88,20 @@ impl Wanted<'_, '_> {
         }
         let crossing = self.crossing();
         // One rule cannot stay inside of several boundaries.
-        let is_declared = self.is_several && !crossing.rewrites && !crossing.text.is_empty();
-        let inside = if is_declared {
+        let inside = if self.is_several && crossing.settles {
             String::new()
         } else {
             self.inside()
         };
-        let alone = self.is_several && (!inside.is_empty() || crossing.rewrites);
+        let is_declared = !crossing.text.is_empty();
+        let alone = self.is_several && !crossing.settles;
         let parts = [inside, crossing.text].into_iter();
         let parts: Vec<String> = parts.filter(|it| !it.is_empty()).collect();
         let mut suggestion = parts.join("; ");
-        if alone {
+        if alone && !suggestion.is_empty() {
             suggestion = format!("in a policy for {} alone, {suggestion}", self.boundary());
         }
-        if let Some(ports) = &leak.ports {
+        if let Some(ports) = leak.ports.as_ref().filter(|_| is_declared) {
             suggestion = format!("{suggestion} (not declared: {ports})");
         }
         if self.all().any(|it| it.declare == DeclaredPorts::Beyond) {
@@ -222,14 +222,17 @@ impl Wanted<'_, '_> {
             return told;
         }
         let here = list(self.direction());
-        match &leak.landing_zone {
+        let text = match &leak.landing_zone {
             Some(other) => self.in_words(other),
             None => format!(
                 "if it is meant, declare it as network.{here} in {}",
                 self.own()
             ),
+        };
+        Declaring {
+            text,
+            settles: false,
         }
-        .into()
     }
 
     fn in_words(&self, other: &str) -> String {

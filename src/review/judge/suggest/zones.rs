@@ -40,7 +40,7 @@ pub(super) fn told(wanted: &Wanted<'_, '_>) -> Option<Declaring> {
             wanted.written_only_for(boundary),
             declared(wanted, &all)?
         ),
-        rewrites: true,
+        settles: false,
     })
 }
 

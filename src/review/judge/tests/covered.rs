@@ -88,7 +88,7 @@ fn several_crossings_cover_the_ports_of_one_rule() {
             json!(["8000:9000"]),
             "not declared: TCP 8000-8079, TCP 8091-9000",
         ),
-        (json!(["http"]), "not declared: TCP http"),
+        (json!(["http"]), "can be proposed for TCP http"),
         (json!(["http"]), "write the numbers"),
     ] {
         let found = judged(&to_orders("Allow", &ports));
