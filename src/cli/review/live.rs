@@ -7,6 +7,7 @@ use super::super::reader::{
     ADMINISTRATORS, Found, Hints, Kind, NAMESPACES, PLATFORMS, Reader, Unread, declared,
 };
 use super::input::{Input, ObjectName};
+use super::pods;
 use crate::api;
 use crate::domain::Platform;
 
@@ -60,6 +61,9 @@ const SERVICES: [Kind; 2] = [
     ),
 ];
 
+/// Containers of pods give names to ports, which rules may have.
+const PODS: Kind = Kind::namespaced(("", "v1"), "Pod", "pods");
+
 /// Reads everything that a review looks at; of one namespace only, where one is named.
 pub(super) async fn read(
     client: &Client,
@@ -99,9 +103,15 @@ pub(super) async fn read(
     for kind in SERVICES {
         reading.objects(kind).await;
     }
+    // There are many, and little is asked of them.
+    let mut written = reading.input.written.iter();
+    if written.any(|it| pods::names_ports(&it.json)) {
+        reading.objects(PODS).await;
+    }
     let besides = std::mem::replace(&mut reading.reader.unread, unread);
     // Nobody asks for what is none of a review's business.
     reading.input.skipped.remove("Service");
+    reading.input.skipped.remove("Pod");
     Live {
         besides,
         input: reading.input,

@@ -53,3 +53,53 @@ pub(super) fn endpoints(pods: &[Value], landscape: &Landscape) -> Vec<Endpoint> 
     });
     pods.chain(workloads).collect()
 }
+
+/// Whether an object names ports otherwise than by their numbers, in a list of ports or beside a protocol.
+pub(super) fn names_ports(object: &Value) -> bool {
+    let is_name = |value: &Value| {
+        let text = value.as_str();
+        text.is_some_and(|it| it.chars().any(|c| c.is_ascii_alphabetic()))
+    };
+    match object {
+        Value::Array(items) => items.iter().any(names_ports),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| match (key.as_str(), value) {
+                ("ports", Value::Array(ports)) => {
+                    ports.iter().any(|it| is_name(it) || names_ports(it))
+                }
+                ("port", value) if is_name(value) => true,
+                (_, value) => names_ports(value),
+            }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_ports_are_told_from_numbers_and_ranges() {
+        for (rule, expected) in [
+            (json!({"destination": {"ports": [443, "8000:8010"]}}), false),
+            (json!({"destination": {"ports": [443, "http"]}}), true),
+            (json!({"destination": {"notPorts": ["http"]}}), false),
+            (json!({"ports": [{"protocol": "TCP", "port": 443}]}), false),
+            (
+                json!({"ports": [{"protocol": "TCP", "port": "http"}]}),
+                true,
+            ),
+            (
+                json!({"ports": [{"portNumber": {"protocol": "TCP", "port": 1}}]}),
+                false,
+            ),
+            (json!({"action": "Allow"}), false),
+        ] {
+            let policy = json!({"spec": {"egress": [rule]}});
+            assert_eq!(names_ports(&policy), expected, "{policy}");
+        }
+    }
+}
