@@ -69,6 +69,8 @@ pub(super) fn names_ports(object: &Value) -> bool {
                     ports.iter().any(|it| is_name(it) || names_ports(it))
                 }
                 ("port", value) if is_name(value) => true,
+                // Administrators' policies have a field for it.
+                ("namedPort", _) => true,
                 (_, value) => names_ports(value),
             }),
         _ => false,
@@ -96,6 +98,7 @@ mod tests {
                 json!({"ports": [{"portNumber": {"protocol": "TCP", "port": 1}}]}),
                 false,
             ),
+            (json!({"ports": [{"namedPort": "http"}]}), true),
             (json!({"action": "Allow"}), false),
         ] {
             let policy = json!({"spec": {"egress": [rule]}});
