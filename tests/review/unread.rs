@@ -328,3 +328,41 @@ ports: [{{name: https, port: 443, protocol: TCP}}]
         assert_eq!(ran.json()["approvalRequired"], !expected.is_empty());
     }
 }
+
+/// Without anything that says whose namespaces there are, nothing would be found in whatever they open.
+#[test]
+fn policies_of_the_cluster_are_told_as_not_judged_where_no_boundary_is_known() {
+    let open = "\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: open}
+spec: {order: 200, selector: all(), types: [Egress], egress: [{action: Allow}]}
+";
+    let namespace = |labels: &str| {
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: a, labels: {{{labels}}}}}\n")
+    };
+    let told = "no LandingZone was read, and no Namespace with the label applicationcode";
+    let plain = namespace("team: red");
+    for others in [&[][..], &[("ns.yaml", plain.as_str())]] {
+        let files = [others, &[("open.yaml", open)]].concat();
+        let ran = review(&files, &["-f", ".", "-o", "json"]);
+        let json = ran.json();
+        assert!(
+            json["notJudged"][0]["why"]
+                .as_str()
+                .unwrap()
+                .starts_with(told)
+                && ran.err.contains(told),
+            "{}{}",
+            ran.out,
+            ran.err
+        );
+        assert_eq!(json["notJudged"][0]["count"], 1);
+    }
+    let known = namespace("applicationcode: a");
+    for others in [("ns.yaml", known.as_str()), ("z.yaml", ZONES)] {
+        let ran = review(&[others, ("open.yaml", open)], &["-f", ".", "-o", "json"]);
+        assert_eq!(ran.json()["approvalRequired"], true, "{}", ran.out);
+        assert!(!ran.err.contains(told), "{}", ran.err);
+    }
+}

@@ -11,7 +11,7 @@ use super::super::source::SourceFile;
 use super::declared::Located;
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
-use super::{kustomization, placeholders};
+use super::{kustomization, placeholders, unread};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Landscape, Rule, judge, waive};
 
@@ -88,7 +88,12 @@ impl NotJudged {
             cluster: None,
         });
         let altered = kustomization::not_judged(input);
-        kinds.chain(altered).chain(files).collect()
+        let of_cluster = unread::without_boundary(input);
+        kinds
+            .chain(of_cluster)
+            .chain(altered)
+            .chain(files)
+            .collect()
     }
 }
 
