@@ -49,7 +49,7 @@ pub(super) struct Leak {
 
 impl Leak {
     /// Something that nobody is named to get through.
-    fn of(rule: Rule) -> Self {
+    pub(super) fn of(rule: Rule) -> Self {
         Self {
             rule,
             witness: None,

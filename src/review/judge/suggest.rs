@@ -23,6 +23,7 @@ use crate::review::opening::ports::{Atom, Part};
 const REASON: &str = "why it is needed";
 
 /// A finding for which something is suggested.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'w, 'a> {
     pub(super) leak: &'w Leak,
     pub(super) walked: &'w WalkedRule,
@@ -103,6 +104,9 @@ impl Wanted<'_, '_> {
         }
         if let Some(ports) = leak.ports.as_ref().filter(|_| is_declared) {
             suggestion = format!("{suggestion} (not declared: {ports})");
+        }
+        if let Some(told) = ranges::of_all_but(self) {
+            suggestion = format!("{suggestion}; {told}");
         }
         if self.all().any(|it| it.declare == DeclaredPorts::Beyond) {
             suggestion += "; crossings name ports of TCP, UDP and SCTP: one for another protocol opens all of them";

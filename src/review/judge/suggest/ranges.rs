@@ -1,15 +1,18 @@
 //! Crossings to ranges of addresses, as many as it takes: each acknowledges one thing.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{REASON, Wanted, own};
 use crate::api::RangeAcknowledgement;
 use crate::domain::{Platform, is_metadata, metadata_addresses, reaches_most};
+use crate::policy::Way;
 use crate::review::Rule;
 use crate::review::address::Addresses;
 use crate::review::declare::{
     Cidr, Entry, MAX_CIDRS, Names, Peer, list, ports_in_one_line, ranges_in_one_line,
 };
+use crate::review::judge::leak::Leak;
+use crate::review::judge::walk::Form;
 
 /// So many ranges are told in words.
 const MOST_TOLD: usize = 16;
@@ -137,8 +140,11 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
     let mut metadata = Addresses::default();
     for leak in wanted.all() {
         let end = &wanted.walked.end;
-        let written = end.nets.as_ref().map(|nets| Addresses::of(nets));
-        let written = written.unwrap_or_else(|| leak.nets.clone());
+        let written = match &end.nets {
+            Some(nets) => Addresses::of(nets),
+            None if leak.rule == Rule::NetsEverything => everything(),
+            None => leak.nets.clone(),
+        };
         let asked = Asked {
             open: &leak.nets,
             all: written.without(&Addresses::of(&end.not_nets)),
@@ -205,6 +211,36 @@ pub(super) fn of_landing_zone(wanted: &Wanted<'_, '_>) -> String {
         )
     };
     format!("{pods}{}{metadata}{rest}", wanted.declare(&entries))
+}
+
+/// Every address of IPv4.
+fn everything() -> Addresses {
+    Addresses::of(&[Ipv4Net::default().into()])
+}
+
+/// What to write and to declare where a rule says only which addresses it does not mean; None: it does not.
+pub(super) fn of_all_but(wanted: &Wanted<'_, '_>) -> Option<String> {
+    let not = &wanted.walked.end.not_nets;
+    let is_it = wanted.leak.rule == Rule::AnyPeer
+        && wanted.way == Way::Egress
+        && wanted.walked.form == Form::Calico
+        && !not.is_empty();
+    if !is_it || !wanted.leak.declare.is_declarable() {
+        return None;
+    }
+    let leak = Leak {
+        nets: everything().without(&Addresses::of(not)),
+        declare: wanted.leak.declare.clone(),
+        ..Leak::of(Rule::NetsEverything)
+    };
+    let told = of_landing_zone(&Wanted {
+        leak: &leak,
+        ..*wanted
+    });
+    let told = told.strip_prefix("if it is meant, ").unwrap_or(&told);
+    Some(format!(
+        "if addresses are meant, write nets: [0.0.0.0/0] beside notNets, and {told}"
+    ))
 }
 
 /// The platform's own list, and no landing zone's.

@@ -104,3 +104,30 @@ fn everybody_but_private_ranges_comes_in_by_the_ranges_that_are_left() {
         assert!(ranges.split(", ").count() <= 32, "{ranges}");
     }
 }
+
+/// Nothing but what is not meant is written, so pods are meant as well.
+#[test]
+fn addresses_are_told_to_be_named_where_only_others_are() {
+    for not in [
+        json!(["198.51.100.0/24"]),
+        json!([
+            "10.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "168.63.129.16/32"
+        ]),
+    ] {
+        let mut policy = to(&json!({"notNets": not}));
+        let found = plain().found(&policy);
+        let suggestion = &found[0].suggestion;
+        let beside = "; if addresses are meant, write nets: [0.0.0.0/0] beside notNets, and declare in landing zone application2: ";
+        let (_, rest) = suggestion.split_once(beside).unwrap();
+        let mut stand = plain();
+        stand.apply(
+            &mut policy,
+            &format!("declare in landing zone application2: {rest}"),
+        );
+        end_of(&mut policy)["nets"] = json!(["0.0.0.0/0"]);
+        assert_eq!(stand.found(&policy), [], "{suggestion}");
+    }
+}
