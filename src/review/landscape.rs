@@ -282,23 +282,23 @@ impl Landscape {
             return Some(*boundary);
         }
         let code = labels.get(APPLICATION_CODE)?;
+        let owner = labels.get(OWNER);
         let known = self.boundaries.iter().position(|it| it.code == *code);
-        match known {
-            Some(known) if self.boundaries[known].landing_zone.is_none() => Some(known),
-            Some(_) => None,
-            None => {
-                self.boundaries.push(Boundary {
-                    landing_zone: labels.get(OWNER).cloned(),
-                    code: code.clone(),
-                    contact: None,
-                    namespaces: BTreeSet::new(),
-                    openings: Openings::default(),
-                    declared: Vec::new(),
-                    crossings: Vec::new(),
-                });
-                Some(self.boundaries.len() - 1)
-            }
+        if let Some(known) = known {
+            let known_as = &self.boundaries[known].landing_zone;
+            let is_its = known_as.is_none() || known_as.as_ref() == owner;
+            return (known >= self.declared && is_its).then_some(known);
         }
+        self.boundaries.push(Boundary {
+            landing_zone: owner.cloned(),
+            code: code.clone(),
+            contact: None,
+            namespaces: BTreeSet::new(),
+            openings: Openings::default(),
+            declared: Vec::new(),
+            crossings: Vec::new(),
+        });
+        Some(self.boundaries.len() - 1)
     }
 }
 
@@ -376,5 +376,33 @@ impl<'de> serde::Deserialize<'de> for Fields {
         }
 
         from.deserialize_map(Reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn namespace(name: &str, labels: &Value) -> Namespace {
+        serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap()
+    }
+
+    #[test]
+    fn who_is_inside_is_told_by_labels_where_nobody_declares_it() {
+        let labels = |owner: &str| json!({APPLICATION_CODE: "shop", OWNER: owner});
+        let all = [
+            namespace("shop-data", &labels("shop")),
+            namespace("shop-web", &labels("shop")),
+            namespace("stranger", &json!({APPLICATION_CODE: "shop"})),
+            namespace("poser", &labels("orders")),
+        ];
+        let landscape = Landscape::new(&[], &all, Platform::default());
+        let inside = &landscape.called("shop").unwrap().namespaces;
+        assert!(inside.iter().eq(["shop-data", "shop-web"]), "{inside:?}");
+        for outside in ["stranger", "poser"] {
+            assert!(landscape.of_namespace(outside).is_none(), "{outside}");
+        }
     }
 }
