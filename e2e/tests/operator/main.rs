@@ -13,6 +13,7 @@ mod conflicts;
 mod contested;
 mod convergence;
 mod drift;
+mod forged;
 mod invalid;
 mod refused;
 mod removal;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     use conflicts::*;
     use contested::*;
     use convergence::*;
+    use forged::*;
     use invalid::*;
     use refused::*;
     use removal::*;
@@ -102,6 +104,8 @@ fn main() -> ExitCode {
         all_policies_deleted_at_once_come_back,
         the_teams_objects_stay,
         a_forged_label_takes_nothing_in,
+        a_label_under_the_operators_name_takes_nothing_in,
+        a_label_under_the_operators_name_takes_nothing_out,
         a_fight_over_a_binding_never_slows_down,
         what_leaves_the_declaration_leaves_the_cluster,
         a_label_that_somebody_else_holds_stays,
