@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         a_removed_label_is_put_back,
         a_lost_ownership_label_is_put_back,
         a_foreign_ownership_label_is_put_back,
+        what_changes_again_while_it_is_put_back_is_looked_at,
         all_labels_stripped_at_once_are_put_back,
         a_changed_placement_is_put_back,
         a_deleted_namespace_comes_back_behind_its_policies within LONG,
