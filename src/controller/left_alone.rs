@@ -2,7 +2,7 @@
 //! changed, so what an earlier stage put into force holds on, and what its teams write is judged by that; also by an
 //! operator that started since, which put nothing into force itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cache::Objects;
 use super::claims::Holding;
@@ -10,7 +10,9 @@ use super::context::Context;
 use super::crossings;
 use super::kind::Kind;
 use super::memory::Memory;
+use super::pretenders::Pretenders;
 use super::reconcile::Observation;
+use super::released::released;
 use crate::api::LandingZoneStatus;
 use crate::domain;
 
@@ -23,7 +25,16 @@ pub(super) fn tell_guard(
 ) {
     let standing = standing(zone, observation.status.as_ref(), &context.cache.read());
     let in_force = standing.map(|zone| {
-        let crossings = crossings::resolved(observation, context, memory, &zone);
+        let mut crossings = crossings::resolved(observation, context, memory, &zone);
+        let released = released(observation, context, &zone);
+        let objects = context.cache.read();
+        let pretenders = Pretenders {
+            objects: &objects,
+            known: &|name| context.zone(name),
+        };
+        crossings.openings.pretenders =
+            pretenders.of(&zone, &BTreeSet::new(), &released, &crossings.openings);
+        drop(objects);
         (zone, crossings)
     });
     context.guard.finds(&observation.name, in_force);

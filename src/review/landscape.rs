@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::names::{APPLICATION_CODE, GROUP, METADATA_NAME, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
-use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
+use crate::domain::{Crossing, LandingZone, NamespaceName, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, LabelMap, NetworkSet, Tier};
 use crate::review::declare::Given;
 
@@ -144,6 +144,8 @@ impl Landscape {
             }
         }
         landscape.declared = landscape.boundaries.len();
+        let pretenders = zones.iter().flat_map(|it| &it.1.openings.pretenders);
+        let pretenders: BTreeSet<&str> = pretenders.map(NamespaceName::as_str).collect();
         for written in namespaces {
             let name = written.metadata.name.clone().unwrap_or_default();
             if let Some(declared) = landscape.namespaces.get_mut(&name) {
@@ -161,7 +163,13 @@ impl Landscape {
                 }
                 continue;
             }
-            let boundary = landscape.boundary_by_labels(written, &of_zones);
+            // What is closed by name is nobody's, whatever its labels say.
+            let is_pretender = pretenders.contains(name.as_str());
+            let boundary = if is_pretender {
+                None
+            } else {
+                landscape.boundary_by_labels(written, &of_zones)
+            };
             if let Some(boundary) = boundary {
                 landscape.boundaries[boundary].namespaces.insert(name);
             }
@@ -404,5 +412,17 @@ mod tests {
         for outside in ["stranger", "poser"] {
             assert!(landscape.of_namespace(outside).is_none(), "{outside}");
         }
+    }
+    #[test]
+    fn who_pretends_to_be_inside_is_outside() {
+        let labelled = |name: &str| namespace(name, &json!({OWNER: "shop"}));
+        let all = [labelled("shop-old"), labelled("poser")];
+        let mut resolved = Resolved::default();
+        resolved.openings.pretenders = ["poser".parse().unwrap()].into();
+        let zone = crate::build::fixture::landing_zone("shop");
+        let landscape = Landscape::new(&[(&zone, &resolved)], &all, Platform::default());
+        let inside = &landscape.called("shop").unwrap().namespaces;
+        assert!(inside.iter().eq(["shop-old"]), "{inside:?}");
+        assert!(landscape.of_namespace("poser").is_none());
     }
 }
