@@ -131,6 +131,7 @@ pub(super) fn prepare(
         &observation.inventory,
         &context.cache.read(),
         exists,
+        |namespace, uid| context.had(namespace, uid),
     );
     let basis = Basis {
         owner: &observation.name,

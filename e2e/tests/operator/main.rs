@@ -121,6 +121,7 @@ fn main() -> ExitCode {
         a_rename_is_no_failure,
         a_rename_in_the_other_order_is_no_failure,
         a_rename_deletes_no_namespace,
+        a_rename_waits_for_no_namespace_of_others,
         an_existing_namespace_is_never_adopted,
         an_existing_namespace_is_adopted_once_it_is_identical,
         an_existing_namespace_is_always_adopted,
