@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
 use rstest::rstest;
 
 use super::fixture::{
@@ -16,6 +15,9 @@ use crate::domain::{
     CrossingEnd, Limits, NodeRequirement, Opening, Placement, Reach, Selected, Toleration,
 };
 use crate::policy::{Action, MAX_SELECTOR_LENGTH, Selector};
+
+mod large;
+mod properties;
 
 fn render(zone: &LandingZone, flavour: Flavour) -> Desired {
     landing_zone(
@@ -506,58 +508,6 @@ fn a_landing_zone_without_namespaces_has_no_policies() {
     assert_eq!(render(&empty("empty"), V3_TIERS), Desired::default());
 }
 
-/// A landing zone with that many namespaces whose names are as long as they may be.
-fn with_long_names(numbers: std::ops::Range<usize>) -> LandingZone {
-    let mut zone = empty("big");
-    zone.namespaces = numbers
-        .map(|number| namespace(&format!("{}{number:02}", "n".repeat(61)), "all"))
-        .collect();
-    zone
-}
-
-/// The boundaries of a landing zone: names and what they select.
-fn boundaries(zone: &LandingZone) -> BTreeMap<String, String> {
-    let policies = render(zone, V3_NO_TIERS).global_network_policies;
-    let boundaries = policies.into_iter().filter_map(|policy| {
-        let name = policy.metadata.name?;
-        Some((name, policy.spec.namespace_selector?))
-    });
-    boundaries
-        .filter(|(name, _)| name.contains("boundary"))
-        .collect()
-}
-
-#[test]
-fn many_long_names_take_several_policies() {
-    assert_eq!(
-        boundaries(&with_long_names(0..10))
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["landing-zone-big-boundary"]
-    );
-    let many = boundaries(&with_long_names(0..50));
-    assert!(many.len() > 2);
-    for number in 0..50 {
-        let name = format!("{}{number:02}", "n".repeat(61));
-        let selecting = many.values().filter(|selector| selector.contains(&name));
-        assert_eq!(selecting.count(), 1, "{name}");
-    }
-}
-
-#[test]
-fn a_policy_that_stays_keeps_the_namespaces_that_stay() {
-    let before = boundaries(&with_long_names(0..50));
-    let after = boundaries(&with_long_names(1..49));
-    for (name, selector) in &before {
-        let Some(now) = after.get(name) else { continue };
-        for number in 1..49 {
-            let namespace = format!("{}{number:02}", "n".repeat(61));
-            let was = selector.contains(&namespace);
-            assert!(!was || now.contains(&namespace), "{name}: {namespace}");
-        }
-    }
-}
-
 #[test]
 fn both_address_families_are_told_apart() {
     let both = Platform {
@@ -586,70 +536,6 @@ fn both_address_families_are_told_apart() {
         .ingress;
     assert_eq!(rules[0].source.not_nets, ["10.244.0.0/16"]);
     assert_eq!(rules[1].source.nets, ["::/0"]);
-}
-
-#[test]
-fn thousands_of_pod_ranges_still_deny_in_one_rule() {
-    let scattered = Platform {
-        pod_cidrs: (0..3000u32)
-            .map(|number| {
-                ipnet::Ipv4Net::new((number * 512).into(), 24)
-                    .unwrap()
-                    .into()
-            })
-            .collect(),
-        ..Platform::default()
-    };
-    let desired = landing_zone(
-        &sample(),
-        &[],
-        &scattered,
-        &Openings::default(),
-        &TeamPolicies::default(),
-        CRD_NO_TIERS,
-    );
-    let boundary = policy(&desired, "default.landing-zone-application2-boundary");
-    assert_eq!(boundary.validate(CRD_NO_TIERS), []);
-    let covered = &boundary.spec.ingress[0].source.not_nets;
-    for range in &scattered.pod_cidrs {
-        assert!(
-            covered
-                .iter()
-                .any(|net| net.parse::<ipnet::IpNet>().unwrap().contains(range))
-        );
-    }
-}
-
-#[test]
-fn too_many_rules_for_one_policy_are_spread() {
-    let mut zone = sample();
-    zone.network.flows = (0..1100)
-        .map(|port| {
-            let name = format!("flow-{port}");
-            flow(
-                &name,
-                end("frontend", &[]),
-                end("backend", &[]),
-                &[(1 + port, 1 + port)],
-            )
-        })
-        .collect();
-    let desired = render(&zone, V3_TIERS);
-    let allowed: usize = desired
-        .global_network_policies
-        .iter()
-        .inspect(|policy| assert_eq!(policy.validate(V3_TIERS), []))
-        .filter(|policy| {
-            policy
-                .metadata
-                .name
-                .as_deref()
-                .unwrap()
-                .contains("-frontend-")
-        })
-        .map(|policy| policy.spec.egress.len())
-        .sum();
-    assert_eq!(allowed, 1101);
 }
 
 #[rstest]
@@ -708,140 +594,4 @@ fn no_tier_of_others_comes_before_the_boundary() {
     });
     let names: Vec<_> = denying.map(|policy| &policy.spec.tier).collect();
     assert_eq!(names, [&boundary.metadata.name, &baseline.metadata.name]);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    /// A network set inherits the labels of its namespace, so labels alone do not make a pod.
-    #[test]
-    fn what_is_allowed_by_label_is_a_pod(
-        (zone, gone) in any_landing_zone(),
-        openings in any_openings(),
-    ) {
-        let teams = TeamPolicies::default();
-        let desired = landing_zone(&zone, &gone, &platform(), &openings, &teams, V3_NO_TIERS);
-        for policy in &desired.global_network_policies {
-            let from = policy.spec.ingress.iter().map(|rule| (rule, &rule.source));
-            let to = policy.spec.egress.iter().map(|rule| (rule, &rule.destination));
-            for (rule, peer) in from.chain(to) {
-                if rule.action != Action::Allow || peer.namespace_selector.is_none() {
-                    continue;
-                }
-                let selector = peer.selector.as_deref().unwrap_or_default();
-                prop_assert!(selector.starts_with("has(projectcalico.org/orchestrator)"), "{:?}", rule);
-            }
-        }
-    }
-
-    #[test]
-    fn calico_takes_whatever_is_rendered(
-        (zone, gone) in any_landing_zone(),
-        platform in any_platform(),
-        openings in any_openings(),
-    ) {
-        for flavour in CALICO {
-            let desired = landing_zone(&zone, &gone, &platform, &openings, &TeamPolicies::default(), flavour);
-            for policy in &desired.global_network_policies {
-                prop_assert_eq!(policy.validate(flavour), []);
-                prop_assert_eq!(policy.spec.tier.is_some(), flavour.tiers);
-            }
-            let names = names_of(&desired.global_network_policies);
-            prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-            prop_assert!(desired.network_policies.is_empty());
-        }
-    }
-
-    #[test]
-    fn each_layer_selects_every_namespace_once(
-        (zone, gone) in any_landing_zone(),
-    ) {
-        let desired = landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), V3_NO_TIERS);
-        let mut expected: Vec<String> = zone.namespaces.iter().map(|it| it.name.to_string()).collect();
-        expected.extend(gone.iter().map(|it| it.name.to_string()));
-        expected.sort();
-        for order in [10.0, 30.0, 5_000.0] {
-            let mut selected = Vec::new();
-            for policy in &desired.global_network_policies {
-                if policy.spec.order != Some(order) {
-                    continue;
-                }
-                let text = policy.spec.namespace_selector.as_deref().unwrap();
-                prop_assert!(text.len() <= MAX_SELECTOR_LENGTH);
-                let Selector::Compare(_, crate::policy::Comparison::In(names)) = text.parse().unwrap() else {
-                    panic!("{text}");
-                };
-                selected.extend(names);
-            }
-            selected.sort();
-            prop_assert_eq!(&selected, &expected);
-        }
-    }
-
-    #[test]
-    fn the_order_of_a_declaration_means_nothing(
-        (zone, gone) in any_landing_zone(),
-        seed in any::<usize>(),
-    ) {
-        let mut shuffled = zone.clone();
-        let mut gone_shuffled = gone.clone();
-        turn(&mut shuffled.namespaces, seed);
-        turn(&mut shuffled.access, seed);
-        turn(&mut shuffled.network.flows, seed);
-        for flow in &mut shuffled.network.flows {
-            turn(&mut flow.ports, seed);
-        }
-        if let Some(placement) = &mut shuffled.placement {
-            turn(&mut placement.tolerations, seed);
-            turn(&mut placement.node_affinity, seed);
-        }
-        turn(&mut gone_shuffled, seed);
-        for flavour in [V3_TIERS, Flavour::KUBERNETES] {
-            prop_assert_eq!(
-                landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), flavour),
-                landing_zone(&shuffled, &gone_shuffled, &platform(), &Openings::default(), &TeamPolicies::default(), flavour)
-            );
-        }
-    }
-
-    #[test]
-    fn every_object_says_whose_it_is_and_has_no_owner_reference(
-        (zone, gone) in any_landing_zone(),
-    ) {
-        for flavour in [V3_TIERS, Flavour::KUBERNETES] {
-            let Desired {
-                global_network_policies,
-                staged_global_network_policies: _,
-                namespaces,
-                network_policies,
-                resource_quotas,
-                limit_ranges,
-                role_bindings,
-                cluster_roles,
-                cluster_role_bindings,
-            } = landing_zone(&zone, &gone, &platform(), &Openings::default(), &TeamPolicies::default(), flavour);
-            let all = global_network_policies.iter().map(|it| &it.metadata)
-                .chain(namespaces.iter().map(|it| &it.metadata))
-                .chain(network_policies.iter().map(|it| &it.metadata))
-                .chain(resource_quotas.iter().map(|it| &it.metadata))
-                .chain(limit_ranges.iter().map(|it| &it.metadata))
-                .chain(role_bindings.iter().map(|it| &it.metadata))
-                .chain(cluster_roles.iter().map(|it| &it.metadata))
-                .chain(cluster_role_bindings.iter().map(|it| &it.metadata));
-            for metadata in all {
-                let labels = metadata.labels.as_ref().unwrap();
-                prop_assert_eq!(labels.get(names::OWNER).map(String::as_str), Some(zone.name.as_str()));
-                prop_assert_eq!(labels.get(names::MANAGED_BY).map(String::as_str), Some(names::MANAGER));
-                prop_assert_eq!(&metadata.owner_references, &None);
-            }
-        }
-    }
-}
-
-/// Another order: reversed, then turned by some places.
-fn turn<T>(list: &mut [T], by: usize) {
-    list.reverse();
-    if !list.is_empty() {
-        list.rotate_left(by % list.len());
-    }
 }

@@ -166,16 +166,17 @@ impl Objects {
     }
 
     /// Whether a namespace bears that ownership label, or none though the operator wrote it: then it
-    /// may have lost that one.
+    /// may have lost that one, unless `is_anothers` says so of its name and UID.
     #[must_use]
-    pub fn any_namespace_of(&self, owner: &str) -> bool {
-        let may_be_its = |found: &Observed| match &found.owner {
-            Some(other) => other == owner,
-            None => found.object.as_deref().is_some_and(Observed::written_by_us),
+    pub fn any_namespace_of(&self, owner: &str, is_anothers: impl Fn(&str, &str) -> bool) -> bool {
+        let may_be_its = |(name, found): (&str, &Observed)| {
+            if let Some(other) = &found.owner {
+                return other == owner;
+            }
+            let object = found.object.as_deref();
+            object.is_some_and(Observed::written_by_us) && !is_anothers(name, &found.uid)
         };
-        self.entries
-            .iter()
-            .any(|(key, entry)| key.kind == Kind::Namespace && may_be_its(&entry.observed))
+        self.namespaces().any(may_be_its)
     }
 
     /// Whether what is held is of this flavour's kinds, and each of them was listed completely.

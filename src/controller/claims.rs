@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::LandingZone;
+use super::cache::Objects;
+use super::kind::ObjectKey;
+use super::status;
+use crate::api::{LandingZone, LandingZoneStatus};
 
 /// What one landing zone claims, as far as conflicts go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,44 @@ pub fn winner_over<'a>(this: &Claimant, others: &'a [Claimant]) -> Option<&'a Cl
         .iter()
         .min_by_key(|other| rank(other))
         .filter(|first| rank(first) < rank(this))
+}
+
+/// What a landing zone has already, whatever it declares now.
+#[derive(Debug)]
+pub struct Holding<'a> {
+    zone: &'a str,
+    inventory: BTreeSet<ObjectKey>,
+    uids: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Holding<'a> {
+    /// Of a landing zone of that name, with its status as it was last written.
+    #[must_use]
+    pub fn of(zone: &'a str, status: Option<&'a LandingZoneStatus>) -> Self {
+        let recorded = status.into_iter().flat_map(|status| &status.namespaces);
+        let uids = recorded.filter_map(|it| Some((it.name.as_str(), it.uid.as_deref()?)));
+        Self {
+            zone,
+            inventory: status::inventory(status),
+            uids: uids.collect(),
+        }
+    }
+
+    /// Whether it has a namespace.
+    #[must_use]
+    pub fn has(&self, namespace: &str, objects: &Objects) -> bool {
+        let key = ObjectKey::namespace(namespace);
+        let Some(found) = objects.get(&key) else {
+            return false;
+        };
+        let labelled = found.owner.as_deref() == Some(self.zone);
+        // A label that somebody else changed takes nothing away.
+        let is_same = self.uids.get(namespace) == Some(&found.uid.as_str());
+        let recorded = self.inventory.contains(&key) && (labelled || is_same);
+        // Declared anew, a landing zone has no inventory; the label of our own writing says whose the namespace was
+        // all the time.
+        recorded || (labelled && found.labelled_by_us)
+    }
 }
 
 /// Who claims which namespace and which application code.

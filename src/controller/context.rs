@@ -24,6 +24,7 @@ use super::memory::Memory;
 use super::neighbourhood::Neighbourhood;
 use super::placement::Placements;
 use super::platform_status::PlatformStatus;
+use super::released::recorded_uid;
 use super::rendered::{Rendered, Target, Targets};
 use super::team_policies::Policies;
 use crate::api::LandingZone;
@@ -311,6 +312,14 @@ impl Context {
     pub fn zone(&self, name: &str) -> Option<LandingZone> {
         let stored = self.zones.get(&ObjectRef::<Stored>::new(name))?;
         stored.0.as_ref().ok().cloned()
+    }
+
+    /// Whether a landing zone's status knows a namespace of that name and UID as its own.
+    #[must_use]
+    pub fn had(&self, namespace: &str, uid: &str) -> bool {
+        let zones = self.zones.state();
+        let mut statuses = zones.iter().filter_map(|it| it.0.as_ref().ok());
+        statuses.any(|it| recorded_uid(it.status.as_ref(), namespace) == Some(uid))
     }
 
     /// Whether there is an owner of that name: a landing zone, readable or not, or the platform.

@@ -127,6 +127,11 @@ pub(super) fn measure(zone: &str, context: &Context, crossings: &[CrossingStatus
     context.ends(zone, &ends.collect());
 }
 
+/// Whether both tell of the same crossing.
+pub(super) fn is_same(one: &CrossingStatus, other: &CrossingStatus) -> bool {
+    (one.direction, &one.name, &one.peer) == (other.direction, &other.name, &other.peer)
+}
+
 /// Tells what became of crossings since it was told last.
 pub(super) fn tell(
     observation: &Observation,
@@ -135,13 +140,10 @@ pub(super) fn tell(
     now: &[CrossingStatus],
 ) {
     let before: &[CrossingStatus] = base.map_or(&[], |status| &status.crossings);
-    let same = |one: &CrossingStatus, other: &CrossingStatus| {
-        (one.direction, &one.name, &one.peer) == (other.direction, &other.name, &other.peer)
-    };
     let mut opened = Vec::new();
     let mut warned = Vec::new();
     for crossing in now {
-        let known = before.iter().find(|known| same(known, crossing));
+        let known = before.iter().find(|known| is_same(known, crossing));
         let stood = known.map(|known| known.state);
         let is_open = crossing.state == CrossingState::Open;
         if is_open && known.is_some_and(|known| known.state != CrossingState::Open) {
@@ -158,7 +160,7 @@ pub(super) fn tell(
         }
     }
     let closed = before.iter().filter(|known| {
-        known.state == CrossingState::Open && !now.iter().any(|crossing| same(known, crossing))
+        known.state == CrossingState::Open && !now.iter().any(|crossing| is_same(known, crossing))
     });
     let gone = closed.map(|known| {
         format!(

@@ -42,13 +42,15 @@ pub fn is_left_behind(found: &Observed, exists: impl Fn(&str) -> bool) -> bool {
 }
 
 /// What was taken over and nothing needs any more: an object in a namespace once that is `zone`'s,
-/// a cluster-wide one once no namespace can be its landing zone's.
+/// a cluster-wide one once no namespace can be its landing zone's. `had` says whether a landing zone that
+/// is there had a namespace, by name and UID.
 #[must_use]
 pub fn due(
     zone: &str,
     inventory: &BTreeSet<ObjectKey>,
     objects: &Objects,
     exists: impl Fn(&str) -> bool,
+    had: impl Fn(&str, &str) -> bool,
 ) -> BTreeSet<ObjectKey> {
     let is_ours = |namespace: &str| {
         let found = objects.get(&ObjectKey::namespace(namespace));
@@ -62,7 +64,7 @@ pub fn due(
             && is_left_behind(found, &exists)
             && match (&key.namespace, &found.owner) {
                 (Some(namespace), _) => is_ours(namespace),
-                (None, Some(owner)) => !objects.any_namespace_of(owner),
+                (None, Some(owner)) => !objects.any_namespace_of(owner, &had),
                 (None, None) => false,
             }
     };
@@ -119,7 +121,11 @@ mod tests {
     #[test]
     fn it_goes_once_no_namespace_needs_it() {
         let inventory = keys(&[POLICY, BINDING]);
-        let due = |objects: &Objects, exists: bool| due("new", &inventory, objects, |_| exists);
+        let due_beside = |objects: &Objects, exists: bool, had: &str| {
+            let had = |name: &str, uid: &str| (name, uid) == (had, "1");
+            due("new", &inventory, objects, |_| exists, had)
+        };
+        let due = |objects: &Objects, exists: bool| due_beside(objects, exists, "");
         let mut objects = left_by_old(Some("new"), MANAGER);
         assert_eq!(due(&objects, false), inventory);
         // It came back.
@@ -130,5 +136,8 @@ mod tests {
         let mut objects = left_by_old(Some("new"), MANAGER);
         see(&mut objects, "Namespace/shop-data", None, MANAGER);
         assert_eq!(due(&objects, false), keys(&[BINDING]));
+        // It was another one's, and lost that label.
+        assert_eq!(due_beside(&objects, false, "shop-data"), inventory);
+        assert_eq!(due_beside(&objects, false, "shop-other"), keys(&[BINDING]));
     }
 }

@@ -19,6 +19,7 @@ mod guard;
 pub mod inheritance;
 mod kind;
 mod lease;
+mod left_alone;
 pub mod memory;
 pub mod neighbourhood;
 mod others;

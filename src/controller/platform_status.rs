@@ -199,7 +199,7 @@ impl PlatformStatus {
         Ok(true)
     }
 
-    /// Says what there is to say, once this operator writes.
+    /// Says what there is to say and could not be said before this operator wrote.
     ///
     /// # Errors
     /// As the API server answers.
@@ -261,7 +261,7 @@ async fn publish(state: &mut MutexGuard<'_, State>, context: &Context) -> kube::
     let said = (said.as_ref(), &state.guard);
     let new = composed(&state.stored, &meta, &values, said, context);
     if new == state.stored || !context.leadership.may_write() {
-        // Whoever begins to write says it again.
+        // Once this operator writes it is said again.
         return Ok(());
     }
     let base = state.stored.clone();

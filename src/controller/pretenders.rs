@@ -1,5 +1,5 @@
-//! Namespaces that bear the label of a landing zone to which they do not belong. Admission refuses the label, but not
-//! on what was there before it; and policies know their peers by it. So these are closed by name.
+//! Namespaces that bear the label of a landing zone, and those that belong to it, as the cluster shows them. Admission
+//! refuses the label, but not on what was there before it: who pretends to be inside is found from both.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::cache::Objects;
 use super::kind::Kind;
 use crate::api::{LandingZone, NamespaceState};
 use crate::build::Released;
-use crate::domain::{self, NamespaceName, Openings};
+use crate::domain::{self, Bearers, LandingZoneName, NamespaceName, Openings, pretenders};
 
 /// Where it is looked.
 pub(crate) struct Pretenders<'a> {
@@ -27,26 +27,28 @@ impl Pretenders<'_> {
         openings: &Openings,
     ) -> BTreeSet<NamespaceName> {
         let declared = zone.namespaces.iter().map(|it| it.name.as_str());
-        let own: BTreeSet<&str> = declared
+        let own: BTreeSet<String> = declared
             .filter(|name| !withheld.contains(*name))
             .chain(released.iter().map(|it| it.name.as_str()))
+            .map(str::to_owned)
             .collect();
-        let mut all = self.labelled(zone.name.as_str(), &own);
-        for other in openings.landing_zones() {
-            let other = other.as_str();
-            // To one that is not there, nothing is open.
-            if let Some(there) = (self.known)(other) {
-                all.extend(self.labelled(other, &members(&there)));
-            }
-        }
-        all
+        let bearers = |name: &LandingZoneName| {
+            let members = if *name == zone.name {
+                own.clone()
+            } else {
+                members(&(self.known)(name.as_str())?)
+            };
+            let labelled = self.labelled(name.as_str());
+            Some(Bearers { labelled, members })
+        };
+        pretenders(&zone.name, openings, bearers)
     }
 
-    /// Namespaces with the label of a landing zone, but for its members.
-    fn labelled(&self, owner: &str, members: &BTreeSet<&str>) -> BTreeSet<NamespaceName> {
+    /// Namespaces with the label of a landing zone.
+    fn labelled(&self, owner: &str) -> BTreeSet<NamespaceName> {
         let labelled = self.objects.owned_by(owner);
         labelled
-            .filter(|(key, _)| key.kind == Kind::Namespace && !members.contains(key.name.as_str()))
+            .filter(|(key, _)| key.kind == Kind::Namespace)
             .filter_map(|(key, _)| key.name.parse().ok())
             .collect()
     }
@@ -54,7 +56,7 @@ impl Pretenders<'_> {
 
 /// The namespaces of another landing zone: those that it declares, unless they are withheld from it, and those that it
 /// had.
-fn members(zone: &LandingZone) -> BTreeSet<&str> {
+fn members(zone: &LandingZone) -> BTreeSet<String> {
     let status = zone.status.iter();
     let known = status.clone().flat_map(|status| &status.namespaces);
     let withheld: BTreeSet<&str> = known
@@ -68,6 +70,7 @@ fn members(zone: &LandingZone) -> BTreeSet<&str> {
         .chain(known.map(|it| it.name.as_str()))
         .filter(|name| !withheld.contains(name))
         .chain(released.map(|it| it.name.as_str()))
+        .map(str::to_owned)
         .collect()
 }
 

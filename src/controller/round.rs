@@ -131,6 +131,7 @@ pub(super) fn prepare(
         &observation.inventory,
         &context.cache.read(),
         exists,
+        |namespace, uid| context.had(namespace, uid),
     );
     let basis = Basis {
         owner: &observation.name,
@@ -343,8 +344,8 @@ fn applied_before(observation: &Observation, rendered: &Rendered) -> bool {
     digest == Some(&rendered.digest.to_string())
 }
 
-/// What is the landing zone's own after this reconcile: what was rendered, and what it takes over
-/// from landing zones that are gone.
+/// What is the landing zone's own after this reconcile: what was rendered, what it released, and what it
+/// takes over from landing zones that are gone.
 fn owned_objects(
     observation: &Observation,
     context: &Context,
@@ -354,7 +355,10 @@ fn owned_objects(
     let namespaces = rendered.targets.iter().map(|target| &target.key);
     let namespaces = namespaces.filter(|key| key.kind == Kind::Namespace);
     let taken_over = inheritance::taken_over(namespaces, &context.cache.read(), exists);
-    rendered.keys().into_iter().chain(taken_over).collect()
+    let released = rendered.source.released.iter();
+    let released = released.map(|it| ObjectKey::namespace(it.name.as_str()));
+    let rendered = rendered.keys().into_iter();
+    rendered.chain(taken_over).chain(released).collect()
 }
 
 /// Records the names of what will be created, before it is: a crash in between orphans nothing.

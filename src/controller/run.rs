@@ -24,7 +24,7 @@ use super::lease::{DEFAULT_NAMESPACE, Deposed, Keeper};
 use super::others::follow_others;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
-use super::reconcile::{reconcile, try_again};
+use super::reconcile::{SETTLES_WITHIN, reconcile, try_again};
 use super::report::flush;
 use super::watch::{follow_flavour, follow_zones};
 use super::webhook::{WebhookSettings, keep_webhook};
@@ -75,11 +75,8 @@ async fn follow_everything(
     let leading = async {
         context.leadership.begun().await;
         context.push_all();
-        if let Err(error) = context.platform_status.say_again(&context).await {
-            let error = failure(&error);
-            tracing::warn!(error, "failed to write the status of the platform");
-        }
         tokio::join!(
+            say_of_the_platform(&context),
             follow_nodes(context.clone()),
             evict_misplaced(context.clone()),
             keep_default_deny(context.clone(), health.clone(), settings.own_namespace),
@@ -106,6 +103,17 @@ async fn follow_everything(
         keep_webhook(context.clone(), settings.webhook),
         leading,
     );
+}
+
+/// Says of the platform what is still to be said some time after this operator began to write. Whoever looks at the
+/// default deny says all there is, and mostly finds it said: before that, nothing more could be told than that nobody has
+/// looked.
+async fn say_of_the_platform(context: &Context) {
+    tokio::time::sleep(SETTLES_WITHIN).await;
+    if let Err(error) = context.platform_status.say_again(context).await {
+        let error = failure(&error);
+        tracing::warn!(error, "failed to write the status of the platform");
+    }
 }
 
 /// Runs the operator until `stop` is cancelled, then finishes the writes in hand.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::context::{Context, Stored};
+use super::left_alone;
 use super::memory::Memory;
 use super::reconcile::observe;
 use super::round::prepare;
@@ -34,6 +35,7 @@ pub(super) fn look_on(
         return;
     };
     if zone.suspend || zone.stage == Stage::Plan {
+        left_alone::tell_guard(&observation, context, &memory, &zone);
         return;
     }
     match prepare(&observation, context, &mut memory, &zone, false) {

@@ -13,6 +13,7 @@ use super::apply::Failure;
 use super::context::Context;
 use super::crossings;
 use super::guard;
+use super::left_alone;
 use super::memory::Memory;
 use super::reconcile::{Error, Observation};
 use super::report::{publish, tell_findings};
@@ -120,6 +121,7 @@ pub(super) async fn suspended(
     memory: &mut Memory,
     zone: &domain::LandingZone,
 ) -> Result<Action, Error> {
+    left_alone::tell_guard(observation, context, memory, zone);
     let message = "spec.suspend is true: nothing is reconciled and no drift is put back; set it to \
                    false to go on";
     let effective = status::effective(zone, observation.facts.flavour());
@@ -162,6 +164,7 @@ pub(super) async fn planned(
     zone: &domain::LandingZone,
     prepared: &mut Prepared,
 ) -> Result<Action, Error> {
+    left_alone::tell_guard(observation, context, memory, zone);
     let flavour = observation.facts.flavour();
     context.writer.examine(&mut prepared.plan, flavour).await;
     let plan = &prepared.plan;
@@ -191,10 +194,12 @@ pub(super) async fn planned(
             .map(status::shortened)
             .collect();
         status.effective = Some(effective);
+        let before = std::mem::take(&mut status.crossings);
         status.crossings.clone_from(&prepared.crossings.crossings);
         for crossing in &mut status.crossings {
-            // Nothing of it is in force.
-            crossing.open.clear();
+            // What an earlier stage opened stays open, and nothing else opens.
+            let stood = before.iter().find(|it| crossings::is_same(it, crossing));
+            crossing.open = stood.map(|it| it.open.clone()).unwrap_or_default();
         }
     })
     .await

@@ -3,38 +3,39 @@
 
 mod boundary;
 mod conditions;
+mod network;
+mod placement;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
-use kube::core::PartialObjectMeta;
-use kube::{Api, Client, ResourceExt};
-use serde_json::json;
 
-use super::apply::{Applied, Failure, TIMEOUT, WriteError};
+use super::apply::{Applied, Failure, WriteError};
 use super::eviction::Told;
 use super::guard::{self, Found};
-use super::kind::{Kind, ObjectKey};
+use super::kind::ObjectKey;
 use super::memory::Fight;
-use super::placement::{Admitted, Looked, Shown};
+use super::placement::{Looked, Shown};
 use super::plan::Plan;
 use super::rendered::Rendered;
 use crate::api::condition::{self, reason};
-use crate::api::names::{APPLICATION_CODE, MANAGED_BY, MANAGER, OWNER, POD_SECURITY_PREFIX, ZONE};
+use crate::api::names::{APPLICATION_CODE, MANAGED_BY, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::api::{
-    CrossingState, CrossingStatus, EffectiveValues, LandingZone, LandingZonePlatform,
-    LandingZonePlatformStatus, LandingZoneStatus, NamespaceState, NamespaceStatus, Stage,
+    CrossingStatus, EffectiveValues, LandingZoneStatus, NamespaceState, NamespaceStatus, Stage,
 };
 use crate::cluster::{ClusterFacts, Enforcement};
-use crate::domain::{self, PLATFORM_NAME};
+use crate::domain;
 
 pub(super) use boundary::held as boundary_held;
 pub use conditions::{
     Conditions, Progress, nobody_looks, nobody_looks_after, progress, sentence, shortened,
 };
+use network::{crossings_open, network_enforced, policies_are_in_place};
+pub use placement::were_pods_placed;
+use placement::{placement_enforced, pods_placed};
+pub use write::{write, write_conditions, write_platform};
 
 /// How long another landing zone may hold what this one declares before it counts as stalled: a
 /// rename in Git (old deleted, new created) takes less.
@@ -311,293 +312,6 @@ fn namespaces_ready(
     conditions.set(condition::NAMESPACES_READY, "False", why, sentence(items));
 }
 
-fn network_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) -> bool {
-    let done = done(outcome);
-    let pending: Vec<_> = outcome
-        .rendered
-        .targets
-        .iter()
-        .map(|target| &target.key)
-        .filter(|key| key.kind.is_policy() && !done.contains(key))
-        .collect();
-    let tiers = outcome.applied.failed.iter();
-    let tiers: Vec<_> = tiers
-        .filter(|failure| failure.key.kind == Kind::Tier)
-        .map(|failure| format!("{}: {}", failure.key, failure.error))
-        .collect();
-    if !tiers.is_empty() {
-        let message = sentence(tiers.into_iter());
-        conditions.set(
-            condition::NETWORK_ENFORCED,
-            "False",
-            reason::POLICIES_PENDING,
-            message,
-        );
-        return false;
-    }
-    if !pending.is_empty() {
-        let items = pending.iter().map(|key| {
-            let failure = outcome
-                .applied
-                .failed
-                .iter()
-                .find(|failure| failure.key == **key);
-            failure.map_or_else(
-                || format!("{key} is not in place yet"),
-                |failure| format!("{key}: {}", failure.error),
-            )
-        });
-        let message = sentence(items);
-        conditions.set(
-            condition::NETWORK_ENFORCED,
-            "False",
-            reason::POLICIES_PENDING,
-            message,
-        );
-        return false;
-    }
-    if !outcome.withheld.is_empty() {
-        let outside = sentence(outcome.withheld.keys().cloned());
-        let message = format!(
-            "no policy of this landing zone selects {outside}: see NamespacesReady; what is not \
-             withheld is inside its boundary"
-        );
-        let why = reason::NAMESPACES_WITHHELD;
-        conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
-        return false;
-    }
-    if outcome.zone.stage == Stage::Observe {
-        let message = observed(outcome);
-        let why = reason::OBSERVED;
-        conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
-        return true;
-    }
-    match outcome.facts.enforcement() {
-        Enforcement::Calico => {
-            let tiers = if outcome.facts.flavour().tiers {
-                "with"
-            } else {
-                "without"
-            };
-            let api = outcome.facts.flavour().api;
-            let message = format!(
-                "the boundary is in place as Calico policies ({api}, {tiers} tiers){}",
-                closed_by_name(outcome)
-            );
-            conditions.set(condition::NETWORK_ENFORCED, "True", reason::CALICO, message);
-            true
-        }
-        Enforcement::KubernetesPolicies => {
-            let message = format!(
-                "the boundary is in place as Kubernetes policies, which are weaker: a policy of the application's own \
-                 can open it, and a new namespace is open until its policy is there; install Calico for a boundary \
-                 that holds{}",
-                closed_by_name(outcome)
-            );
-            let why = reason::KUBERNETES_POLICIES_ONLY;
-            conditions.set(condition::NETWORK_ENFORCED, "True", why, message);
-            true
-        }
-        Enforcement::Unknown => {
-            let message = "Kubernetes policies are written, but no network plugin is known to enforce \
-                           them in this cluster, so they may have no effect; create the cluster with \
-                           Calico (AKS: --network-policy calico)";
-            let why = reason::NO_ENFORCING_PLUGIN;
-            conditions.set(condition::NETWORK_ENFORCED, "False", why, message);
-            false
-        }
-    }
-}
-
-/// The namespaces that are closed by name, and what to do about them.
-fn closed_by_name(outcome: &Outcome<'_>) -> String {
-    let pretenders = &outcome.rendered.source.openings.pretenders;
-    if pretenders.is_empty() {
-        return String::new();
-    }
-    let names = sentence(pretenders.iter().map(ToString::to_string));
-    format!(
-        "; closed by name, since they bear the label {OWNER} of a landing zone that they do not belong to: {names}; take it \
-         off them, or declare them"
-    )
-}
-
-fn policies_are_in_place(outcome: &Outcome<'_>) -> bool {
-    let done = done(outcome);
-    let policies = outcome.rendered.targets.iter().map(|target| &target.key);
-    policies
-        .filter(|key| key.kind.is_policy())
-        .all(|key| done.contains(key))
-}
-
-/// Whether all that this landing zone declares is open. Nothing is said where nothing was ever declared.
-pub fn crossings_open(
-    conditions: &mut Conditions,
-    crossings: &[CrossingStatus],
-    policies_are_in_place: bool,
-) {
-    let own = |crossing: &&CrossingStatus| crossing.state != CrossingState::DeclaredThere;
-    let own: Vec<_> = crossings.iter().filter(own).collect();
-    if own.is_empty() && !conditions.has(condition::CROSSINGS_OPEN) {
-        return;
-    }
-    if !policies_are_in_place {
-        let message = "the policies are not all in place yet: see NetworkEnforced";
-        let why = reason::POLICIES_PENDING;
-        conditions.set(condition::CROSSINGS_OPEN, "False", why, message);
-        return;
-    }
-    let closed = own.iter().filter(|it| it.state != CrossingState::Open);
-    let said = |crossing: &&&CrossingStatus| {
-        let message = crossing.message.as_deref().unwrap_or("closed");
-        format!("{} ({}): {message}", crossing.name, crossing.peer)
-    };
-    let closed: Vec<_> = closed.map(|it| said(&it)).collect();
-    if !closed.is_empty() {
-        let message = sentence(closed.into_iter());
-        let why = reason::CROSSINGS_CLOSED;
-        conditions.set(condition::CROSSINGS_OPEN, "False", why, message);
-        return;
-    }
-    let remarks: Vec<_> = own
-        .iter()
-        .filter(|it| it.message.is_some())
-        .map(|it| said(&it))
-        .collect();
-    let (why, message) = if remarks.is_empty() {
-        let message = format!("all {} crossings and shared services are open", own.len());
-        (reason::AS_DECLARED, message)
-    } else {
-        (reason::CROSSINGS_REMARKED, sentence(remarks.into_iter()))
-    };
-    conditions.set(condition::CROSSINGS_OPEN, "True", why, message);
-}
-
-/// What stage Observe does.
-fn observed(outcome: &Outcome<'_>) -> String {
-    let flavour = outcome.facts.flavour();
-    if flavour.staged {
-        return "stage Observe: nothing is denied; staged policies tell Calico's flow logs what would be"
-            .to_owned();
-    }
-    if flavour.api == domain::PolicyApi::Kubernetes {
-        return "stage Observe: nothing is denied, and nothing recorded either, since Kubernetes policies \
-                cannot log; install Calico for that"
-            .to_owned();
-    }
-    let logged = "stage Observe: nothing is denied; what would be is in the kernel log of the nodes \
-                  (calico-packet, or what Felix's logPrefix says), which kubectl landingzone propose \
-                  --from-log reads";
-    if outcome.unobserved.is_empty() {
-        return logged.to_owned();
-    }
-    let unseen = sentence(outcome.unobserved.iter().cloned());
-    format!("{logged}; not observed, since others' policies decide there: {unseen}")
-}
-
-/// Whether pods get what the placement declares.
-fn placement_enforced(conditions: &mut Conditions, outcome: &Outcome<'_>) {
-    let type_ = condition::PLACEMENT_ENFORCED;
-    let declared = outcome.zone.placement.as_ref();
-    if declared.is_none_or(domain::Placement::is_empty) {
-        conditions.remove(type_);
-        return;
-    }
-    if outcome.zone.stage == Stage::Observe {
-        let message = "stage Observe: placement waits for stage Enforce";
-        conditions.set(type_, "False", reason::OBSERVED, message);
-        return;
-    }
-    match outcome.placement.map(|looked| &looked.shown) {
-        // Its namespaces are not there yet, which Ready tells.
-        None => conditions.set(
-            type_,
-            "Unknown",
-            reason::PROGRESSING,
-            "no namespace is there yet",
-        ),
-        Some(Shown::InForce) => {
-            let (why, warning) = remarked(outcome);
-            let message = format!(
-                "the API server adds it to every pod, as a pod that was not created has shown{warning}"
-            );
-            conditions.set(type_, "True", why, message);
-        }
-        Some(Shown::Missing(missing)) => {
-            let message = format!(
-                "the API server leaves out {}, as a pod that was not created has shown: pods run where \
-                 they like. AKS has the admission plugins for node selectors and tolerations; elsewhere, and \
-                 for node affinity and spread, apply config/placement (Kubernetes 1.36 and later)",
-                sentence(missing.iter().cloned())
-            );
-            conditions.set(type_, "False", reason::NOT_ADDED_TO_PODS, message);
-        }
-        Some(Shown::Refused(why)) => {
-            let message = format!(
-                "nobody knows: the API server refused the pod that would have shown it, which is not \
-                 created ({why}); it is tried again"
-            );
-            conditions.set(type_, "Unknown", reason::TEST_REFUSED, message);
-        }
-    }
-}
-
-/// Whether every pod runs where it belongs, where those that do not are evicted.
-fn pods_placed(conditions: &mut Conditions, outcome: &Outcome<'_>) {
-    let type_ = condition::PODS_PLACED;
-    match outcome.pods_placed {
-        _ if !outcome.evicts => conditions.remove(type_),
-        Some(Told {
-            state,
-            reason,
-            message,
-        }) => conditions.set(type_, state, reason, message),
-        // What was told before the operator started stands until somebody has looked.
-        None if conditions.has(type_) => {}
-        None => {
-            let message = "nobody has looked yet where the pods run";
-            conditions.set(type_, "Unknown", reason::PROGRESSING, message);
-        }
-    }
-}
-
-/// Whether every pod was in its place when the status was written.
-#[must_use]
-pub fn were_pods_placed(status: Option<&LandingZoneStatus>) -> bool {
-    let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
-    conditions.any(|it| it.type_ == condition::PODS_PLACED && it.status == "True")
-}
-
-/// What there is to know about the nodes that a placement admits. No numbers of nodes: they change with every
-/// scaling of a pool.
-fn remarked(outcome: &Outcome<'_>) -> (&'static str, String) {
-    let wanted = outcome.zone.placement.as_ref();
-    let wanted = wanted.and_then(|placement| placement.min_availability_zones);
-    match outcome.placement.map(|looked| &looked.admitted) {
-        Some(Admitted::None) => {
-            let warning = "; but no node has what it asks for at present, and pods wait for one: a node pool \
-                           that is scaled to zero, or a label or taint that no pool has";
-            (reason::NO_NODE, warning.to_owned())
-        }
-        Some(Admitted::In(zones)) if wanted.is_some_and(|wanted| zones.len() < wanted.into()) => {
-            let names: Vec<_> = zones.iter().map(String::as_str).collect();
-            let names = if names.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", names.join(", "))
-            };
-            let warning = format!(
-                "; but its nodes are in {} availability zones{names}, and minAvailabilityZones asks for {}: use \
-                 a pool that spans more, or ask for fewer",
-                zones.len(),
-                wanted.unwrap_or_default()
-            );
-            (reason::FEW_AVAILABILITY_ZONES, warning)
-        }
-        _ => (reason::ADDED_TO_PODS, String::new()),
-    }
-}
-
 /// Whether somebody else keeps changing what is declared.
 pub fn contested(conditions: &mut Conditions, fights: &[Fight]) {
     if fights.is_empty() {
@@ -732,82 +446,6 @@ fn standing(outcome: &Outcome<'_>, namespaces: &[NamespaceStatus], enforced: boo
     let message = "everything declared is in the cluster, but nothing is known to enforce its \
                    policies: see NetworkEnforced";
     ("False", Progress::Done(why), message.to_owned())
-}
-
-/// Writes a status on condition that the landing zone is as it was looked at. Returns its new
-/// resource version.
-///
-/// # Errors
-/// As the API server answers; a conflict means that it was changed meanwhile.
-pub async fn write(
-    client: &Client,
-    zone: &LandingZone,
-    resource_version: &str,
-    status: &LandingZoneStatus,
-) -> Result<String, kube::Error> {
-    let operations = json!([
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version},
-        {"op": "add", "path": "/status", "value": status},
-    ]);
-    let patch = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let api = Api::<LandingZone>::all(client.clone());
-    let name = zone.name_any();
-    let patch = Patch::Json::<()>(patch);
-    let written = tokio::time::timeout(TIMEOUT, api.patch_status(&name, &params, &patch))
-        .await
-        .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
-    Ok(written.metadata.resource_version.unwrap_or_default())
-}
-
-/// Replaces the whole status of the platform: a list that became empty leaves nothing behind.
-///
-/// Returns its new resource version.
-///
-/// # Errors
-/// As the API server answers.
-pub async fn write_platform(
-    client: &Client,
-    status: &LandingZonePlatformStatus,
-) -> Result<String, kube::Error> {
-    let operations = json!([{"op": "add", "path": "/status", "value": status}]);
-    let patch = serde_json::from_value(operations).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    // The answer may be as unreadable as what is stored, so nothing but its metadata is read.
-    let api = Api::<PartialObjectMeta<LandingZonePlatform>>::all(client.clone());
-    let patch = Patch::Json::<()>(patch);
-    let written = tokio::time::timeout(TIMEOUT, api.patch_status(PLATFORM_NAME, &params, &patch))
-        .await
-        .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
-    Ok(written.metadata.resource_version.unwrap_or_default())
-}
-
-/// Writes conditions, and leaves everything else of a status as it is.
-///
-/// # Errors
-/// As the API server answers.
-pub async fn write_conditions(
-    client: &Client,
-    zone: &str,
-    generation: Option<i64>,
-    conditions: &[Condition],
-) -> Result<(), kube::Error> {
-    let patch = json!({"status": {"observedGeneration": generation, "conditions": conditions}});
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    // The answer is as unreadable as what is stored, so nothing but its metadata is read.
-    let api = Api::<PartialObjectMeta<LandingZone>>::all(client.clone());
-    api.patch_status(zone, &params, &Patch::Merge(patch))
-        .await
-        .map(drop)
 }
 
 /// The keys of an inventory. Entries of kinds that this version does not know are kept as text by

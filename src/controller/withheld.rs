@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::adoption::{self, Circumstances, Decision};
 use super::cache::Objects;
-use super::claims::{Claimant, Claims, winner_over};
+use super::claims::{Claimant, Claims, Holding, winner_over};
 use super::context::Context;
 use super::kind::ObjectKey;
 use super::memory::Memory;
@@ -234,24 +234,8 @@ impl Contest<'_> {
         namespace: Option<&String>,
     ) -> Claimant {
         let name = zone.name_any();
-        let inventory = status::inventory(status);
-        let recorded = status.into_iter().flat_map(|status| &status.namespaces);
-        let uids: BTreeMap<_, _> = recorded
-            .filter_map(|recorded| Some((&recorded.name, recorded.uid.as_ref()?)))
-            .collect();
-        let holds = |namespace: &String| {
-            let key = ObjectKey::namespace(namespace);
-            let Some(found) = self.objects.get(&key) else {
-                return false;
-            };
-            let labelled = found.owner.as_ref() == Some(&name);
-            // A label that somebody else changed takes nothing away.
-            let recorded =
-                inventory.contains(&key) && (labelled || uids.get(namespace) == Some(&&found.uid));
-            // Declared anew, a landing zone has no inventory; the label of our own writing says
-            // whose the namespace was all the time.
-            recorded || (labelled && found.labelled_by_us)
-        };
+        let holding = Holding::of(&name, status);
+        let holds = |namespace: &String| holding.has(namespace, self.objects);
         Claimant {
             // Who holds a code is who holds any namespace: the code is a label of all of them.
             incumbent: match namespace {

@@ -18,6 +18,7 @@ mod platform;
 mod pod;
 mod port_range;
 mod preset;
+mod pretenders;
 mod problem;
 mod quantity;
 mod shared_service;
@@ -42,6 +43,7 @@ pub use platform::{
 };
 pub use pod::{Pod, Stays, Workload, awaited, elsewhere, movable};
 pub use port_range::{PortRange, shared_ports};
+pub use pretenders::{Bearers, pretenders};
 pub use problem::{FieldPath, Problem, Segment};
 pub use quantity::Quantity;
 pub use shared_service::{Destination, ServicePeer, SharedService};

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::names::{APPLICATION_CODE, GROUP, METADATA_NAME, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
-use crate::domain::{Crossing, LandingZone, Openings, Platform, Resolved};
+use crate::domain::{Crossing, LandingZone, NamespaceName, Openings, Platform, Resolved};
 use crate::policy::{AddressSet, Endpoint, LabelMap, NetworkSet, Tier};
 use crate::review::declare::Given;
 
@@ -146,6 +146,8 @@ impl Landscape {
             }
         }
         landscape.declared = landscape.boundaries.len();
+        let pretenders = zones.iter().flat_map(|it| &it.1.openings.pretenders);
+        let pretenders: BTreeSet<&str> = pretenders.map(NamespaceName::as_str).collect();
         for written in namespaces {
             let name = written.metadata.name.clone().unwrap_or_default();
             if let Some(declared) = landscape.namespaces.get_mut(&name) {
@@ -163,7 +165,13 @@ impl Landscape {
                 }
                 continue;
             }
-            let boundary = landscape.boundary_by_labels(written, &of_zones);
+            // What is closed by name is nobody's, whatever its labels say.
+            let is_pretender = pretenders.contains(name.as_str());
+            let boundary = if is_pretender {
+                None
+            } else {
+                landscape.boundary_by_labels(written, &of_zones)
+            };
             if let Some(boundary) = boundary {
                 landscape.boundaries[boundary].namespaces.insert(name);
             }
@@ -284,23 +292,23 @@ impl Landscape {
             return Some(*boundary);
         }
         let code = labels.get(APPLICATION_CODE)?;
+        let owner = labels.get(OWNER);
         let known = self.boundaries.iter().position(|it| it.code == *code);
-        match known {
-            Some(known) if self.boundaries[known].landing_zone.is_none() => Some(known),
-            Some(_) => None,
-            None => {
-                self.boundaries.push(Boundary {
-                    landing_zone: labels.get(OWNER).cloned(),
-                    code: code.clone(),
-                    contact: None,
-                    namespaces: BTreeSet::new(),
-                    openings: Openings::default(),
-                    declared: Vec::new(),
-                    crossings: Vec::new(),
-                });
-                Some(self.boundaries.len() - 1)
-            }
+        if let Some(known) = known {
+            let known_as = &self.boundaries[known].landing_zone;
+            let is_its = known_as.is_none() || known_as.as_ref() == owner;
+            return (known >= self.declared && is_its).then_some(known);
         }
+        self.boundaries.push(Boundary {
+            landing_zone: owner.cloned(),
+            code: code.clone(),
+            contact: None,
+            namespaces: BTreeSet::new(),
+            openings: Openings::default(),
+            declared: Vec::new(),
+            crossings: Vec::new(),
+        });
+        Some(self.boundaries.len() - 1)
     }
 }
 
@@ -378,5 +386,45 @@ impl<'de> serde::Deserialize<'de> for Fields {
         }
 
         from.deserialize_map(Reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn namespace(name: &str, labels: &Value) -> Namespace {
+        serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap()
+    }
+
+    #[test]
+    fn who_is_inside_is_told_by_labels_where_nobody_declares_it() {
+        let labels = |owner: &str| json!({APPLICATION_CODE: "shop", OWNER: owner});
+        let all = [
+            namespace("shop-data", &labels("shop")),
+            namespace("shop-web", &labels("shop")),
+            namespace("stranger", &json!({APPLICATION_CODE: "shop"})),
+            namespace("poser", &labels("orders")),
+        ];
+        let landscape = Landscape::new(&[], &all, Platform::default());
+        let inside = &landscape.called("shop").unwrap().namespaces;
+        assert!(inside.iter().eq(["shop-data", "shop-web"]), "{inside:?}");
+        for outside in ["stranger", "poser"] {
+            assert!(landscape.of_namespace(outside).is_none(), "{outside}");
+        }
+    }
+    #[test]
+    fn who_pretends_to_be_inside_is_outside() {
+        let labelled = |name: &str| namespace(name, &json!({OWNER: "shop"}));
+        let all = [labelled("shop-old"), labelled("poser")];
+        let mut resolved = Resolved::default();
+        resolved.openings.pretenders = ["poser".parse().unwrap()].into();
+        let zone = crate::build::fixture::landing_zone("shop");
+        let landscape = Landscape::new(&[(&zone, &resolved)], &all, Platform::default());
+        let inside = &landscape.called("shop").unwrap().namespaces;
+        assert!(inside.iter().eq(["shop-old"]), "{inside:?}");
+        assert!(landscape.of_namespace("poser").is_none());
     }
 }

@@ -17,7 +17,8 @@ use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use landing_zone_operator::api::LandingZonePlatform;
 use serde_json::{Value, json};
 
 /// How long a cluster may be without an operator that writes.
@@ -26,6 +27,8 @@ const HANDED_OVER: Duration = Duration::from_secs(15);
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// Longer than a Lease lasts.
 const PAST_THE_LEASE: Duration = Duration::from_secs(12);
+/// Longer than the operator waits before it says that it does not know yet.
+const PAST_THE_PATIENCE: Duration = Duration::from_secs(8);
 const LONG: Duration = Duration::from_mins(3);
 const NAMESPACE: &str = "landing-zone-system";
 const LEASE: &str = "landing-zone-operator";
@@ -276,6 +279,59 @@ async fn one_leads_after_the_api_server_was_lost(_: &Built) -> Result<()> {
     pair.stop().await
 }
 
+/// What the one before said of the platform is still so: whoever takes over says nothing anew, least of all that it
+/// knows nothing yet.
+async fn whoever_takes_over_finds_the_platform_as_it_was_told(_: &Built) -> Result<()> {
+    let pair = Pair::start().await?;
+    let platform = json!({
+        "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZonePlatform",
+        "metadata": {"name": "cluster"}, "spec": {"defaultDeny": {"stage": "Enforce"}},
+    });
+    let platforms: Api<LandingZonePlatform> = Api::all(pair.governed.client());
+    let platform = serde_json::from_value(platform)?;
+    platforms.create(&PostParams::default(), &platform).await?;
+    let told = eventually(CONVERGED, "the default deny to be in force", async || {
+        let status = platforms.get("cluster").await?.status.unwrap_or_default();
+        let is_true = |type_: &str| {
+            let mut all = status.conditions.iter();
+            all.any(|it| it.type_ == type_ && it.status == "True")
+        };
+        Ok((is_true("Ready") && is_true("DefaultDenyReady")).then_some(status))
+    })
+    .await?;
+    pair.works("before").await?;
+    pair.first().terminate().await?;
+    leads(&pair.second, AT_ONCE).await?;
+    pair.works("after").await?;
+    holds_for(PAST_THE_PATIENCE, "nothing is said anew", async || {
+        let mut writes = pair.writes()?;
+        writes.retain(|it| {
+            it.resource == "landingzoneplatforms" && writer(it).is_ok_and(|it| it == "second")
+        });
+        ensure!(writes.is_empty(), "{writes:#?}");
+        Ok(())
+    })
+    .await?;
+    let status = platforms.get("cluster").await?.status.unwrap_or_default();
+    ensure!(status == told, "{status:#?} instead of {told:#?}");
+
+    // It is followed all the same.
+    let off = Patch::Merge(json!({"spec": {"defaultDeny": {"stage": "Off"}}}));
+    platforms
+        .patch("cluster", &PatchParams::default(), &off)
+        .await?;
+    eventually(CONVERGED, "the change to be told", async || {
+        let status = platforms.get("cluster").await?.status.unwrap_or_default();
+        let deny = status
+            .conditions
+            .into_iter()
+            .find(|it| it.type_ == "DefaultDenyReady");
+        Ok(deny.filter(|it| it.reason == "Off"))
+    })
+    .await?;
+    pair.stop().await
+}
+
 /// With nobody else to take it, what ran out is renewed, and the operator goes on without starting anew.
 async fn an_operator_alone_outlives_its_lease(_: &Built) -> Result<()> {
     let governed = Governed::start(Calico::Storage, named("alone")).await?;
@@ -387,6 +443,7 @@ fn main() -> ExitCode {
         a_leader_that_is_killed_is_followed_in_time within LONG,
         a_leader_that_stood_still_writes_nothing_when_it_goes_on within LONG,
         one_leads_after_the_api_server_was_lost within LONG,
+        whoever_takes_over_finds_the_platform_as_it_was_told within LONG,
         an_operator_alone_outlives_its_lease within LONG,
         the_clocks_of_others_decide_nothing within LONG,
     ])

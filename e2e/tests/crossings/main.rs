@@ -168,7 +168,15 @@ async fn it_opens_when_both_declare_it(cluster: &Cluster) -> Result<()> {
         .condition("buyer", "CrossingsOpen", "True", "AsDeclared")
         .await?;
 
-    // Stage Plan changes nothing, on neither side.
+    // Stage Plan changes nothing, on neither side, and what stays open is told.
+    edit(governed, "orders", json!({"stage": "Plan"})).await?;
+    governed
+        .zone_when("orders", "to tell what stays open", |_, status| {
+            let is_planned = condition(status, "Ready").is_some_and(|it| it.1 == "PlanOnly");
+            let told = status.crossings.iter().find(|it| it.name == "in");
+            is_planned && told.is_some_and(|it| !it.open.is_empty())
+        })
+        .await?;
     let only_there = json!({"stage": "Plan", "network": Value::Null});
     edit(governed, "orders", only_there).await?;
     stands(governed, "buyer", "out", Open, "is in stage Plan").await?;

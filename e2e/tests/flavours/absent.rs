@@ -5,9 +5,12 @@ use e2e::governed::{condition, install_calico};
 use e2e::install::apply_objects;
 use e2e::owned::sample_spec;
 use e2e::{Calico, Governed, eventually, governed::CONVERGED};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use landing_zone_operator::api::names::OWNER;
+use serde_json::json;
 
 use super::Clusters;
 use super::audited::eventually_replaced;
@@ -20,6 +23,7 @@ pub async fn calico_that_comes_later_and_goes_is_followed(clusters: &Clusters) -
         .with(Calico::Absent, async |governed| {
             nothing_enforces(governed).await?;
             another_plugin_may_enforce(governed).await?;
+            what_was_changed_is_put_back(governed).await?;
             calico_comes(governed).await?;
             calico_goes(governed).await
         })
@@ -46,6 +50,37 @@ async fn another_plugin_may_enforce(governed: &Governed) -> Result<()> {
         .condition(SAMPLE, "NetworkEnforced", "True", "KubernetesPoliciesOnly")
         .await?;
     governed.ready(SAMPLE).await?;
+    Ok(())
+}
+
+/// Also where it lost the label by which it is known, so that it seems to be gone.
+async fn what_was_changed_is_put_back(governed: &Governed) -> Result<()> {
+    let policies: Api<NetworkPolicy> = Api::all(governed.client());
+    let ours = ListParams::default().labels(OWNER);
+    let policy = policies.list(&ours).await?.items.into_iter().next();
+    let policy = policy.context("no policy")?;
+    let namespace = policy.metadata.namespace.context("no namespace")?;
+    let name = policy.metadata.name.context("no name")?;
+    let policies: Api<NetworkPolicy> = Api::namespaced(governed.client(), &namespace);
+    for change in [
+        json!({"spec": {"ingress": [{}]}}),
+        json!({"metadata": {"labels": {OWNER: null}}, "spec": {"ingress": [{}]}}),
+    ] {
+        let change = Patch::Merge(change);
+        let changed = policies
+            .patch(&name, &PatchParams::default(), &change)
+            .await?;
+        let changed = changed.metadata.resource_version;
+        eventually(CONVERGED, "the policy to be as it was", async || {
+            let now = policies.get(&name).await?;
+            let owner = now.metadata.labels.unwrap_or_default().remove(OWNER);
+            ensure!(now.metadata.resource_version != changed);
+            ensure!(owner.as_deref() == Some(SAMPLE), "{owner:?}");
+            ensure!(now.spec == policy.spec, "{:?}", now.spec);
+            Ok(Some(()))
+        })
+        .await?;
+    }
     Ok(())
 }
 

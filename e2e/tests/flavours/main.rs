@@ -24,8 +24,8 @@ use storage::{
     storage_without_tiers_takes_prefixed_names_until_they_are_plain,
 };
 use tiers::{
-    staged_policies_say_what_would_be_enforced, tiers_of_native_kinds_are_used_and_kept,
-    tiers_of_the_storage_kinds_are_used_and_kept,
+    native_staged_policies_say_what_would_be_enforced, staged_policies_say_what_would_be_enforced,
+    tiers_of_native_kinds_are_used_and_kept, tiers_of_the_storage_kinds_are_used_and_kept,
 };
 
 /// Each test starts a cluster of its own and may have to wait for its turn.
@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         tiers_of_the_storage_kinds_are_used_and_kept within LONG,
         tiers_of_native_kinds_are_used_and_kept within LONG,
         staged_policies_say_what_would_be_enforced within LONG,
+        native_staged_policies_say_what_would_be_enforced within LONG,
         fifty_namespaces_with_the_longest_names_are_governed within LONG,
     ])
 }

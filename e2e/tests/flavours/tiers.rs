@@ -8,6 +8,7 @@ use e2e::{Calico, Governed, eventually, governed::CONVERGED, governed::condition
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
+use landing_zone_operator::api::names::OWNER;
 use serde_json::{Value, json};
 
 use super::Clusters;
@@ -34,56 +35,82 @@ pub async fn tiers_of_native_kinds_are_used_and_kept(clusters: &Clusters) -> Res
         .await
 }
 
-/// From Calico 3.30 on, stage Observe writes the policies of stage Enforce as staged ones.
 pub async fn staged_policies_say_what_would_be_enforced(clusters: &Clusters) -> Result<()> {
     clusters
         .with(Calico::StorageWithTiers, async |governed| {
-            let mut spec = sample_spec()?;
-            spec["stage"] = json!("Observe");
-            let zone = governed.converge(SAMPLE, spec).await?;
-            let status = zone.status.context("no status")?;
-            let told = condition(&status, "NetworkEnforced").context("no condition")?;
-            ensure!(
-                told.1 == "Observed" && told.2.contains("staged policies"),
-                "{told:?}"
-            );
-            let staged = specs(governed, "StagedGlobalNetworkPolicy").await?;
-            ensure!(specs(governed, "GlobalNetworkPolicy").await?.is_empty());
-
-            // Repaired like everything else.
-            let name = format!("{PLATFORM}.landing-zone-{SAMPLE}-boundary");
-            let kind = policies(governed, "StagedGlobalNetworkPolicy");
-            kind.delete(&name, &DeleteParams::default()).await?;
-            eventually(CONVERGED, "the staged policy to be put back", async || {
-                Ok(kind.get_opt(&name).await?.map(drop))
-            })
-            .await?;
-
-            let enforce = Patch::Merge(json!({"spec": {"stage": "Enforce"}}));
-            let zones = governed.zones();
-            zones
-                .patch(SAMPLE, &PatchParams::default(), &enforce)
-                .await?;
-            governed
-                .condition(SAMPLE, "NetworkEnforced", "True", "Calico")
-                .await?;
-            let enforced = specs(governed, "GlobalNetworkPolicy").await?;
-            let as_staged = enforced.into_iter().map(|(name, mut spec)| {
-                spec["stagedAction"] = json!("Set");
-                (name, spec)
-            });
-            ensure!(as_staged.collect::<BTreeMap<_, _>>() == staged);
-            eventually(CONVERGED, "no staged policy to be left", async || {
-                let left = specs(governed, "StagedGlobalNetworkPolicy").await?;
-                Ok(left.is_empty().then_some(()))
-            })
-            .await
+            staged(governed, ("crd.projectcalico.org", "v1")).await
         })
         .await
 }
 
-fn policies(governed: &Governed, kind: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("crd.projectcalico.org", "v1", kind);
+pub async fn native_staged_policies_say_what_would_be_enforced(clusters: &Clusters) -> Result<()> {
+    clusters
+        .with(Calico::Native, async |governed| {
+            staged(governed, ("projectcalico.org", "v3")).await
+        })
+        .await
+}
+
+/// From Calico 3.30 on, stage Observe writes the policies of stage Enforce as staged ones.
+async fn staged(governed: &Governed, served: (&str, &str)) -> Result<()> {
+    let mut spec = sample_spec()?;
+    spec["stage"] = json!("Observe");
+    let zone = governed.converge(SAMPLE, spec).await?;
+    let status = zone.status.context("no status")?;
+    let told = condition(&status, "NetworkEnforced").context("no condition")?;
+    ensure!(
+        told.1 == "Observed" && told.2.contains("staged policies"),
+        "{told:?}"
+    );
+    let kind = policies(governed, served, "StagedGlobalNetworkPolicy");
+    let staged = specs(&kind).await?;
+    let in_force = policies(governed, served, "GlobalNetworkPolicy");
+    ensure!(specs(&in_force).await?.is_empty());
+
+    // Repaired like everything else, also where it lost the label by which it is known.
+    let name = format!("{PLATFORM}.landing-zone-{SAMPLE}-boundary");
+    kind.delete(&name, &DeleteParams::default()).await?;
+    eventually(CONVERGED, "the staged policy to be put back", async || {
+        Ok(kind.get_opt(&name).await?.map(drop))
+    })
+    .await?;
+    for labels in [json!({}), json!({OWNER: null})] {
+        let change = json!({"metadata": {"labels": labels}, "spec": {"selector": "has(mine)"}});
+        let params = PatchParams::default();
+        kind.patch(&name, &params, &Patch::Merge(change)).await?;
+        eventually(CONVERGED, "the staged policy to be as it was", async || {
+            let now = kind.get(&name).await?;
+            let owner = now.metadata.labels.unwrap_or_default().remove(OWNER);
+            ensure!(owner.as_deref() == Some(SAMPLE), "{owner:?}");
+            ensure!(specs(&kind).await? == staged);
+            Ok(Some(()))
+        })
+        .await?;
+    }
+
+    let enforce = Patch::Merge(json!({"spec": {"stage": "Enforce"}}));
+    let zones = governed.zones();
+    zones
+        .patch(SAMPLE, &PatchParams::default(), &enforce)
+        .await?;
+    governed
+        .condition(SAMPLE, "NetworkEnforced", "True", "Calico")
+        .await?;
+    let enforced = specs(&in_force).await?;
+    let as_staged = enforced.into_iter().map(|(name, mut spec)| {
+        spec["stagedAction"] = json!("Set");
+        (name, spec)
+    });
+    ensure!(as_staged.collect::<BTreeMap<_, _>>() == staged);
+    eventually(CONVERGED, "no staged policy to be left", async || {
+        let left = specs(&kind).await?;
+        Ok(left.is_empty().then_some(()))
+    })
+    .await
+}
+
+fn policies(governed: &Governed, (group, version): (&str, &str), kind: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk(group, version, kind);
     let plural = kind.kind.to_lowercase().replace("policy", "policies");
     Api::all_with(
         governed.client(),
@@ -92,10 +119,8 @@ fn policies(governed: &Governed, kind: &str) -> Api<DynamicObject> {
 }
 
 /// Specs of all policies of a kind, by name.
-async fn specs(governed: &Governed, kind: &str) -> Result<BTreeMap<String, Value>> {
-    let found = policies(governed, kind)
-        .list(&ListParams::default())
-        .await?;
+async fn specs(kind: &Api<DynamicObject>) -> Result<BTreeMap<String, Value>> {
+    let found = kind.list(&ListParams::default()).await?;
     let specs = found.items.into_iter();
     Ok(specs
         .map(|it| {

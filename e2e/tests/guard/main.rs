@@ -91,6 +91,7 @@ fn main() -> ExitCode {
         nothing_depends_on_the_webhook within LONG,
         a_certificate_is_renewed_unnoticed within LONG,
         the_operator_that_does_not_write_answers_too within LONG,
+        what_is_left_alone_is_judged_by_whoever_starts_later within LONG,
         cert_manager_keeps_the_certificate within LONGEST,
         cert_manager_takes_over_what_the_operator_kept within LONG,
         what_comes_through_calicos_api_server_is_judged within LONG,

@@ -5,12 +5,14 @@ use e2e::governed::CONVERGED;
 use e2e::ports::free_port;
 use e2e::shop::Shop;
 use e2e::{Governed, OperatorOptions, OperatorProcess, eventually};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Clusters;
-use super::webhook::{SYSTEM, enforce, is_ready, leaving, refused, write};
+use super::policy::{CALICO, object};
+use super::webhook::{SYSTEM, enforce, is_ready, leaving, refused, refused_in, write, write_in};
 
 /// What the Service is in a cluster: one address for several servers, which leads to one of them at a time here.
 struct Service {
@@ -129,4 +131,81 @@ pub async fn the_operator_that_does_not_write_answers_too(clusters: &Clusters) -
     };
     let leader = options("first", first, service);
     clusters.with(leader, Vec::new(), test).await
+}
+
+/// Suspended, or planned after it was enforced, a landing zone keeps its boundary: who starts later judges by it, too.
+pub async fn what_is_left_alone_is_judged_by_whoever_starts_later(
+    clusters: &Clusters,
+) -> Result<()> {
+    let (first, second, third) = (free_port()?, free_port()?, free_port()?);
+    let service = free_port()?;
+    let test = async |governed: &Governed| {
+        let declared =
+            || json!({"network": {"egress": [{"name": "partner", "to": {"cidrs": [PARTNER]}}]}});
+        let shop = Shop::open_with(governed, "shop", declared()).await?;
+        let orders = Shop::open_with(governed, "orders", declared()).await?;
+        let leads_to = Service::open(service, first).await?;
+        enforce(governed).await?;
+        shop.edit(json!({"suspend": true})).await?;
+        shop.says("Ready", "Unknown", "Suspended", &[]).await?;
+        orders.edit(json!({"stage": "Plan"})).await?;
+        orders.says("Ready", "True", "PlanOnly", &[]).await?;
+        judged_as_declared(governed, "by-the-first").await?;
+
+        let standby = OperatorProcess::start(&governed.cluster, options("second", second, service));
+        let standby = standby.await?;
+        standby.wait_until_ready(CONVERGED).await?;
+        leads_to.leads_to(second);
+        judged_as_declared(governed, "by-the-second").await?;
+        ensure!(refusals(&standby).await? > 0, "somebody else answered");
+        standby.kill().await?;
+
+        governed.operator.terminate().await?;
+        let later = OperatorProcess::start(&governed.cluster, options("third", third, service));
+        let later = later.await?;
+        eventually(CONVERGED, "the third to take over", async || {
+            Ok(later.logs()?.contains("holds the Lease").then_some(()))
+        })
+        .await?;
+        later.wait_until_ready(CONVERGED).await?;
+        leads_to.leads_to(third);
+        judged_as_declared(governed, "by-the-third").await?;
+        later.terminate().await.map(drop)
+    };
+    let leader = options("first", first, service);
+    clusters.with(leader, Vec::new(), test).await
+}
+
+/// An address that landing zones declare.
+const PARTNER: &str = "198.51.100.0/24";
+
+/// In each namespace what leaves the boundary is refused, and what is declared is not.
+async fn judged_as_declared(governed: &Governed, name: &str) -> Result<()> {
+    for zone in ["shop", "orders"] {
+        for namespace in [format!("{zone}-web"), format!("{zone}-data")] {
+            let words = refused_in(governed, &namespace, name)
+                .await
+                .with_context(|| format!("{name}, in {namespace}"))?;
+            let boundary = format!("it leaves the boundary of the landing zone {zone}");
+            ensure!(words.contains(&boundary), "{name}, in {namespace}: {words}");
+            let policy = object(
+                CALICO,
+                "NetworkPolicy",
+                &format!("default.declared-{name}"),
+                &towards_the_partner(),
+            )?;
+            let written = write_in(governed, &namespace, &policy).await?;
+            ensure!(written.is_ok(), "{name}, in {namespace}: {written:?}");
+        }
+    }
+    Ok(())
+}
+
+fn towards_the_partner() -> Value {
+    json!({
+        "order": 1000,
+        "selector": "all()",
+        "types": ["Egress"],
+        "egress": [{"action": "Allow", "destination": {"nets": [PARTNER]}}],
+    })
 }

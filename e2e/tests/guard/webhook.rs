@@ -24,6 +24,8 @@ use super::policy::{CALICO, KUBERNETES, api, object, towards};
 
 pub(super) const NAME: &str = "landing-zone-operator-guard";
 pub(super) const SYSTEM: &str = "landing-zone-system";
+/// Where policies are written, unless a test says otherwise.
+const SHOP: &str = "shop-web";
 /// The API server waits for 5 s, and everybody is busy.
 const LONGEST_WRITE: Duration = Duration::from_secs(12);
 
@@ -353,7 +355,12 @@ pub(super) fn secrets(governed: &Governed) -> Api<Secret> {
 }
 
 fn policies(governed: &Governed) -> Api<DynamicObject> {
-    api(governed.client(), CALICO, "NetworkPolicy", Some("shop-web"))
+    policies_in(governed, SHOP)
+}
+
+/// Policies of Calico in a namespace.
+pub(super) fn policies_in(governed: &Governed, namespace: &str) -> Api<DynamicObject> {
+    api(governed.client(), CALICO, "NetworkPolicy", Some(namespace))
 }
 
 /// A policy that lets pods reach the namespaces of the system.
@@ -367,7 +374,16 @@ pub(super) async fn write(
     governed: &Governed,
     policy: &DynamicObject,
 ) -> Result<std::result::Result<(), String>> {
-    match policies(governed)
+    write_in(governed, SHOP, policy).await
+}
+
+/// The same, into a namespace.
+pub(super) async fn write_in(
+    governed: &Governed,
+    namespace: &str,
+    policy: &DynamicObject,
+) -> Result<std::result::Result<(), String>> {
+    match policies_in(governed, namespace)
         .create(&PostParams::default(), policy)
         .await
     {
@@ -381,12 +397,17 @@ pub(super) async fn write(
 
 /// Waits until the guard refuses a policy, and returns its words. Whatever passes meanwhile is taken back.
 pub(super) async fn refused(governed: &Governed, name: &str) -> Result<String> {
+    refused_in(governed, SHOP, name).await
+}
+
+/// The same, in a namespace.
+pub(super) async fn refused_in(governed: &Governed, namespace: &str, name: &str) -> Result<String> {
     eventually(CONVERGED, "the policy to be refused", async || {
-        if let Err(message) = write(governed, &leaving(name)?).await? {
+        if let Err(message) = write_in(governed, namespace, &leaving(name)?).await? {
             return Ok(Some(message));
         }
         let name = format!("default.{name}");
-        policies(governed)
+        policies_in(governed, namespace)
             .delete(&name, &DeleteParams::default())
             .await?;
         Ok(None)

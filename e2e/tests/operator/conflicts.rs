@@ -251,6 +251,22 @@ pub async fn a_rename_in_the_other_order_is_no_failure(fixture: &Fixture) -> Res
     rename.is_complete(&new).await
 }
 
+/// What lost its label, and is known to be another landing zone's, is no reason to keep what the old one left.
+pub async fn a_rename_waits_for_no_namespace_of_others(fixture: &Fixture) -> Result<()> {
+    let other = fixture.shop("unmarked").await?;
+    let data = json!({"namespaces": [{"name": other.named("data"), "zone": "data"}],
+        "network": Value::Null, "access": Value::Null});
+    other.edit_and_converge(data).await?;
+    other
+        .when("to release a namespace", |it| it.released.len() == 1)
+        .await?;
+    other.namespace("web").strip_label(OWNER).await?;
+    let rename = Rename::begin(fixture, "beside", json!({})).await?;
+    let new = rename.create().await?;
+    rename.old.close().await?;
+    rename.is_complete(&new).await
+}
+
 /// Whatever the old one says about deletion: the new one declares the namespaces.
 pub async fn a_rename_deletes_no_namespace(fixture: &Fixture) -> Result<()> {
     let amend = json!({"deletePolicy": "Delete"});

@@ -13,6 +13,7 @@ mod conflicts;
 mod contested;
 mod convergence;
 mod drift;
+mod forged;
 mod invalid;
 mod refused;
 mod removal;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     use conflicts::*;
     use contested::*;
     use convergence::*;
+    use forged::*;
     use invalid::*;
     use refused::*;
     use removal::*;
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         a_removed_label_is_put_back,
         a_lost_ownership_label_is_put_back,
         a_foreign_ownership_label_is_put_back,
+        what_changes_again_while_it_is_put_back_is_looked_at,
         all_labels_stripped_at_once_are_put_back,
         a_changed_placement_is_put_back,
         a_deleted_namespace_comes_back_behind_its_policies within LONG,
@@ -102,6 +105,8 @@ fn main() -> ExitCode {
         all_policies_deleted_at_once_come_back,
         the_teams_objects_stay,
         a_forged_label_takes_nothing_in,
+        a_label_under_the_operators_name_takes_nothing_in,
+        a_label_under_the_operators_name_takes_nothing_out,
         a_fight_over_a_binding_never_slows_down,
         what_leaves_the_declaration_leaves_the_cluster,
         a_label_that_somebody_else_holds_stays,
@@ -116,6 +121,7 @@ fn main() -> ExitCode {
         a_rename_is_no_failure,
         a_rename_in_the_other_order_is_no_failure,
         a_rename_deletes_no_namespace,
+        a_rename_waits_for_no_namespace_of_others,
         an_existing_namespace_is_never_adopted,
         an_existing_namespace_is_adopted_once_it_is_identical,
         an_existing_namespace_is_always_adopted,

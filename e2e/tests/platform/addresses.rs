@@ -117,11 +117,19 @@ pub async fn the_address_of_dns_is_followed((): &()) -> Result<()> {
     governed.stop().await
 }
 
+/// Where Calico's pools are: in its storage, or in its native kinds.
+const STORAGE: (&str, &str) = ("crd.projectcalico.org", "v1");
+const NATIVE: (&str, &str) = ("projectcalico.org", "v3");
+
 fn pools(governed: &Governed) -> Api<DynamicObject> {
+    pools_in(governed, STORAGE)
+}
+
+fn pools_in(governed: &Governed, (group, version): (&str, &str)) -> Api<DynamicObject> {
     let resource = ApiResource {
-        group: "crd.projectcalico.org".into(),
-        version: "v1".into(),
-        api_version: "crd.projectcalico.org/v1".into(),
+        group: group.into(),
+        version: version.into(),
+        api_version: format!("{group}/{version}"),
         kind: "IPPool".into(),
         plural: "ippools".into(),
     };
@@ -129,12 +137,22 @@ fn pools(governed: &Governed) -> Api<DynamicObject> {
 }
 
 async fn create_pool(governed: &Governed, name: &str, spec: Value) -> Result<()> {
+    create_pool_in(governed, STORAGE, name, spec).await
+}
+
+async fn create_pool_in(
+    governed: &Governed,
+    served: (&str, &str),
+    name: &str,
+    spec: Value,
+) -> Result<()> {
+    let (group, version) = served;
     let pool = json!({
-        "apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool",
+        "apiVersion": format!("{group}/{version}"), "kind": "IPPool",
         "metadata": {"name": name}, "spec": spec,
     });
     let pool = serde_json::from_value(pool)?;
-    pools(governed)
+    pools_in(governed, served)
         .create(&PostParams::default(), &pool)
         .await?;
     Ok(())
@@ -153,6 +171,15 @@ async fn create_node(governed: &Governed, name: &str, range: &str) -> Result<()>
 const CALM: Duration = Duration::from_secs(3);
 
 const KNOWN: &str = "PodRangesKnown";
+
+pub async fn ranges_of_pods_come_from_native_pools((): &()) -> Result<()> {
+    let governed = Governed::start(Calico::Native, OperatorOptions::default()).await?;
+    declare(&governed, "cluster", json!({})).await?;
+    says(&governed, KNOWN, "NotFound", &[]).await?;
+    create_pool_in(&governed, NATIVE, "pods", json!({"cidr": "10.244.0.0/16"})).await?;
+    says(&governed, KNOWN, "IPPools", &["from 10.244.0.0/16"]).await?;
+    governed.stop().await
+}
 
 pub async fn ranges_of_pods_come_from_calico_s_pools((): &()) -> Result<()> {
     let mut governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;

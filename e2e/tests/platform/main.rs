@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 mod default_deny;
 
 use addresses::{
-    ranges_of_pods_come_from_calico_s_pools, ranges_of_pods_come_from_nodes_without_pools,
-    the_address_of_dns_is_followed,
+    ranges_of_pods_come_from_calico_s_pools, ranges_of_pods_come_from_native_pools,
+    ranges_of_pods_come_from_nodes_without_pools, the_address_of_dns_is_followed,
 };
 use default_deny::{
     a_policy_of_somebody_else_is_left_alone, exemptions_that_find_no_room_are_told,
@@ -391,6 +391,7 @@ fn main() -> ExitCode {
         a_landing_zone_without_required_labels_is_refused within LONG,
         the_address_of_dns_is_followed within LONG,
         ranges_of_pods_come_from_calico_s_pools within LONG,
+        ranges_of_pods_come_from_native_pools within LONG,
         ranges_of_pods_come_from_nodes_without_pools within LONG,
         observe_records_only_where_nobody_decides within LONG,
         observe_says_what_enforce_would_refuse within LONG,

@@ -231,7 +231,9 @@ impl World {
         let former = Former {
             status: Some(&status),
             inventory: &inventory,
+            before: &[],
             objects,
+            known: &known,
         };
         let released = former.released(&zone);
         let mut openings = resolve(&zone, &self.surroundings(&zone, &status)).openings;

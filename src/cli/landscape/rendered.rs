@@ -7,7 +7,8 @@ use crate::api::{Stage, names};
 use crate::build::{self, Desired};
 use crate::cli::render;
 use crate::domain::{
-    Flavour, LandingZone, NamespaceName, Openings, Platform, PolicyApi, Resolved, TeamPolicies,
+    Bearers, Flavour, LandingZone, Openings, Platform, PolicyApi, Resolved, TeamPolicies,
+    pretenders,
 };
 use crate::policy::{GlobalNetworkPolicy, LabelMap, Policy, PolicyId, Unreadable, Written};
 
@@ -32,7 +33,7 @@ pub(super) fn add(
     }
     let there = objects.policies.iter();
     let there: BTreeSet<String> = there.map(|it| it.id.name.clone()).collect();
-    let pretenders = pretenders(zones, &objects.namespaces);
+    let bearers = bearers(zones, &objects.namespaces);
     for (zone, resolved) in zones.iter().zip(resolved) {
         if zone.stage == Stage::Plan {
             objects.notes.push(format!(
@@ -46,9 +47,9 @@ pub(super) fn add(
             build::landing_zone(zone, &[], platform, openings, &teams, flavour)
         };
         let mut desired = render(&resolved.openings);
-        let meant = resolved.openings.landing_zones().chain([&zone.name]);
-        let closed = meant.filter_map(|it| pretenders.get(it.as_str())).flatten();
-        let closed: BTreeSet<NamespaceName> = closed.cloned().collect();
+        let closed = pretenders(&zone.name, &resolved.openings, |name| {
+            bearers.get(name.as_str()).cloned()
+        });
         // Where its policies are there, they say who is closed.
         if !closed.is_empty() && !is_there(&desired, &there) {
             let mut openings = resolved.openings.clone();
@@ -92,21 +93,24 @@ fn is_there(desired: &Desired, names: &BTreeSet<String>) -> bool {
     })
 }
 
-/// Namespaces that bear the label of a landing zone and that none declares, by the landing zone that they name. One that
-/// is declared gets its label from there.
-fn pretenders(
+/// Who bears the label of a landing zone, by its name. One that is declared gets its label from there, whatever it bears,
+/// and so it belongs to all of them.
+fn bearers(
     zones: &[LandingZone],
     namespaces: &BTreeMap<String, LabelMap>,
-) -> BTreeMap<String, Vec<NamespaceName>> {
+) -> BTreeMap<String, Bearers> {
     let declared = zones.iter().flat_map(|zone| &zone.namespaces);
     let declared: BTreeSet<&str> = declared.map(|it| it.name.as_str()).collect();
-    let mut found: BTreeMap<String, Vec<NamespaceName>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Bearers> = BTreeMap::new();
     for (name, labels) in namespaces {
         if let Some(owner) = labels.get(names::OWNER)
-            && !declared.contains(name.as_str())
-            && let Ok(name) = name.parse()
+            && let Ok(labelled) = name.parse()
         {
-            found.entry(owner.clone()).or_default().push(name);
+            let bearers = found.entry(owner.clone()).or_default();
+            bearers.labelled.insert(labelled);
+            if declared.contains(name.as_str()) {
+                bearers.members.insert(name.clone());
+            }
         }
     }
     found

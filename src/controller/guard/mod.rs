@@ -55,6 +55,8 @@ struct State {
     /// How much is kept, by namespace.
     kept: BTreeMap<String, usize>,
     in_force: BTreeMap<String, Arc<InForce>>,
+    /// Those that were seen to be put into force since this operator started.
+    seen_in_force: BTreeSet<String>,
     found: BTreeMap<String, Arc<Found>>,
     /// Counts what is taken in.
     clock: u64,
@@ -94,16 +96,25 @@ impl Guard {
 
     /// Records a landing zone as it is in force.
     pub(super) fn governs(&self, zone: &LandingZone, crossings: &Resolved) {
-        let name = zone.name.to_string();
         let mut state = self.lock();
-        let is_same = state
-            .in_force
-            .get(&name)
-            .is_some_and(|known| known.zone == *zone && known.crossings == *crossings);
-        if !is_same {
-            let (zone, crossings) = (zone.clone(), crossings.clone());
-            let in_force = Arc::new(InForce { zone, crossings });
-            state.in_force.insert(name, in_force);
+        state.seen_in_force.insert(zone.name.to_string());
+        if state.put_in_force(zone, crossings) {
+            self.wake();
+        }
+    }
+
+    /// Records what is found in force of a landing zone that is left alone; None: nothing. Where it was seen to be put
+    /// into force, that is known better.
+    pub(super) fn finds(&self, name: &str, in_force: Option<(LandingZone, Resolved)>) {
+        let mut state = self.lock();
+        if state.seen_in_force.contains(name) {
+            return;
+        }
+        let is_news = match in_force {
+            Some((zone, crossings)) => state.put_in_force(&zone, &crossings),
+            None => state.in_force.remove(name).is_some(),
+        };
+        if is_news {
             self.wake();
         }
     }
@@ -112,6 +123,7 @@ impl Guard {
     pub(super) fn forget(&self, zone: &str, metrics: &Metrics) {
         let mut state = self.lock();
         state.in_force.remove(zone);
+        state.seen_in_force.remove(zone);
         if let Some(found) = state.found.remove(zone) {
             found.withdraw(zone, metrics);
         }
@@ -201,6 +213,19 @@ impl Guard {
 }
 
 impl State {
+    /// Returns whether that is news.
+    fn put_in_force(&mut self, zone: &LandingZone, crossings: &Resolved) -> bool {
+        let name = zone.name.to_string();
+        let known = self.in_force.get(&name);
+        if known.is_some_and(|known| known.zone == *zone && known.crossings == *crossings) {
+            return false;
+        }
+        let (zone, crossings) = (zone.clone(), crossings.clone());
+        let in_force = Arc::new(InForce { zone, crossings });
+        self.in_force.insert(name, in_force);
+        true
+    }
+
     fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) {
         let source = key.0;
         if source == Source::CalicoGlobal && is_ours(object) {

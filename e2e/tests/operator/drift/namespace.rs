@@ -1,7 +1,8 @@
 //! Labels and annotations of a namespace, and the namespace itself.
 
 use anyhow::{Result, ensure};
-use e2e::shop::{MALLORY, Watched};
+use e2e::eventually;
+use e2e::shop::{MALLORY, PATIENCE, Watched};
 use landing_zone_operator::api::names::{NODE_SELECTOR, OWNER};
 use landing_zone_operator::controller::Kind;
 use serde_json::{Value, json};
@@ -50,6 +51,27 @@ pub async fn a_foreign_ownership_label_is_put_back(fixture: &Fixture) -> Result<
         .await?;
     ensure!(victim.status().await?.released.is_empty());
     watched.are_untouched().await
+}
+
+/// What it was decided on is old by then: it is looked at anew, and put back all the same.
+pub async fn what_changes_again_while_it_is_put_back_is_looked_at(fixture: &Fixture) -> Result<()> {
+    let governed = &fixture.0;
+    let shop = fixture.shop("label-restless").await?;
+    let web = shop.namespace("web");
+    let log = governed.cluster.audit_log();
+    let mark = log.mark()?;
+    eventually(PATIENCE, "a change in the middle of a repair", async || {
+        for value in ["data", "web", "data"] {
+            web.label("zone", value).await?;
+        }
+        let requests = log.requests_by(governed.operator_user(), mark)?;
+        let looked = requests.iter().any(|it| {
+            (&*it.verb, &*it.resource, &*it.name) == ("get", "namespaces", "label-restless-web")
+        });
+        Ok(looked.then_some(()))
+    })
+    .await?;
+    shop.is_back(&web).await
 }
 
 pub async fn all_labels_stripped_at_once_are_put_back(fixture: &Fixture) -> Result<()> {
