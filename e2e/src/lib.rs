@@ -8,6 +8,7 @@
 //! | [`process`] | children that die with their parent |
 //! | [`cluster`] | starts, restarts and stops a cluster; clients and kubeconfigs for it |
 //! | [`audit`] | what the API server was asked to do, and by whom |
+//! | [`bench`] | what the operator costs, next to a bare client |
 //! | [`calico_api_server`] | Calico's own API server, in front of its storage |
 //! | [`calico_selectors`] | what Calico itself makes of selectors |
 //! | [`cert_manager`] | cert-manager's kinds, and its controllers as a process |
@@ -33,6 +34,7 @@
 //! network namespaces of our own, and all state is under `target/e2e`.
 
 pub mod audit;
+pub mod bench;
 pub mod binaries;
 pub mod calico_api_server;
 pub mod calico_selectors;

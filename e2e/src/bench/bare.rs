@@ -1,0 +1,116 @@
+//! A client that writes objects and does nothing else. It waits for each answer and looks at none but its code.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http::Request;
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::owned::KINDS;
+
+/// Under this name its fields are owned.
+const MANAGER: &str = "bench";
+
+/// A request that is ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Write {
+    path: String,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Write {
+    /// Applies an object by server-side apply.
+    pub fn apply(object: &Value) -> Result<Self> {
+        Ok(Self {
+            path: format!("{}?fieldManager={MANAGER}&force=true", path(object)?),
+            content_type: "application/apply-patch+yaml",
+            body: serde_json::to_vec(object)?,
+        })
+    }
+
+    /// Replaces the status of a landing zone as a whole.
+    pub fn status(zone: &str, status: &Value) -> Result<Self> {
+        Ok(Self {
+            path: format!(
+                "/apis/landingzones.dev/v1alpha1/landingzones/{zone}/status?fieldManager={MANAGER}"
+            ),
+            content_type: "application/json-patch+json",
+            body: serde_json::to_vec(&json!([{"op": "add", "path": "/status", "value": status}]))?,
+        })
+    }
+
+    /// Changes fields of an object by a merge patch, as somebody else would.
+    pub fn merge(object: &Value, patch: &Value) -> Result<Self> {
+        Ok(Self {
+            path: format!("{}?fieldManager=somebody", path(object)?),
+            content_type: "application/merge-patch+json",
+            body: serde_json::to_vec(patch)?,
+        })
+    }
+
+    /// Sends it.
+    pub async fn send(&self, client: &Client) -> Result<()> {
+        let request = Request::patch(&self.path)
+            .header("content-type", self.content_type)
+            .body(self.body.clone())?;
+        client
+            .request_text(request)
+            .await
+            .with_context(|| format!("failed to write {}", self.path))?;
+        Ok(())
+    }
+}
+
+/// Sends all of them, so many at once, in their order; and says how long it took.
+pub async fn write_all(client: &Client, writes: &[Write], at_once: usize) -> Result<Duration> {
+    let started = Instant::now();
+    stream::iter(writes)
+        .map(|write| write.send(client))
+        .buffer_unordered(at_once)
+        .try_for_each(|()| std::future::ready(Ok(())))
+        .await?;
+    Ok(started.elapsed())
+}
+
+/// Where an object is served.
+fn path(object: &Value) -> Result<String> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let api_version = text("/apiVersion").context("an object without apiVersion")?;
+    let kind = text("/kind").context("an object without kind")?;
+    let name = text("/metadata/name").context("an object without name")?;
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let mut kinds = KINDS.iter();
+    let (.., plural) = kinds
+        .find(|(its_group, its_version, its_kind, _)| {
+            (*its_group, *its_version, *its_kind) == (group, version, kind)
+        })
+        .with_context(|| format!("{kind} of {api_version} is none of the operator's kinds"))?;
+    let root = if group.is_empty() { "/api" } else { "/apis" };
+    Ok(match text("/metadata/namespace") {
+        Some(namespace) => format!("{root}/{api_version}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("{root}/{api_version}/{plural}/{name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_written_where_they_are_served() {
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "view", "namespace": "shop"},
+        });
+        let expected = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/view";
+        assert_eq!(path(&role).unwrap(), expected);
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+        assert_eq!(path(&namespace).unwrap(), "/api/v1/namespaces/shop");
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}});
+        assert!(path(&pod).is_err());
+    }
+}

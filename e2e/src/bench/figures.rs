@@ -1,0 +1,243 @@
+//! What was measured.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The figures of one run. Ratios are of the same run on the same machine.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    /// How many landing zones, of three namespaces each.
+    pub landing_zones: usize,
+    /// What they render to, without the landing zones themselves.
+    pub objects: usize,
+    /// The bare client's time for the same objects and two status writes per landing zone: its best, seconds.
+    pub floor_seconds: f64,
+    /// The same by requests at once.
+    pub floors: Vec<Floor>,
+    /// From an empty cluster to every landing zone ready.
+    pub converge: Converge,
+    /// A restart when nothing is to be done.
+    pub restart: Restart,
+    /// When nothing happens.
+    pub idle: Idle,
+    /// One foreign write at a time.
+    pub drift_repair: DriftRepair,
+    /// Many foreign writes at once.
+    pub storm: Storm,
+    /// One field of the platform that concerns every landing zone.
+    pub platform_change: PlatformChange,
+    /// Resident memory of the operator when all is done, with its teams' policies, MiB.
+    pub resident_mib: f64,
+    /// The most that it was since the restart, MiB.
+    pub peak_mib: f64,
+    /// Watches that are open.
+    pub watches: usize,
+}
+
+/// The bare client with so many requests at once.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Floor {
+    /// Requests that were under way at once.
+    pub in_flight: usize,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// From an empty cluster to every landing zone ready.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Converge {
+    /// From the operator's start to its last write, by the audit log.
+    pub seconds: f64,
+    /// That, divided by the floor.
+    pub ratio: f64,
+    /// All requests of the operator but those about its Lease.
+    pub requests: usize,
+    /// Those that were to change something.
+    pub writes: usize,
+    /// Those that failed.
+    pub failed: usize,
+    /// Processor time of the operator for 1,000 objects, seconds.
+    pub operator_cpu_seconds_per_1000_objects: f64,
+    /// The same of the API server.
+    pub apiserver_cpu_seconds_per_1000_objects: f64,
+}
+
+/// A restart when nothing is to be done.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restart {
+    /// Requests that were to change something, but those about the Lease.
+    pub writes: usize,
+    /// All of them, but those about the Lease.
+    pub requests: usize,
+    /// From the start until every landing zone was compared.
+    pub seconds: f64,
+}
+
+/// When nothing happens.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Idle {
+    /// How long that was watched, seconds.
+    pub seconds: f64,
+    /// Requests that were to change something, but those about the Lease.
+    pub writes: usize,
+    /// Requests that were neither about the Lease nor watches.
+    pub others: usize,
+    /// Processor time, percent of one core.
+    pub cpu_percent: f64,
+}
+
+/// One foreign write at a time, until it is put back.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftRepair {
+    /// How many.
+    pub samples: usize,
+    /// One server-side apply, half of them take less, seconds.
+    pub apply_seconds: f64,
+    /// Half of the repairs take less, divided by that.
+    pub p50_ratio: f64,
+    /// 99 of 100 take less, divided by that.
+    pub p99_ratio: f64,
+}
+
+/// Many foreign writes at once, until the last is put back.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Storm {
+    /// How many.
+    pub drifts: usize,
+    /// From the first foreign write to the last repair.
+    pub seconds: f64,
+    /// The bare client in place of the operator: as many foreign writes at the same pace, each answered by an apply.
+    pub floor_seconds: f64,
+    /// One by the other.
+    pub ratio: f64,
+    /// As many applies alone, as fast as the server takes them.
+    pub applies_seconds: f64,
+    /// From the last foreign write to the last repair.
+    pub behind_seconds: f64,
+    /// What the operator wrote besides the repairs.
+    pub other_writes: usize,
+    /// Growth of the resident memory over all storms, percent.
+    pub growth_percent: f64,
+}
+
+/// One field of the platform that concerns every landing zone.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformChange {
+    /// Objects that differ afterwards.
+    pub expected: usize,
+    /// Requests of the operator that changed something.
+    pub writes: usize,
+    /// From the change to the last of them.
+    pub seconds: f64,
+    /// That, divided by the bare client's time for the same objects.
+    pub ratio: f64,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            converge,
+            restart,
+            idle,
+            drift_repair: drift,
+            storm,
+            platform_change: platform,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{} landing zones, {} namespaces, {} objects",
+            self.landing_zones,
+            self.landing_zones * 3,
+            self.objects
+        )?;
+        let floors = self.floors.iter();
+        let floors: Vec<_> = floors
+            .map(|it| format!("{:.1} s with {}", it.seconds, it.in_flight))
+            .collect();
+        let mut row = |what: &str, figure: String| writeln!(f, "{what:<22} {figure}");
+        row("floor", floors.join(", "))?;
+        row(
+            "converge",
+            format!(
+                "{:.1} s, {:.2} × the floor; {} requests, {} writes, {} failed",
+                converge.seconds,
+                converge.ratio,
+                converge.requests,
+                converge.writes,
+                converge.failed
+            ),
+        )?;
+        row(
+            "CPU for 1,000 objects",
+            format!(
+                "operator {:.2} s, kube-apiserver {:.2} s",
+                converge.operator_cpu_seconds_per_1000_objects,
+                converge.apiserver_cpu_seconds_per_1000_objects
+            ),
+        )?;
+        row(
+            "restart",
+            format!(
+                "{:.2} s; {} requests, {} writes",
+                restart.seconds, restart.requests, restart.writes
+            ),
+        )?;
+        row(
+            "idle",
+            format!(
+                "{:.0} s; {} writes, {} other requests, {:.2} % of a core",
+                idle.seconds, idle.writes, idle.others, idle.cpu_percent
+            ),
+        )?;
+        row(
+            "drift repair",
+            format!(
+                "{} samples; an apply {:.1} ms, p50 {:.1} ×, p99 {:.1} ×",
+                drift.samples,
+                drift.apply_seconds * 1e3,
+                drift.p50_ratio,
+                drift.p99_ratio
+            ),
+        )?;
+        row(
+            "storm",
+            format!(
+                "{} drifts: {:.1} s, {:.2} × the bare client's {:.1} s; {:.1} s behind; as many \
+                 applies alone {:.1} s; {} other writes; memory {:+.1} %",
+                storm.drifts,
+                storm.seconds,
+                storm.ratio,
+                storm.floor_seconds,
+                storm.behind_seconds,
+                storm.applies_seconds,
+                storm.other_writes,
+                storm.growth_percent
+            ),
+        )?;
+        row(
+            "platform change",
+            format!(
+                "{} writes for {} objects, {:.1} s, {:.2} × the floor",
+                platform.writes, platform.expected, platform.seconds, platform.ratio
+            ),
+        )?;
+        row(
+            "memory",
+            format!(
+                "{:.0} MiB, at most {:.0} MiB",
+                self.resident_mib, self.peak_mib
+            ),
+        )?;
+        row("watches", self.watches.to_string())
+    }
+}

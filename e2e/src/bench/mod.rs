@@ -1,0 +1,19 @@
+//! What the operator costs: measured against a bare client on the same server, from one command.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`fleet`] | landing zones that are alike, what they render to, and what their teams write |
+//! | [`bare`] | a client that writes the same objects and nothing else: the floor |
+//! | [`usage`] | processor time and memory of processes |
+//! | [`figures`] | what was measured, as a table, as JSON and as a plot |
+//! | [`run`] | the steps, in their order |
+
+pub mod bare;
+pub mod figures;
+pub mod fleet;
+pub mod run;
+pub mod usage;
+
+pub use figures::Figures;
+pub use fleet::Fleet;
+pub use run::{Options, run};

@@ -1,0 +1,52 @@
+//! `cargo bench-zones`: what the operator costs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use e2e::bench::{self, Options};
+
+/// Measures what the operator costs on a real control plane on this machine, next to a client that writes the same objects
+/// and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "bench-zones", version)]
+struct Arguments {
+    /// Landing zones, of three namespaces each
+    #[arg(long, default_value_t = 1000)]
+    landing_zones: usize,
+    /// Seconds during which nothing happens
+    #[arg(long, default_value_t = 600)]
+    idle_seconds: u64,
+    /// Foreign writes, one at a time
+    #[arg(long, default_value_t = 500)]
+    drifts: usize,
+    /// Foreign writes in a storm
+    #[arg(long, default_value_t = 5000)]
+    storm: usize,
+    /// Storms
+    #[arg(long, default_value_t = 1)]
+    storms: usize,
+    /// Writes the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let options = Options {
+        landing_zones: arguments.landing_zones,
+        idle: Duration::from_secs(arguments.idle_seconds),
+        drifts: arguments.drifts,
+        storm: (arguments.storm, arguments.storms),
+    };
+    let figures = bench::run(&options).await?;
+    println!("{figures}");
+    if let Some(file) = arguments.json {
+        let text = serde_json::to_string_pretty(&figures)? + "\n";
+        std::fs::write(&file, text)
+            .with_context(|| format!("failed to write {}", file.display()))?;
+    }
+    Ok(())
+}
