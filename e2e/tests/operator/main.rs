@@ -15,6 +15,7 @@ mod convergence;
 mod drift;
 mod forged;
 mod invalid;
+mod order;
 mod refused;
 mod removal;
 mod territory;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     use convergence::*;
     use forged::*;
     use invalid::*;
+    use order::*;
     use refused::*;
     use removal::*;
 
@@ -140,5 +142,6 @@ fn main() -> ExitCode {
         a_namespace_is_not_made_before_its_policies,
         an_old_policy_stays_until_the_new_ones_are_there,
         what_allows_stays_until_what_denies_is_gone,
+        what_allows_is_there_before_what_denies,
     ])
 }

@@ -72,6 +72,7 @@ pub fn run(more: Vec<Scenario<Landscape>>) -> ExitCode {
         layers_inside_one_namespace_are_told_apart_by_labels within LONG,
         some_pods_of_a_namespace_reach_addresses_outside within LONG,
         the_sample_is_as_its_comment_says within LONG,
+        what_a_team_allows_inside_narrows_flows_with_tiers_only within LONG,
         no_policy_of_a_team_opens_the_boundary within LONG,
         a_policy_without_order_comes_after_the_last_deny within LONG,
         a_policy_before_the_boundary_is_refused within LONG,

@@ -11,7 +11,7 @@ pub type Pod = (
     &'static [(&'static str, &'static str)],
 );
 
-pub const PODS: [Pod; 57] = [
+pub const PODS: [Pod; 59] = [
     ("shop-frontend", "a", &[]),
     ("shop-frontend", "b", &[]),
     ("shop-backend", "a", &[]),
@@ -38,6 +38,8 @@ pub const PODS: [Pod; 57] = [
     ("closing-api", "a", &[]),
     ("layered-one", "a", &[]),
     ("layered-two", "a", &[]),
+    ("narrowed-one", "a", &[]),
+    ("narrowed-two", "a", &[]),
     ("early", "a", &[]),
     ("exposed-web", "a", &[]),
     ("false-orders", "a", &[]),
@@ -106,6 +108,10 @@ pub fn landing_zones() -> Result<Vec<(&'static str, Value)>> {
         (
             "layered",
             landing_zone("layered", &["one", "two"], one_way()),
+        ),
+        (
+            "narrowed",
+            landing_zone("narrowed", &["one", "two"], one_way()),
         ),
         ("eastwest", eastwest()),
         ("ntierapp", ntierapp()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::landscape::Landscape;
 use super::table::Sent::{Both, Tcp, Udp};
-use super::table::{holds, holds_with_tiers, holds_without_tiers};
+use super::table::{Row, holds, holds_with_tiers, holds_without_tiers};
 use super::team::{allows_everything, create};
 
 /// Two namespaces of one application, as two zones. A zone is free inside, the second one, too.
@@ -147,6 +147,40 @@ pub async fn the_sample_is_as_its_comment_says(landscape: &Landscape) -> Result<
     ];
     holds_with_tiers(wired, &inside).await?;
     holds_with_tiers(wired, &rows[7..]).await
+}
+
+/// A team's policies that allow something inside, in Kubernetes' kind, at both ends: without tiers they add to the flows,
+/// with tiers they are asked before them and leave nothing to them.
+pub async fn what_a_team_allows_inside_narrows_flows_with_tiers_only(
+    landscape: &Landscape,
+) -> Result<()> {
+    let wired = landscape.wired()?;
+    let (one, two) = ("narrowed-one", "narrowed-two");
+    let rows = |theirs, flow| -> [Row; 5] {
+        [
+            (one, Tcp(8080), two, theirs),
+            (one, Both(5432), two, flow),
+            (one, Udp(8080), two, Denied),
+            (two, Both(8080), one, Denied),
+            (two, Both(5432), one, Denied),
+        ]
+    };
+    holds(wired, &rows(Denied, Allowed)).await?;
+    for (namespace, direction, rules, peers, zone) in [
+        (one, "Egress", "egress", "to", "two"),
+        (two, "Ingress", "ingress", "from", "one"),
+    ] {
+        let peer = json!({"namespaceSelector": {"matchLabels": {"zone": zone}}});
+        let rule = json!({peers: [peer], "ports": [{"protocol": "TCP", "port": 8080}]});
+        let policy = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "theirs", "namespace": namespace},
+            "spec": {"podSelector": {}, "policyTypes": [direction], rules: [rule]},
+        });
+        create(wired, policy).await?;
+    }
+    holds_without_tiers(wired, &rows(Allowed, Allowed)).await?;
+    holds_with_tiers(wired, &rows(Allowed, Denied)).await
 }
 
 /// A team's policy that names the layers before and after its own.
