@@ -547,10 +547,10 @@ impl Bench {
             status["appliedDigest"] = json!("another");
             status
         };
-        let changed = statuses
+        let others = statuses
             .iter()
             .map(|(zone, status)| Write::status(zone, &other(status)));
-        let changes: Vec<_> = changes.chain(changed).collect::<Result<_>>()?;
+        let changes: Vec<_> = changes.chain(others).collect::<Result<_>>()?;
         let told = statuses
             .iter()
             .map(|(zone, status)| Write::status(zone, status));

@@ -143,9 +143,9 @@ async fn a_restart(governed: &mut Governed) -> Result<()> {
     let mut asked = requests.clone();
     asked.retain(|it| !it.request_uri.contains("continue="));
     ensure!(asked.len() < 60, "{} requests: {what:#?}", asked.len());
-    let watches = requests.iter().filter(|it| it.verb == "watch");
+    let begun = requests.iter().filter(|it| it.verb == "watch");
     let mut watched: BTreeMap<_, usize> = BTreeMap::new();
-    for it in watches {
+    for it in begun {
         *watched
             .entry((&it.api_group, &it.resource, &it.name))
             .or_default() += 1;
