@@ -63,7 +63,7 @@ async fn what_it_costs_is_counted(fixture: &Fixture) -> Result<()> {
     a_restart(&mut governed).await
 }
 
-/// Each object is written once, and each status twice: what will be there, and what is.
+/// Each object is written once, and each status at most three times: what will be there, what is, and what was judged.
 fn from_nothing(governed: &Governed, before: Mark) -> Result<()> {
     let plugin = OperatorBinaries::ensure(Profile::Test)?.plugin;
     let folder = governed.cluster.directory().join("declared");
@@ -78,7 +78,7 @@ fn from_nothing(governed: &Governed, before: Mark) -> Result<()> {
     let statuses = count("patch", "landingzones");
     let events = count("create", "events");
     let zones = FLEET.landing_zones;
-    ensure!(statuses == 2 * zones, "{statuses} statuses: {what:#?}");
+    ensure!(statuses <= 3 * zones, "{statuses} statuses: {what:#?}");
     ensure!(events <= zones, "{events} events: {what:#?}");
     let others = writes.len() - statuses - events;
     ensure!(
