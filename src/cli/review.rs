@@ -193,8 +193,6 @@ struct Given {
     input: Input,
     /// What of it nothing is said of.
     not_judged: Vec<NotJudged>,
-    /// The files that it stands in.
-    files: Vec<SourceFile>,
     /// Whether that is all that there is.
     is_whole: bool,
     /// Whether something is said of it where it is not.
@@ -360,9 +358,10 @@ impl ReviewArgs {
             let is_ours = |it: &Reported| it.finding.rule != Rule::NamespaceUnknown;
             reviewed.found.retain(is_ours);
         }
+        let Reviewed { input, found } = reviewed;
         let mut report = match base.as_ref().zip(before.flatten()) {
-            Some((base, before)) => base::report(reviewed, before, base, flavour),
-            None => Report::of(&reviewed.input, reviewed.found),
+            Some((base, before)) => base::report((&input, found), before, base, flavour)?,
+            None => Report::of(&input, found),
         };
         for note in &report.notes {
             writeln!(stderr, "note: {note}")?;
@@ -371,7 +370,7 @@ impl ReviewArgs {
         report.is_whole = given.is_whole;
         Ok(Some(Told {
             report,
-            files: given.files,
+            files: input.files,
         }))
     }
 
@@ -382,19 +381,20 @@ impl ReviewArgs {
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Given, ReviewError> {
-        let sources = source::read_for(paths, stdin, MAX_FILE_BYTES, input::concerns, Hidden::Read);
-        let input = self.read(&sources)?;
+        let mut sources =
+            source::read_for(paths, stdin, MAX_FILE_BYTES, input::concerns, Hidden::Read);
+        let failures = std::mem::take(&mut sources.failures);
+        let input = self.read(sources)?;
         note_skipped(stderr, &input.skipped, input.skipped_files)?;
         unread::note(stderr, &input)?;
-        for failure in &sources.failures {
+        for failure in &failures {
             writeln!(stderr, "{}", super::with_sources(failure))?;
         }
-        super::finding::report(stderr, &input.unreadable, &sources.files)?;
-        let is_whole = sources.failures.is_empty() && input.unreadable.is_empty();
+        super::finding::report(stderr, &input.unreadable, &input.files)?;
+        let is_whole = failures.is_empty() && input.unreadable.is_empty();
         Ok(Given {
             not_judged: NotJudged::of(&input),
             input,
-            files: sources.files,
             is_whole,
             is_told: is_whole,
         })
@@ -424,12 +424,11 @@ impl ReviewArgs {
                 unread.map(NotJudged::from).collect()
             },
             input: live.input,
-            files: Vec::new(),
             is_told: true,
         })
     }
 
-    fn read(&self, sources: &Sources) -> Result<Input, SchemaError> {
+    fn read(&self, sources: Sources) -> Result<Input, SchemaError> {
         let told = self.platform.platform();
         Input::of_files(sources, &told, self.namespace.as_deref())
     }
@@ -459,7 +458,7 @@ impl ReviewArgs {
         if !sources.failures.is_empty() {
             return Ok(None);
         }
-        let before = Reviewed::of(self.read(&sources)?, flavour);
+        let before = Reviewed::of(self.read(sources)?, flavour);
         // It may be what the change mends. Whatever it held counts as new.
         for finding in &before.input.unreadable {
             writeln!(stderr, "note: --base: {finding}")?;

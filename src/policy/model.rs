@@ -157,6 +157,8 @@ impl TransportProtocol {
     pub const ICMP: Self = Self(1);
     /// ICMP of IPv6.
     pub const ICMP_V6: Self = Self(58);
+    /// Those that have ports.
+    pub const WITH_PORTS: [Self; 3] = [Self::TCP, Self::UDP, Self::SCTP];
 
     /// By the names that Calico knows, or by number; None: it is neither.
     #[must_use]

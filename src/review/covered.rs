@@ -40,7 +40,7 @@ impl Cover {
         let of_protocol: Vec<_> = self
             .ports
             .iter()
-            .filter(|it| protocol == Some(number(it.protocol)))
+            .filter(|it| protocol == Some(transport(it.protocol)))
             .collect();
         let is_open = |first: u16, last: u16| {
             let mut open = of_protocol.iter();
@@ -85,7 +85,7 @@ impl Cover {
         parts: Vec<PortMatch>,
     ) -> Vec<PortMatch> {
         let own = self.ports.iter();
-        let own = own.filter(|it| protocol == Some(number(it.protocol)));
+        let own = own.filter(|it| protocol == Some(transport(it.protocol)));
         let mut edges: Vec<u16> = own
             .flat_map(|it| [Some(it.first), it.last.checked_add(1)])
             .flatten()
@@ -113,7 +113,7 @@ impl Cover {
         let own: Vec<_> = self
             .ports
             .iter()
-            .filter(|it| protocol.is_none_or(|protocol| protocol == number(it.protocol)))
+            .filter(|it| protocol.is_none_or(|protocol| protocol == transport(it.protocol)))
             .collect();
         let is_open = |port: &PortMatch| match port {
             PortMatch::Range(first, last) => {
@@ -137,7 +137,8 @@ impl Cover {
     }
 }
 
-fn number(protocol: Protocol) -> TransportProtocol {
+/// A protocol of a crossing, as packets have it.
+pub(super) fn transport(protocol: Protocol) -> TransportProtocol {
     match protocol {
         Protocol::TCP => TransportProtocol::TCP,
         Protocol::UDP => TransportProtocol::UDP,

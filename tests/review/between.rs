@@ -40,21 +40,6 @@ spec:
     destination: {namespaceSelector: applicationcode == 'shop1' && zone == 'data'}
 ";
 
-/// Compares files before with those afterwards.
-fn compared(before: &[(&str, &str)], after: &[(&str, &str)]) -> Ran {
-    let at = |folder: &str, files: &[(&str, &str)]| {
-        let files = files.iter();
-        let files = files.map(|(name, text)| (format!("{folder}/{name}"), (*text).to_owned()));
-        files.collect::<Vec<_>>()
-    };
-    let files = [at("main/a", before), at("a", after)].concat();
-    let files: Vec<_> = files
-        .iter()
-        .map(|(a, b)| (a.as_str(), b.as_str()))
-        .collect();
-    review(&files, &["-f", "a", "--base", "main", "-o", "json"])
-}
-
 /// Whether approval is needed, with the rules, files and lines of what is found.
 fn told(ran: &Ran) -> (bool, Vec<String>) {
     let json = ran.json();

@@ -110,3 +110,18 @@ pub fn review_in(folder: &Path, arguments: &[&str], stdin: &[u8]) -> Ran {
 pub fn review(files: &[(&str, &str)], arguments: &[&str]) -> Ran {
     review_in(folder(files).path(), arguments, b"")
 }
+
+/// Reviews files of `a` against those of `main/a`.
+pub fn compared(before: &[(&str, &str)], after: &[(&str, &str)]) -> Ran {
+    let at = |folder: &str, files: &[(&str, &str)]| {
+        let files = files.iter();
+        let files = files.map(|(name, text)| (format!("{folder}/{name}"), (*text).to_owned()));
+        files.collect::<Vec<_>>()
+    };
+    let files = [at("main/a", before), at("a", after)].concat();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    review(&files, &["-f", "a", "--base", "main", "-o", "json"])
+}

@@ -26,21 +26,6 @@ fn kustomization(resources: &str) -> String {
     )
 }
 
-/// Reviews files of `a` against those of `main/a`.
-fn compared(before: &[(&str, &str)], after: &[(&str, &str)]) -> Ran {
-    let at = |folder: &str, files: &[(&str, &str)]| {
-        let files = files.iter();
-        let files = files.map(|(name, text)| (format!("{folder}/{name}"), (*text).to_owned()));
-        files.collect::<Vec<_>>()
-    };
-    let files = [at("main/a", before), at("a", after)].concat();
-    let files: Vec<_> = files
-        .iter()
-        .map(|(a, b)| (a.as_str(), b.as_str()))
-        .collect();
-    review(&files, &["-f", "a", "--base", "main", "-o", "json"])
-}
-
 #[test]
 fn a_policy_that_is_no_longer_named_counts_as_gone() {
     let (both, one) = (
@@ -150,6 +135,47 @@ fn a_landing_zone_that_is_no_longer_named_holds_no_boundary() {
     assert_eq!(json["approvalRequired"], removed.json()["approvalRequired"]);
 }
 
+#[test]
+fn a_platform_that_is_no_longer_named_holds_no_longer() {
+    const PLATFORM: &str = "
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata: {name: cluster}
+spec: {defaultDeny: {stage: Enforce}}
+";
+    let (both, one) = (
+        kustomization("z.yaml, platform.yaml"),
+        kustomization("z.yaml"),
+    );
+    let files = |kustomization| {
+        [
+            ("kustomization.yaml", kustomization),
+            ("z.yaml", ZONES),
+            ("platform.yaml", PLATFORM),
+        ]
+    };
+    let (with, without) = (files(both.as_str()), files(one.as_str()));
+    let gone = compared(&with, &without);
+    // The same as if the file were gone.
+    let removed = compared(&with, &without[..2]);
+    assert_eq!(removed.json()["approvalRequired"], true, "{}", removed.out);
+    assert_eq!(gone.json()["approvalRequired"], true, "{}", gone.out);
+    assert_eq!(
+        gone.json()["changes"][0]["part"],
+        removed.json()["changes"][0]["part"]
+    );
+    // What was never named, and what stays named, is no change.
+    for same in [&with, &without] {
+        let ran = compared(same, same);
+        assert_eq!(
+            ran.json()["changes"].as_array().unwrap().len(),
+            0,
+            "{}",
+            ran.out
+        );
+    }
+}
+
 /// Charts are not rendered here.
 #[test]
 fn charts_that_a_kustomization_names_are_told_as_not_read() {
@@ -169,6 +195,15 @@ fn charts_that_a_kustomization_names_are_told_as_not_read() {
         ),
         "{chart}"
     );
+    let table = review(&files, &["-f", "."]);
+    let all = table.out + &table.err;
+    assert!(all.contains("a kustomization names ingress"), "{all}");
+    // As they were named earlier.
+    let earlier = format!(
+        "{}helmChartInflationGenerator:\n- {{chartName: ingress, chartVersion: 1.0.0}}\n",
+        kustomization("z.yaml")
+    );
+    let files = [("kustomization.yaml", earlier.as_str()), ("z.yaml", ZONES)];
     let table = review(&files, &["-f", "."]);
     let all = table.out + &table.err;
     assert!(all.contains("a kustomization names ingress"), "{all}");

@@ -294,16 +294,25 @@ pub(super) fn changes(before: &[Entry], after: &[Entry]) -> Vec<Changed> {
     let mut changes = only(after, &of(before), Change::Opened);
     let mut closed = only(before, &of(after), Change::Closed);
     // Who reads both would see no difference.
+    let told = |it: &Changed| {
+        let Entry {
+            from,
+            to,
+            verdict,
+            ports,
+            ..
+        } = &it.entry;
+        (from.clone(), to.clone(), *verdict, ports.clone())
+    };
+    let closed_too: BTreeSet<_> = closed.iter().map(told).collect();
+    let mut altered = BTreeSet::new();
     for opened in &mut changes {
-        let looks_alike = |it: &Changed| {
-            let one = |it: &Entry| (it.from.clone(), it.to.clone(), it.verdict, it.ports.clone());
-            one(&it.entry) == one(&opened.entry)
-        };
-        if closed.iter().any(looks_alike) {
-            closed.retain(|it| !looks_alike(it));
+        let told = told(opened);
+        if closed_too.contains(&told) && altered.insert(told) {
             opened.change = Change::Altered;
         }
     }
+    closed.retain(|it| !altered.contains(&told(it)));
     changes.extend(closed);
     changes.sort_by(|one, other| {
         let key = |it: &Changed| (it.entry.from.clone(), it.entry.to.clone());

@@ -12,33 +12,37 @@ use super::kustomization::Applied;
 use super::report::{self, Counted, Report, Reported, breaking, crossing};
 use super::{Reviewed, between, kustomization, unread};
 use crate::cli::base::{self, Base};
+use crate::cli::schema::SchemaError;
 use crate::domain::Flavour;
 use crate::review::{self, Finding, Found, Object, Rule, identity};
 
 /// What a change adds, in policies and in declarations; what of it only people can judge as well.
-pub(super) fn report(now: Reviewed, mut before: Reviewed, base: &Base, flavour: Flavour) -> Report {
+pub(super) fn report(
+    (now, found): (&Input, Vec<Reported>),
+    mut before: Reviewed,
+    base: &Base,
+    flavour: Flavour,
+) -> Result<Report, SchemaError> {
     let was_applied = before.input.applied.clone();
-    let applied = now.input.applied.clone().after(&was_applied, base);
+    let applied = now.applied.clone().after(&was_applied, base);
     // What comes into force by being named is new.
     let written = &before.input.written;
     before.found.retain(|it| {
         let written = written.get(it.written);
         written.is_none_or(|it| it.is_applied(&was_applied) || !is_applied_now(it, &applied, base))
     });
-    let found = (now.found, before.found);
-    let was = before.input.in_force(&was_applied);
-    let is = now.input.in_force(&applied);
+    let found = (found, before.found);
+    let was = before.input.in_force(&was_applied)?;
+    let is = now.in_force(&applied)?;
     let declared = declared::compared(&was, &is, flavour);
     let changed = changed(&was, &is);
-    let mut report = compared(&now.input, &before.input, found, (declared, changed), base);
-    report
-        .notes
-        .extend(left_out(&now.input, &was, &applied, base));
+    let mut report = compared(now, &before.input, found, (declared, changed), base);
+    report.notes.extend(left_out(now, &was, &applied, base));
     report.findings.extend(unread::gone(&was, &is));
     between::opened(&mut report, &was, &is);
-    kustomization::changed(&mut report, (&before.input, base), &now.input);
+    kustomization::changed(&mut report, (&before.input, base), now);
     report.compared = base.pairs().to_vec();
-    report
+    Ok(report)
 }
 
 /// Whether the file of something that was there is applied now.

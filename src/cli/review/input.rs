@@ -45,6 +45,12 @@ pub(super) struct Input {
     pub skipped: BTreeMap<String, usize>,
     /// Files in folders that are none of our business.
     pub skipped_files: usize,
+    /// The files that it stands in.
+    pub files: Vec<SourceFile>,
+    /// What the flags say about the cluster.
+    pub told: Platform,
+    /// The namespace of policies that name none.
+    pub namespace: Option<String>,
 }
 
 /// An object as somebody wrote it.
@@ -205,7 +211,7 @@ impl Input {
     /// Reads what files hold; `told` is what the flags say about the cluster, `namespace` the one of policies that
     /// name none.
     pub fn of_files(
-        sources: &Sources,
+        sources: Sources,
         told: &Platform,
         namespace: Option<&str>,
     ) -> Result<Self, SchemaError> {
@@ -218,19 +224,22 @@ impl Input {
         let mut input = Self {
             zones,
             platform,
-            unreadable: sources.findings.clone(),
+            unreadable: sources.findings,
             skipped_files: sources.skipped_files,
+            told: told.clone(),
+            namespace: namespace.map(str::to_owned),
             ..Self::default()
         };
         input.unreadable.extend(findings);
         for file in &sources.files {
-            input.file(file, namespace);
+            input.file(file);
         }
         input.applied = kustomization::complete(&mut input.kustomizations, &sources.files);
+        input.files = sources.files;
         Ok(input)
     }
 
-    fn file(&mut self, file: &SourceFile, namespace: Option<&str>) {
+    fn file(&mut self, file: &SourceFile) {
         let stream = document::parse(&file.text);
         if !stream.syntax.is_empty() {
             let text = file.text.as_bytes();
@@ -260,7 +269,7 @@ impl Input {
                     flaws,
                 };
                 let mut json = root.to_json();
-                if let Some(namespace) = namespace {
+                if let Some(namespace) = &self.namespace {
                     put_into(&mut json, namespace);
                 }
                 self.add(json, Some(place));
@@ -321,31 +330,20 @@ impl Input {
         });
     }
 
-    /// What is in force of it: objects in files that a kustomization leaves out are not.
-    pub fn in_force(&self, applied: &Applied) -> Cow<'_, Self> {
+    /// What is in force of it: read anew without the files that kustomizations leave out, whatever they hold.
+    pub fn in_force(&self, applied: &Applied) -> Result<Cow<'_, Self>, SchemaError> {
         let written = self.written.iter().all(|it| it.is_applied(applied));
         if written && self.others.iter().all(|it| it.is_applied(applied)) {
-            return Cow::Borrowed(self);
+            return Ok(Cow::Borrowed(self));
         }
-        let mut input = self.clone();
-        input.written.retain(|it| it.is_applied(applied));
-        input.others.retain(|it| it.is_applied(applied));
-        let is_there = |kind: &str, name: &str| {
-            let written = input.written.iter().map(|it| &it.name);
-            let mut all = written.chain(input.others.iter().map(|it| &it.name));
-            all.any(|it| it.kind == kind && it.name == name)
+        let files = self.files.iter();
+        let files = files.filter(|it| applied.has(Path::new(&it.name)));
+        let sources = Sources {
+            files: files.cloned().collect(),
+            ..Sources::default()
         };
-        let zones = self.zones.iter();
-        let zones = zones.filter(|it| is_there("LandingZone", it.name.as_str()));
-        let zones = zones.cloned().collect();
-        let namespaces = self.namespaces.iter().filter(|it| {
-            let name = it.metadata.name.as_deref();
-            name.is_some_and(|name| is_there("Namespace", name))
-        });
-        let namespaces = namespaces.cloned().collect();
-        input.zones = zones;
-        input.namespaces = namespaces;
-        Cow::Owned(input)
+        let input = Self::of_files(sources, &self.told, self.namespace.as_deref())?;
+        Ok(Cow::Owned(input))
     }
 
     /// The names of namespaces that were read from a cluster, so that all of their labels are known.

@@ -197,8 +197,11 @@ fn is_taken(path: &Path) -> bool {
 
 const INSTEAD: &str = "give what comes out: kustomize build DIR | kubectl landingzone review -f - (with --base, build both)";
 
-/// Fields by which a kustomization names charts.
-const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];
+/// Fields by which a kustomization names charts, and what they call the name of one; the second is that of earlier ones.
+const CHARTS: [[&str; 2]; 2] = [
+    ["helmCharts", "name"],
+    ["helmChartInflationGenerator", "chartName"],
+];
 
 /// That they are there, for those who see only what is judged; and the charts that they name, of which nothing is read.
 pub(super) fn not_judged(input: &Input) -> impl Iterator<Item = NotJudged> {
@@ -211,9 +214,11 @@ pub(super) fn not_judged(input: &Input) -> impl Iterator<Item = NotJudged> {
         cluster: None,
     });
     let charts = all.iter().flat_map(|it| {
-        let fields = CHARTS.iter().filter_map(|field| it.json.get(field));
-        let charts = fields.filter_map(Value::as_array).flatten();
-        charts.filter_map(|it| it.get("name").and_then(Value::as_str))
+        CHARTS.into_iter().flat_map(|[field, name]| {
+            let charts = it.json.get(field).and_then(Value::as_array);
+            let charts = charts.into_iter().flatten();
+            charts.filter_map(move |it| it.get(name).and_then(Value::as_str))
+        })
     });
     let charts: BTreeSet<&str> = charts.collect();
     let charts = (!charts.is_empty()).then(|| NotJudged {

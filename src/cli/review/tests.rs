@@ -85,7 +85,7 @@ fn found(head: &str, example: &str) -> Vec<Reported> {
         files,
         ..Sources::default()
     };
-    let input = Input::of_files(&sources, &Platform::default(), None).unwrap();
+    let input = Input::of_files(sources, &Platform::default(), None).unwrap();
     assert_eq!(input.unreadable, [], "{example}");
     assert!(input.skipped.is_empty(), "{example}");
     assert!(!input.written.is_empty(), "{example}");

@@ -81,11 +81,6 @@ pub(super) fn spans<'a>(
     rules: impl Iterator<Item = &'a PolicyRule>,
     services: &BTreeSet<(TransportProtocol, u16)>,
 ) -> Vec<PortSpan> {
-    const WITH_PORTS: [TransportProtocol; 3] = [
-        TransportProtocol::TCP,
-        TransportProtocol::UDP,
-        TransportProtocol::SCTP,
-    ];
     // Where a new span begins, by protocol.
     let mut named: BTreeMap<TransportProtocol, BTreeSet<u16>> = BTreeMap::new();
     let mut begin = |protocol: TransportProtocol, first: u16, last: u16| {
@@ -105,7 +100,7 @@ pub(super) fn spans<'a>(
             let protocols = rule
                 .protocol
                 .as_ref()
-                .map_or(&WITH_PORTS[..], std::slice::from_ref);
+                .map_or(&TransportProtocol::WITH_PORTS[..], std::slice::from_ref);
             for protocol in protocols {
                 match port {
                     PortMatch::Range(first, last) => begin(*protocol, *first, *last),
@@ -115,7 +110,7 @@ pub(super) fn spans<'a>(
         }
         for ports in [&rule.source.ports, &rule.source.not_ports] {
             if !ports.is_empty() && rule.protocol.is_none() {
-                mentioned.extend(WITH_PORTS);
+                mentioned.extend(TransportProtocol::WITH_PORTS);
             }
         }
     }

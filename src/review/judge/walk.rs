@@ -82,7 +82,7 @@ impl WalkedRule {
         }
         let left = self.ports.iter().filter_map(|(protocol, ports)| {
             // Others have no ports, whatever is written.
-            let has_ports = protocol.is_some_and(|it| WITH_PORTS.contains(&it));
+            let has_ports = protocol.is_some_and(|it| TransportProtocol::WITH_PORTS.contains(&it));
             if !has_ports {
                 return Some((*protocol, ports.clone()));
             }
@@ -103,12 +103,6 @@ impl WalkedRule {
         left.collect()
     }
 }
-
-const WITH_PORTS: [TransportProtocol; 3] = [
-    TransportProtocol::TCP,
-    TransportProtocol::UDP,
-    TransportProtocol::SCTP,
-];
 
 /// The numbers of ports; None: they have a name.
 fn span(ports: &PortMatch) -> Option<(u128, u128)> {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{DeclaredPorts, Wanted};
 use crate::api::Protocol;
-use crate::policy::{Endpoint, TransportProtocol, Way};
+use crate::policy::{Endpoint, Way};
+use crate::review::covered::transport;
 use crate::review::declare::Port;
 use crate::review::judge::Selected;
 use crate::review::judge::leak::Leak;
@@ -27,11 +28,7 @@ impl std::fmt::Display for PortName {
 impl PortName {
     /// The numbers of ports that pods call so.
     fn numbers(&self, pods: &[&Endpoint]) -> BTreeSet<u16> {
-        let protocol = match self.protocol {
-            Protocol::TCP => TransportProtocol::TCP,
-            Protocol::UDP => TransportProtocol::UDP,
-            Protocol::SCTP => TransportProtocol::SCTP,
-        };
+        let protocol = transport(self.protocol);
         let ports = pods.iter().flat_map(|it| &it.ports);
         let own = ports.filter(|(name, of, _)| *name == self.name && *of == protocol);
         own.map(|(_, _, number)| *number).collect()
