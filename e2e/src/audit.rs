@@ -4,14 +4,18 @@
 //! had one may not find it yet: wait for events, do not look once.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{ErrorKind, Read, Seek, SeekFrom},
     path::PathBuf,
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde::Deserialize;
+
+use crate::wait::{eventually, holds_for};
 
 /// The verbs that change something.
 const WRITES: [&str; 6] = [
@@ -134,6 +138,38 @@ impl AuditLog {
         events.retain(Event::is_write);
         Ok(events)
     }
+
+    /// Waits until a user asked for nothing for a moment, renewals of watches aside, and returns the place in the log.
+    pub async fn quiet(&self, user: &str, moment: Duration, deadline: Duration) -> Result<Mark> {
+        let what = format!("{user} to have nothing left to do");
+        eventually(deadline, &what, async || {
+            let mark = self.mark()?;
+            holds_for(moment, "silence", async || {
+                let mut requests = self.requests_by(user, mark)?;
+                requests.retain(|event| event.verb != "watch");
+                ensure!(requests.is_empty(), "{:?}", by_kind(&requests));
+                Ok(())
+            })
+            .await?;
+            self.mark().map(Some)
+        })
+        .await
+    }
+}
+
+/// How many requests there were of each kind: verb, resource and code.
+#[must_use]
+pub fn by_kind<'a>(requests: impl IntoIterator<Item = &'a Event>) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for event in requests {
+        let resource = match event.subresource.as_str() {
+            "" => event.resource.clone(),
+            subresource => format!("{}/{subresource}", event.resource),
+        };
+        let kind = format!("{} {resource} {}", event.verb, event.code);
+        *kinds.entry(kind).or_default() += 1;
+    }
+    kinds
 }
 
 impl Event {

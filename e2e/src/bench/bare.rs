@@ -79,20 +79,29 @@ pub async fn write_all(client: &Client, writes: &[Write], at_once: usize) -> Res
 fn path(object: &Value) -> Result<String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let api_version = text("/apiVersion").context("an object without apiVersion")?;
-    let kind = text("/kind").context("an object without kind")?;
     let name = text("/metadata/name").context("an object without name")?;
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    let mut kinds = KINDS.iter();
-    let (.., plural) = kinds
-        .find(|(its_group, its_version, its_kind, _)| {
-            (*its_group, *its_version, *its_kind) == (group, version, kind)
-        })
-        .with_context(|| format!("{kind} of {api_version} is none of the operator's kinds"))?;
-    let root = if group.is_empty() { "/api" } else { "/apis" };
+    let plural = plural(object)?;
+    let root = if api_version.contains('/') {
+        "/apis"
+    } else {
+        "/api"
+    };
     Ok(match text("/metadata/namespace") {
         Some(namespace) => format!("{root}/{api_version}/namespaces/{namespace}/{plural}/{name}"),
         None => format!("{root}/{api_version}/{plural}/{name}"),
     })
+}
+
+/// What the API server calls objects of this kind.
+pub(super) fn plural(object: &Value) -> Result<&'static str> {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let mut kinds = KINDS.iter();
+    let known = kinds.find(|it| (it.0, it.1, it.2) == (group, version, kind));
+    let (.., plural) = known
+        .with_context(|| format!("{kind} of {api_version} is none of the operator's kinds"))?;
+    Ok(plural)
 }
 
 #[cfg(test)]

@@ -100,9 +100,13 @@ pub struct DriftRepair {
     pub samples: usize,
     /// One server-side apply, half of them take less, seconds.
     pub apply_seconds: f64,
-    /// Half of the repairs take less, divided by that.
+    /// Half of the repairs take less, seconds.
+    pub p50_seconds: f64,
+    /// 99 of 100 take less, seconds.
+    pub p99_seconds: f64,
+    /// The first, divided by one apply.
     pub p50_ratio: f64,
-    /// 99 of 100 take less, divided by that.
+    /// The second, divided by one apply.
     pub p99_ratio: f64,
 }
 
@@ -240,4 +244,26 @@ impl fmt::Display for Figures {
         )?;
         row("watches", self.watches.to_string())
     }
+}
+
+/// The value below which such a part of sorted ones lies.
+pub(super) fn at(sorted: &[f64], part: f64) -> f64 {
+    let last = count(sorted.len().saturating_sub(1));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the number of values"
+    )]
+    let place = (last * part).round() as usize;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(super) fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(super) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

@@ -6,11 +6,15 @@
 //! | [`bare`] | a client that writes the same objects and nothing else: the floor |
 //! | [`usage`] | processor time and memory of processes |
 //! | [`figures`] | what was measured, as a table, as JSON and as a plot |
+//! | `foreign` | what somebody else writes meanwhile |
+//! | `floor` | the bare client in the operator's place |
 //! | [`run`] | the steps, in their order |
 
 pub mod bare;
 pub mod figures;
 pub mod fleet;
+mod floor;
+mod foreign;
 pub mod run;
 pub mod usage;
 

@@ -1,39 +1,34 @@
 //! The steps of a measurement, in their order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::{Value, json};
 
-use super::bare::{Write, write_all};
-use super::figures::{Converge, DriftRepair, Figures, Floor, Idle, PlatformChange, Restart, Storm};
+use super::figures::{
+    Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at, count, mebibytes,
+};
 use super::fleet::Fleet;
+use super::foreign::{Foreign, Key, foreign_writes, paced};
 use super::usage::{self, Usage};
-use crate::audit::{Event, Mark};
+use crate::audit::{Event, Mark, by_kind};
 use crate::binaries::{OperatorBinaries, Profile};
 use crate::operator::OPERATOR_USER;
 use crate::progress::Progress;
-use crate::wait::{eventually, holds_for};
+use crate::wait::eventually;
 use crate::{
     Calico, ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, governed, install,
 };
 
-/// Requests of the bare client that are under way at once.
-const IN_FLIGHT: [usize; 3] = [8, 32, 64];
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Nothing is asked for so long: nothing more is to come.
 const QUIET: Duration = Duration::from_secs(4);
-/// How long a storm takes to come in.
-const STORM: Duration = Duration::from_secs(10);
-/// Writes of a storm that may be under way at once.
-const IN_A_STORM: usize = 256;
 
 /// What is measured, and how long.
 #[derive(Clone, Debug)]
@@ -44,8 +39,10 @@ pub struct Options {
     pub idle: Duration,
     /// Foreign writes one at a time.
     pub drifts: usize,
-    /// Foreign writes in a storm, and how many storms.
-    pub storm: (usize, usize),
+    /// Foreign writes in a storm.
+    pub storm: usize,
+    /// How many storms.
+    pub storms: usize,
 }
 
 /// Measures all of it. Takes some minutes, and is as good as the machine is quiet.
@@ -80,22 +77,15 @@ pub async fn run(options: &Options) -> Result<Figures> {
 }
 
 /// A cluster, the operator, and what was measured so far.
-struct Bench {
-    options: Options,
-    fleet: Fleet,
+pub(super) struct Bench {
+    pub options: Options,
+    pub fleet: Fleet,
     binaries: OperatorBinaries,
-    cluster: LocalCluster,
+    pub cluster: LocalCluster,
     operator: Option<OperatorProcess>,
     /// What the landing zones render to.
-    objects: Vec<Value>,
-    figures: Figures,
-}
-
-/// A write of somebody else, and the bare client's answer to it.
-struct Foreign {
-    key: Key,
-    change: Write,
-    answer: Write,
+    pub objects: Vec<Value>,
+    pub figures: Figures,
 }
 
 impl Bench {
@@ -137,7 +127,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn stop_operator(&mut self) -> Result<()> {
+    pub async fn stop_operator(&mut self) -> Result<()> {
         if let Some(operator) = self.operator.take() {
             operator.terminate().await?;
         }
@@ -173,22 +163,9 @@ impl Bench {
     }
 
     /// Waits until the operator asks for nothing but its Lease any more.
-    async fn quiet(&self) -> Result<()> {
+    async fn quiet(&self) -> Result<Mark> {
         let log = self.cluster.audit_log();
-        eventually(PATIENCE, "the operator to be quiet", async || {
-            let mark = log.mark()?;
-            let quiet = holds_for(QUIET, "quiet", async || {
-                let asked = log.requests_by(OPERATOR_USER, mark)?;
-                ensure!(
-                    asked.iter().all(|it| it.verb == "watch"),
-                    "{:?}",
-                    asked.first()
-                );
-                Ok(())
-            });
-            quiet.await.map(Some)
-        })
-        .await
+        log.quiet(OPERATOR_USER, QUIET, PATIENCE).await
     }
 
     async fn converge(&mut self) -> Result<()> {
@@ -209,7 +186,7 @@ impl Bench {
         let requests = self.cluster.audit_log().requests_by(OPERATOR_USER, mark)?;
         let writes: Vec<_> = requests.iter().filter(|it| it.is_write()).collect();
         let last = writes.iter().map(|it| it.completed).max();
-        tell_by_kind("converging", &writes);
+        tell("converging", writes.iter().copied());
         let per_1000 =
             |processor: Duration| processor.as_secs_f64() / count(self.objects.len()) * 1e3;
         self.figures.converge = Converge {
@@ -239,7 +216,8 @@ impl Bench {
         Ok(())
     }
 
-    async fn declared(&self) -> Result<Vec<LandingZone>> {
+    /// The landing zones as they are.
+    pub async fn declared(&self) -> Result<Vec<LandingZone>> {
         let zones: Api<LandingZone> = Api::all(self.cluster.client());
         Ok(zones.list(&ListParams::default()).await?.items)
     }
@@ -258,7 +236,7 @@ impl Bench {
         self.quiet().await?;
         let requests = self.cluster.audit_log().requests_by(OPERATOR_USER, mark)?;
         let writes: Vec<_> = requests.iter().filter(|it| it.is_write()).collect();
-        tell_by_kind("restarting", &requests.iter().collect::<Vec<_>>());
+        tell("restarting", &requests);
         let began = requests.iter();
         let began = began.filter(|it| it.verb == "watch" && it.succeeded());
         let watched: BTreeSet<_> = began
@@ -290,38 +268,11 @@ impl Bench {
         Ok(())
     }
 
-    /// Foreign writes: each to another object, of each kind in turn.
-    fn foreign_writes(&self, wanted: usize) -> Result<Vec<Foreign>> {
-        let mut by_kind: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-        for object in &self.objects {
-            let kind = object["kind"].as_str().unwrap_or_default();
-            by_kind.entry(kind).or_default().push(object);
-        }
-        let longest = by_kind.values().map(Vec::len).max().unwrap_or_default();
-        let kinds: Vec<_> = by_kind.into_values().collect();
-        let mut foreign = Vec::new();
-        for object in
-            (0..longest).flat_map(|place| kinds.iter().filter_map(move |kind| kind.get(place)))
-        {
-            if let Some(patch) = foreign_change(object) {
-                foreign.push(Foreign {
-                    key: Key::of(object),
-                    change: Write::merge(object, &patch)?,
-                    answer: Write::apply(object)?,
-                });
-            }
-            if foreign.len() == wanted {
-                break;
-            }
-        }
-        Ok(foreign)
-    }
-
     async fn drift_repair(&mut self) -> Result<()> {
         let client = self.cluster.client();
         let log = self.cluster.audit_log();
         let mut repaired = Vec::new();
-        for Foreign { key, change, .. } in self.foreign_writes(self.options.drifts)? {
+        for Foreign { key, change, .. } in foreign_writes(&self.objects, self.options.drifts)? {
             let mark = log.mark()?;
             change.send(&client).await?;
             let took = eventually(PATIENCE, "a repair", async || {
@@ -343,23 +294,21 @@ impl Bench {
         }
         self.quiet().await?;
         repaired.sort_by(f64::total_cmp);
-        // In seconds until the floor is known.
         self.figures.drift_repair = DriftRepair {
             samples: repaired.len(),
-            p50_ratio: at(&repaired, 0.5),
-            p99_ratio: at(&repaired, 0.99),
+            p50_seconds: at(&repaired, 0.5),
+            p99_seconds: at(&repaired, 0.99),
             ..DriftRepair::default()
         };
         Ok(())
     }
 
     async fn storms(&mut self) -> Result<()> {
-        let (drifts, storms) = self.options.storm;
-        let writes = self.foreign_writes(drifts)?;
+        let writes = foreign_writes(&self.objects, self.options.storm)?;
         let client = self.cluster.client();
         let log = self.cluster.audit_log();
         let mut resident = Vec::new();
-        for _ in 0..storms {
+        for _ in 0..self.options.storms {
             let mark = log.mark()?;
             let first = Timestamp::now();
             paced(&writes, async |it| it.change.send(&client).await).await?;
@@ -380,7 +329,7 @@ impl Bench {
             self.quiet().await?;
             resident.push(self.usage()?.resident);
             let all = self.writes_since(mark)?;
-            tell_by_kind("a storm", &all.iter().collect::<Vec<_>>());
+            tell("a storm", &all);
             self.figures.storm = Storm {
                 drifts: writes.len(),
                 seconds: since(first, last),
@@ -437,7 +386,7 @@ impl Bench {
             .iter()
             .filter(|it| it.resource != "landingzoneplatforms")
             .collect();
-        tell_by_kind("a change of the platform", &writes);
+        tell("a change of the platform", writes.iter().copied());
         let last = writes.iter().map(|it| it.completed).max();
         self.figures.platform_change = PlatformChange {
             // The policy, and in the status which objects are in force.
@@ -451,135 +400,10 @@ impl Bench {
         self.figures.peak_mib = mebibytes(usage.peak);
         Ok(())
     }
-
-    /// The bare client: in this cluster once the operator is gone, then in empty ones.
-    async fn floors(mut self) -> Result<Figures> {
-        let declared = self.declared().await?.into_iter();
-        let statuses: Vec<(String, Value)> = declared
-            .map(|zone| {
-                let name = zone.metadata.name.unwrap_or_default();
-                Ok((name, serde_json::to_value(zone.status)?))
-            })
-            .collect::<Result<_>>()?;
-        self.stop_operator().await?;
-        let client = self.cluster.client();
-        self.floor_of_drift(&client).await?;
-        self.floor_of_storm(&client).await?;
-        self.floor_of_platform_change(&client, &statuses).await?;
-        let Self {
-            cluster,
-            fleet,
-            objects,
-            mut figures,
-            ..
-        } = self;
-        cluster.stop().await?;
-        let writes = everything(&objects, &statuses)?;
-        for in_flight in IN_FLIGHT {
-            let cluster = empty_cluster(fleet).await?;
-            let took = write_all(&cluster.client(), &writes, in_flight).await?;
-            cluster.stop().await?;
-            figures.floors.push(Floor {
-                in_flight,
-                seconds: took.as_secs_f64(),
-            });
-        }
-        let floors = figures.floors.iter().map(|it| it.seconds);
-        figures.floor_seconds = floors.fold(f64::INFINITY, f64::min);
-        figures.converge.ratio = figures.converge.seconds / figures.floor_seconds;
-        Ok(figures)
-    }
-
-    async fn floor_of_drift(&mut self, client: &kube::Client) -> Result<()> {
-        let mut applied = Vec::new();
-        for Foreign { change, answer, .. } in self.foreign_writes(self.options.drifts)? {
-            change.send(client).await?;
-            let started = Instant::now();
-            answer.send(client).await?;
-            applied.push(started.elapsed().as_secs_f64());
-        }
-        applied.sort_by(f64::total_cmp);
-        let apply = at(&applied, 0.5);
-        let drift = &mut self.figures.drift_repair;
-        drift.apply_seconds = apply;
-        drift.p50_ratio /= apply;
-        drift.p99_ratio /= apply;
-        Ok(())
-    }
-
-    async fn floor_of_storm(&mut self, client: &kube::Client) -> Result<()> {
-        let writes = self.foreign_writes(self.options.storm.0)?;
-        let started = Instant::now();
-        paced(&writes, async |it| {
-            it.change.send(client).await?;
-            it.answer.send(client).await
-        })
-        .await?;
-        let floor = started.elapsed().as_secs_f64();
-        let changes: Vec<_> = writes.iter().map(|it| it.change.clone()).collect();
-        let answers: Vec<_> = writes.iter().map(|it| it.answer.clone()).collect();
-        let storm = &mut self.figures.storm;
-        storm.floor_seconds = floor;
-        storm.ratio = storm.seconds / floor;
-        storm.applies_seconds = best_of_answers(client, &changes, &answers).await?;
-        Ok(())
-    }
-
-    async fn floor_of_platform_change(
-        &mut self,
-        client: &kube::Client,
-        statuses: &[(String, Value)],
-    ) -> Result<()> {
-        let is_meant = |it: &&Value| {
-            let name = it["metadata"]["name"].as_str();
-            it["kind"] == "GlobalNetworkPolicy" && name.is_some_and(|it| it.ends_with("-dns"))
-        };
-        let policies: Vec<_> = self.objects.iter().filter(is_meant).collect();
-        ensure!(
-            policies.len() == self.fleet.landing_zones,
-            "{} policies for DNS",
-            policies.len()
-        );
-        let changes = policies.iter();
-        let changes = changes.map(|it| Write::merge(it, &json!({"spec": {"order": 999}})));
-        let other = |status: &Value| {
-            let mut status = status.clone();
-            status["appliedDigest"] = json!("another");
-            status
-        };
-        let others = statuses
-            .iter()
-            .map(|(zone, status)| Write::status(zone, &other(status)));
-        let changes: Vec<_> = changes.chain(others).collect::<Result<_>>()?;
-        let told = statuses
-            .iter()
-            .map(|(zone, status)| Write::status(zone, status));
-        let answers = policies.into_iter().map(Write::apply).chain(told);
-        let answers: Vec<_> = answers.collect::<Result<_>>()?;
-        let floor = best_of_answers(client, &changes, &answers).await?;
-        let change = &mut self.figures.platform_change;
-        change.ratio = change.seconds / floor;
-        Ok(())
-    }
-}
-
-/// The best time for all answers, each time after all changes.
-async fn best_of_answers(
-    client: &kube::Client,
-    changes: &[Write],
-    answers: &[Write],
-) -> Result<f64> {
-    let mut best = f64::INFINITY;
-    for in_flight in IN_FLIGHT {
-        write_all(client, changes, in_flight).await?;
-        let took = write_all(client, answers, in_flight).await?;
-        best = best.min(took.as_secs_f64());
-    }
-    Ok(best)
 }
 
 /// A cluster with all kinds and rights, and the landing zones declared.
-async fn empty_cluster(fleet: Fleet) -> Result<LocalCluster> {
+pub(super) async fn empty_cluster(fleet: Fleet) -> Result<LocalCluster> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
     let client = cluster.client();
     governed::install_calico(&client, Calico::Storage).await?;
@@ -588,116 +412,17 @@ async fn empty_cluster(fleet: Fleet) -> Result<LocalCluster> {
     Ok(cluster)
 }
 
-/// Namespaces first, since the others lie in them; then two writes of each status, as the operator does: what it will
-/// make, then how it went.
-fn everything(objects: &[Value], statuses: &[(String, Value)]) -> Result<Vec<Write>> {
-    let (namespaces, others): (Vec<_>, Vec<_>) =
-        objects.iter().partition(|it| it["kind"] == "Namespace");
-    let mut writes: Vec<Write> = namespaces
-        .into_iter()
-        .chain(others)
-        .map(Write::apply)
-        .collect::<Result<_>>()?;
-    for (zone, status) in statuses {
-        let inventory = json!({"inventory": status["inventory"]});
-        writes.push(Write::status(zone, &inventory)?);
-    }
-    for (zone, status) in statuses {
-        writes.push(Write::status(zone, status)?);
-    }
-    Ok(writes)
-}
-
-/// Does something with each at a steady pace, all within the time of a storm where the server keeps up, and waits for it.
-async fn paced(all: &[Foreign], work: impl AsyncFn(&Foreign) -> Result<()>) -> Result<()> {
-    let started = tokio::time::Instant::now();
-    let pace = STORM.div_f64(count(all.len()));
-    let work = &work;
-    stream::iter(all.iter().enumerate())
-        .map(|(place, item)| async move {
-            tokio::time::sleep_until(started + pace.mul_f64(count(place))).await;
-            work(item).await
-        })
-        .buffer_unordered(IN_A_STORM)
-        .try_for_each(|()| std::future::ready(Ok(())))
-        .await
-}
-
-/// What somebody else would change about an object, by a merge patch; nothing where nobody would.
-fn foreign_change(object: &Value) -> Option<Value> {
-    Some(match object["kind"].as_str()? {
-        "Namespace" => json!({"metadata": {"labels": {"applicationcode": "somebody"}}}),
-        "LimitRange" => {
-            json!({"spec": {"limits": [{"type": "Container", "default": {"cpu": "9"}}]}})
-        }
-        "ClusterRole" => json!({"rules": []}),
-        "ResourceQuota" => json!({"spec": {"hard": {"pods": "51"}}}),
-        "GlobalNetworkPolicy" => json!({"spec": {"order": 999}}),
-        "RoleBinding" => json!({"subjects": []}),
-        _ => return None,
-    })
-}
-
-/// An object, as the audit log names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    resource: String,
-    namespace: String,
-    name: String,
-}
-
-impl Key {
-    fn of(object: &Value) -> Self {
-        let text = |pointer: &str| {
-            let text = object.pointer(pointer).and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
-        };
-        let kind = text("/kind").to_lowercase();
-        let resource = match kind.strip_suffix('y') {
-            Some(start) => format!("{start}ies"),
-            None => format!("{kind}s"),
-        };
-        let name = text("/metadata/name");
-        // The API server says of a namespace that it lies in itself.
-        let namespace = if kind == "namespace" {
-            name.clone()
-        } else {
-            text("/metadata/namespace")
-        };
-        Self {
-            resource,
-            namespace,
-            name,
-        }
-    }
-
-    fn of_event(event: &Event) -> Self {
-        Self {
-            resource: event.resource.clone(),
-            namespace: event.namespace.clone(),
-            name: event.name.clone(),
-        }
+/// How many requests there were of each kind, for who looks for those that should not be.
+fn tell<'a>(during: &str, requests: impl IntoIterator<Item = &'a Event>) {
+    eprintln!("{during}:");
+    for (what, times) in by_kind(requests) {
+        eprintln!("  {times:>7} {what}");
     }
 }
 
 /// A list counts once, however many pages it has.
 fn is_next_page(event: &Event) -> bool {
     event.verb == "list" && event.request_uri.contains("continue=")
-}
-
-/// How many requests there were of each kind, for who looks for those that should not be.
-fn tell_by_kind(during: &str, requests: &[&Event]) {
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for it in requests {
-        let what = [&it.verb, &it.resource, &it.subresource].map(String::as_str);
-        *kinds
-            .entry(format!("{} {}", what.join(" "), it.code))
-            .or_default() += 1;
-    }
-    eprintln!("{during}:");
-    for (what, times) in kinds {
-        eprintln!("  {times:>7} {what}");
-    }
 }
 
 /// The value of a metric without labels.
@@ -709,26 +434,4 @@ fn metric(text: &str, name: &str) -> Option<usize> {
 
 fn since(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
-}
-
-/// The value below which such a part of sorted ones lies.
-fn at(sorted: &[f64], part: f64) -> f64 {
-    let last = count(sorted.len().saturating_sub(1));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and the number of values"
-    )]
-    let place = (last * part).round() as usize;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

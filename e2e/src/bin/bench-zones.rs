@@ -39,7 +39,8 @@ async fn main() -> Result<()> {
         landing_zones: arguments.landing_zones,
         idle: Duration::from_secs(arguments.idle_seconds),
         drifts: arguments.drifts,
-        storm: (arguments.storm, arguments.storms),
+        storm: arguments.storm,
+        storms: arguments.storms,
     };
     let figures = bench::run(&options).await?;
     println!("{figures}");

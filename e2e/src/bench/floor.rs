@@ -1,0 +1,161 @@
+//! The bare client in the operator's place: what the same server takes from it is the floor.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::bare::{Write, write_all};
+use super::figures::{Figures, Floor, at};
+use super::foreign::{Foreign, foreign_writes, paced};
+use super::run::{Bench, empty_cluster};
+
+/// Requests of the bare client that are under way at once.
+const IN_FLIGHT: [usize; 3] = [8, 32, 64];
+
+impl Bench {
+    /// The bare client: in this cluster once the operator is gone, then in empty ones.
+    pub(super) async fn floors(mut self) -> Result<Figures> {
+        let declared = self.declared().await?.into_iter();
+        let statuses: Vec<(String, Value)> = declared
+            .map(|zone| {
+                let name = zone.metadata.name.unwrap_or_default();
+                Ok((name, serde_json::to_value(zone.status)?))
+            })
+            .collect::<Result<_>>()?;
+        self.stop_operator().await?;
+        let client = self.cluster.client();
+        self.floor_of_drift(&client).await?;
+        self.floor_of_storm(&client).await?;
+        self.floor_of_platform_change(&client, &statuses).await?;
+        let Self {
+            cluster,
+            fleet,
+            objects,
+            mut figures,
+            ..
+        } = self;
+        cluster.stop().await?;
+        let writes = everything(&objects, &statuses)?;
+        for in_flight in IN_FLIGHT {
+            let cluster = empty_cluster(fleet).await?;
+            let took = write_all(&cluster.client(), &writes, in_flight).await?;
+            cluster.stop().await?;
+            figures.floors.push(Floor {
+                in_flight,
+                seconds: took.as_secs_f64(),
+            });
+        }
+        let floors = figures.floors.iter().map(|it| it.seconds);
+        figures.floor_seconds = floors.fold(f64::INFINITY, f64::min);
+        figures.converge.ratio = figures.converge.seconds / figures.floor_seconds;
+        Ok(figures)
+    }
+
+    async fn floor_of_drift(&mut self, client: &kube::Client) -> Result<()> {
+        let mut applied = Vec::new();
+        for Foreign { change, answer, .. } in foreign_writes(&self.objects, self.options.drifts)? {
+            change.send(client).await?;
+            let started = Instant::now();
+            answer.send(client).await?;
+            applied.push(started.elapsed().as_secs_f64());
+        }
+        applied.sort_by(f64::total_cmp);
+        let apply = at(&applied, 0.5);
+        let drift = &mut self.figures.drift_repair;
+        drift.apply_seconds = apply;
+        drift.p50_ratio = drift.p50_seconds / apply;
+        drift.p99_ratio = drift.p99_seconds / apply;
+        Ok(())
+    }
+
+    async fn floor_of_storm(&mut self, client: &kube::Client) -> Result<()> {
+        let writes = foreign_writes(&self.objects, self.options.storm)?;
+        let started = Instant::now();
+        paced(&writes, async |it| {
+            it.change.send(client).await?;
+            it.answer.send(client).await
+        })
+        .await?;
+        let floor = started.elapsed().as_secs_f64();
+        let changes: Vec<_> = writes.iter().map(|it| it.change.clone()).collect();
+        let answers: Vec<_> = writes.iter().map(|it| it.answer.clone()).collect();
+        let storm = &mut self.figures.storm;
+        storm.floor_seconds = floor;
+        storm.ratio = storm.seconds / floor;
+        storm.applies_seconds = best_of_answers(client, &changes, &answers).await?;
+        Ok(())
+    }
+
+    async fn floor_of_platform_change(
+        &mut self,
+        client: &kube::Client,
+        statuses: &[(String, Value)],
+    ) -> Result<()> {
+        let is_meant = |it: &&Value| {
+            let name = it["metadata"]["name"].as_str();
+            it["kind"] == "GlobalNetworkPolicy" && name.is_some_and(|it| it.ends_with("-dns"))
+        };
+        let policies: Vec<_> = self.objects.iter().filter(is_meant).collect();
+        ensure!(
+            policies.len() == self.fleet.landing_zones,
+            "{} policies for DNS",
+            policies.len()
+        );
+        let changes = policies.iter();
+        let changes = changes.map(|it| Write::merge(it, &json!({"spec": {"order": 999}})));
+        let other = |status: &Value| {
+            let mut status = status.clone();
+            status["appliedDigest"] = json!("another");
+            status
+        };
+        let others = statuses
+            .iter()
+            .map(|(zone, status)| Write::status(zone, &other(status)));
+        let changes: Vec<_> = changes.chain(others).collect::<Result<_>>()?;
+        let told = statuses
+            .iter()
+            .map(|(zone, status)| Write::status(zone, status));
+        let answers = policies.into_iter().map(Write::apply).chain(told);
+        let answers: Vec<_> = answers.collect::<Result<_>>()?;
+        let floor = best_of_answers(client, &changes, &answers).await?;
+        let change = &mut self.figures.platform_change;
+        change.ratio = change.seconds / floor;
+        Ok(())
+    }
+}
+
+/// The best time for all answers, each time after all changes.
+async fn best_of_answers(
+    client: &kube::Client,
+    changes: &[Write],
+    answers: &[Write],
+) -> Result<f64> {
+    let mut best = f64::INFINITY;
+    for in_flight in IN_FLIGHT {
+        write_all(client, changes, in_flight).await?;
+        let took = write_all(client, answers, in_flight).await?;
+        best = best.min(took.as_secs_f64());
+    }
+    Ok(best)
+}
+
+/// Namespaces first, since the others lie in them; then two writes of each status, as the operator does: what it will
+/// make, then how it went.
+fn everything(objects: &[Value], statuses: &[(String, Value)]) -> Result<Vec<Write>> {
+    let (namespaces, others): (Vec<_>, Vec<_>) =
+        objects.iter().partition(|it| it["kind"] == "Namespace");
+    let mut writes: Vec<Write> = namespaces
+        .into_iter()
+        .chain(others)
+        .map(Write::apply)
+        .collect::<Result<_>>()?;
+    for (zone, status) in statuses {
+        let inventory = json!({"inventory": status["inventory"]});
+        writes.push(Write::status(zone, &inventory)?);
+    }
+    for (zone, status) in statuses {
+        writes.push(Write::status(zone, status)?);
+    }
+    Ok(writes)
+}
