@@ -9,7 +9,7 @@ use super::copies::{Known, place};
 use super::declared::{self, Located, is_about};
 use super::input::{Input, ObjectName, Written};
 use super::kustomization::Applied;
-use super::report::{self, Counted, Report, Reported, breaking, crossing};
+use super::report::{self, Counted, CountedOf, Report, Reported, breaking, crossing};
 use super::{Reviewed, between, kustomization, unread};
 use crate::cli::base::{self, Base};
 use crate::cli::schema::SchemaError;
@@ -103,7 +103,8 @@ fn compared(
     changed.sort();
     changed.dedup();
     let opening = declared.iter().filter(|it| it.change.crosses_boundary);
-    report.counted = Counted::Changes {
+    report.counted = Counted {
+        of: CountedOf::Changes,
         crossing: crossing.len() + opening.count(),
         breaking: breaking.len(),
         all: changed.len() + declared.len(),

@@ -10,7 +10,7 @@ use self::held::{Held, declared};
 use self::says::{Says, rule};
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
-use super::report::{Counted, Report, Reported, crossing};
+use super::report::{Report, Reported, crossing};
 use crate::api::names::{APPLICATION_CODE, OWNER};
 use crate::cli::landscape::{Landscape, Objects};
 use crate::domain::FieldPath;
@@ -70,9 +70,7 @@ pub(super) fn opened(report: &mut Report, before: &Input, after: &Input) {
     let crossing_before = crossing(&report.findings).len();
     report.findings.extend(found);
     let more = crossing(&report.findings).len() - crossing_before;
-    if let Counted::Changes { crossing, .. } = &mut report.counted {
-        *crossing += more;
-    }
+    report.counted.crossing += more;
 }
 
 /// Two namespaces of different applications, or one and addresses, between which something opens.

@@ -85,41 +85,11 @@ impl Report {
 impl Counted {
     /// How much it is of both.
     fn and(self, other: Self) -> Self {
-        let numbers = |it: Self| match it {
-            Self::Policies {
-                crossing,
-                breaking,
-                all,
-            }
-            | Self::Objects {
-                crossing,
-                breaking,
-                all,
-            }
-            | Self::Changes {
-                crossing,
-                breaking,
-                all,
-            } => (crossing, breaking, all),
-        };
-        let (one, two) = (numbers(self), numbers(other));
-        let (crossing, breaking, all) = (one.0 + two.0, one.1 + two.1, one.2 + two.2);
-        match (self, other) {
-            (Self::Changes { .. }, _) => Self::Changes {
-                crossing,
-                breaking,
-                all,
-            },
-            (Self::Policies { .. }, Self::Policies { .. }) => Self::Policies {
-                crossing,
-                breaking,
-                all,
-            },
-            _ => Self::Objects {
-                crossing,
-                breaking,
-                all,
-            },
+        Self {
+            of: self.of.max(other.of),
+            crossing: self.crossing + other.crossing,
+            breaking: self.breaking + other.breaking,
+            all: self.all + other.all,
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) use self::applied::Applied;
 use self::named::Named;
 use super::input::{Input, ObjectName, Place, Written};
 use super::meaning::{Meaning, digest};
-use super::report::{Counted, NotJudged, Report, Reported};
+use super::report::{NotJudged, Report, Reported};
 use crate::cli::base::{self, Base};
 use crate::cli::declaration;
 use crate::cli::document;
@@ -256,9 +256,7 @@ pub(super) fn changed(report: &mut Report, (before, base): (&Input, &Base), afte
             found.push((*old, "is taken away"));
         }
     }
-    if let Counted::Changes { all, .. } = &mut report.counted {
-        *all += found.len();
-    }
+    report.counted.all += found.len();
     for (written, what) in found {
         let finding = Finding::new(
             Rule::DecidesUnread,

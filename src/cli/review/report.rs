@@ -124,45 +124,28 @@ impl std::fmt::Display for NotJudged {
 }
 
 /// How much of what was reviewed crosses a boundary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    /// Of all policies that were given.
-    Policies {
-        /// Those that cross.
-        crossing: usize,
-        /// Those that end Felix.
-        breaking: usize,
-        /// All.
-        all: usize,
-    },
-    /// Of all policies that were given, and namespaces that cross.
-    Objects {
-        /// Those that cross.
-        crossing: usize,
-        /// Those that end Felix.
-        breaking: usize,
-        /// All.
-        all: usize,
-    },
-    /// Of what changed.
-    Changes {
-        /// Those that cross.
-        crossing: usize,
-        /// Those that end Felix.
-        breaking: usize,
-        /// All.
-        all: usize,
-    },
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// What was counted.
+    pub of: CountedOf,
+    /// Those that cross.
+    pub crossing: usize,
+    /// Those that end Felix.
+    pub breaking: usize,
+    /// All.
+    pub all: usize,
 }
 
-impl Default for Counted {
-    fn default() -> Self {
-        Self::Policies {
-            crossing: 0,
-            breaking: 0,
-            all: 0,
-        }
-    }
+/// What was counted; of two reviews together, the later of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum CountedOf {
+    /// All policies that were given.
+    #[default]
+    Policies,
+    /// All policies that were given, and namespaces that cross.
+    Objects,
+    /// What changed.
+    Changes,
 }
 
 /// Something that is found, and where.
@@ -201,18 +184,16 @@ impl Report {
         let breaking = breaking(&findings).len();
         let mut rules = findings.iter().map(|it| it.finding.rule);
         let is_other = rules.any(|it| it == Rule::DecidesUnread);
-        let counted = if is_other || names.iter().any(|name| is_beside(name)) {
-            Counted::Objects {
-                crossing,
-                breaking,
-                all,
-            }
+        let of = if is_other || names.iter().any(|name| is_beside(name)) {
+            CountedOf::Objects
         } else {
-            Counted::Policies {
-                crossing,
-                breaking,
-                all,
-            }
+            CountedOf::Policies
+        };
+        let counted = Counted {
+            of,
+            crossing,
+            breaking,
+            all,
         };
         Self::new(findings, counted)
     }
@@ -256,26 +237,20 @@ impl Report {
 
     /// In one line, for people and for the first line of a comment.
     pub fn headline(&self) -> String {
-        let (crossing, breaking, all, one, many) = match self.counted {
-            Counted::Policies {
-                crossing,
-                breaking,
-                all,
-            } => (crossing, breaking, all, "policy", "policies"),
-            Counted::Objects {
-                crossing,
-                breaking,
-                all,
-            } => (crossing, breaking, all, "object", "objects"),
-            Counted::Changes {
-                crossing,
-                breaking,
-                all,
-            } => (crossing, breaking, all, "change", "changes"),
+        let Counted {
+            of,
+            crossing,
+            breaking,
+            all,
+        } = self.counted;
+        let (one, many) = match of {
+            CountedOf::Policies => ("policy", "policies"),
+            CountedOf::Objects => ("object", "objects"),
+            CountedOf::Changes => ("change", "changes"),
         };
         let noun = if all == 1 { one } else { many };
         if self.approval_required() {
-            let unread = self.findings.iter().filter(|it| is_unread(it));
+            let unread = self.findings.iter().filter(needing(Rule::DecidesUnread));
             let unread: BTreeSet<_> = unread.map(|it| (&it.cluster, &it.object)).collect();
             let unread = unread.len();
             let counts = [
@@ -347,13 +322,14 @@ pub(super) fn unread(findings: &[Reported]) -> BTreeSet<&ObjectName> {
     with_rule(findings, Rule::DecidesUnread)
 }
 
-fn is_unread(reported: &Reported) -> bool {
-    reported.needs_approval() && reported.finding.rule == Rule::DecidesUnread
+fn with_rule(findings: &[Reported], rule: Rule) -> BTreeSet<&ObjectName> {
+    let found = findings.iter().filter(needing(rule));
+    found.map(|it| &it.object).collect()
 }
 
-fn with_rule(findings: &[Reported], rule: Rule) -> BTreeSet<&ObjectName> {
-    let is_it = |it: &&Reported| it.needs_approval() && it.finding.rule == rule;
-    findings.iter().filter(is_it).map(|it| &it.object).collect()
+/// Whether it is found by a rule, and somebody has to approve it.
+fn needing(rule: Rule) -> impl Fn(&&Reported) -> bool {
+    move |it| it.needs_approval() && it.finding.rule == rule
 }
 
 /// Judges everything that was read.
