@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::cache::Observed;
+use super::packed::Packed;
 use crate::api::AdoptionPolicy;
 use crate::api::names::{APPLICATION_CODE, MANAGED_BY, OWNER, ZONE};
 
@@ -74,7 +75,8 @@ pub fn decide(
              remove it from one of the two"
         ));
     }
-    let object = found.object.as_deref().unwrap_or(&Value::Null);
+    let object = found.object.as_ref().map(Packed::unpack);
+    let object = &object.unwrap_or_default();
     if let Some(tracked) = tracked_by(object) {
         return Decision::Withhold(tracked);
     }
@@ -113,8 +115,7 @@ fn is_ours(found: &Observed, circumstances: &Circumstances<'_>) -> bool {
     }
     (found.owner.is_none() || !circumstances.held_by_owner)
         && circumstances.in_inventory
-        && (circumstances.known_uid == Some(&found.uid)
-            || found.object.as_deref().is_some_and(Observed::written_by_us))
+        && (circumstances.known_uid == Some(&found.uid) || found.written_by_us)
 }
 
 /// Who else manages a namespace, and what would happen; None when nobody does.

@@ -15,7 +15,7 @@ use kube::core::params::GetParams;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::cache::{Cache, Observed};
+use super::cache::{Cache, Observed, written_by_us};
 use super::calico_metadata;
 use super::compare::{Content, differences};
 use super::kind::{Kind, ObjectKey};
@@ -321,11 +321,11 @@ impl Writer {
         let labels = object.pointer("/metadata/labels");
         let label = |key: &str| labels.and_then(|labels| labels.get(key)?.as_str());
         let ours = write.was_ours
-            || Observed::written_by_us(&object)
+            || written_by_us(&object)
             || label(OWNER) == Some(behalf.zone)
             || (key.namespace.is_some() && label(MANAGED_BY) == Some(MANAGER));
         if !ours {
-            let different = differences(key.kind, &target.object, &object);
+            let different = differences(key.kind, &target.object.unpack(), &object);
             let spec_differs = different
                 .iter()
                 .any(|difference| !difference.path.to_string().starts_with("metadata"));
@@ -359,8 +359,7 @@ impl Writer {
             field_manager: Some(MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let body = serde_json::to_vec(&target.object)
-            .map_err(|error| WriteError::Refused(error.to_string()))?;
+        let body = target.object.text().as_bytes().to_vec();
         let request = request(&target.key, flavour)?.create(&params, body);
         match self.send(RequestVerb::Create, &target.key, request).await {
             Ok(stored) => self.take(target, stored, flavour),
@@ -525,11 +524,10 @@ impl Writer {
         let different = match key.kind {
             Kind::Namespace => Vec::new(),
             _ if digest == target.digest => Vec::new(),
-            kind => differences(kind, &target.object, &stored),
+            kind => differences(kind, &target.object.unpack(), &stored),
         };
         if let Some(mut observed) = Observed::of(key.kind, stored) {
-            if different.is_empty() && key.kind != Kind::Namespace && !observed.is_kept_by_calico()
-            {
+            if different.is_empty() && key.kind != Kind::Namespace && !observed.kept_by_calico {
                 observed.object = None;
             }
             self.observe(key, observed, flavour);

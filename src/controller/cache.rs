@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::calico_metadata;
 use super::compare::{Content, Digest, keys_held};
 use super::kind::{Kind, ObjectKey};
+use super::packed::Packed;
 use crate::api::names::{MANAGER, OWNER, PLATFORM};
 use crate::domain::{Flavour, PLATFORM_NAME};
+use crate::policy::LabelMap;
 
 /// The owner of what belongs to the platform as a whole. No landing zone can be called so.
 pub const PLATFORM_OWNER: &str = PLATFORM;
@@ -27,11 +29,18 @@ pub struct Observed {
     pub owner: Option<String>,
     /// Whether the operator wrote the ownership label and still holds it.
     pub labelled_by_us: bool,
+    /// Whether our field manager appears among those that wrote the object.
+    pub written_by_us: bool,
+    /// Whether Calico's API server keeps its labels in an annotation, which we see because we look at
+    /// its storage.
+    pub kept_by_calico: bool,
+    /// The labels of a namespace; of other objects only those are known that are in [`Self::object`].
+    pub labels: Arc<LabelMap>,
     /// Digest of the part that is ours.
     pub digest: Digest,
     /// The object itself, kept only while it is not known to be as declared: what was different,
     /// and who wrote it, is told from here. Always kept for namespaces (metadata only).
-    pub object: Option<Arc<Value>>,
+    pub object: Option<Packed>,
 }
 
 impl Observed {
@@ -57,58 +66,45 @@ impl Observed {
             deleting: text("/metadata/deletionTimestamp").is_some(),
             labelled_by_us: owner.is_some() && keys_held(&object, "labels").contains(key),
             owner,
+            written_by_us: written_by_us(&object),
+            kept_by_calico: calico_metadata::is_there(&object),
+            labels: match kind {
+                Kind::Namespace => labels_of(labels),
+                _ => Arc::default(),
+            },
             digest: Content::of(kind, &object).digest(),
-            object: Some(Arc::new(object)),
+            object: Some(Packed::from(&object)),
         })
     }
 
     /// Keeps no more than the digest of what nobody declares, nor of what is larger than anything that
     /// the operator writes: people with rights in a single namespace must not fill the memory.
     pub fn bound(&mut self, may_be_declared: bool) {
-        let fits = |object: &Arc<Value>| size(object) <= LARGEST_KEPT;
+        let fits = |object: &Packed| object.text().len() <= LARGEST_KEPT;
         if !may_be_declared || !self.object.as_ref().is_some_and(fits) {
             self.object = None;
         }
     }
-
-    /// Whether Calico's API server keeps its labels in an annotation, which we see because we look at
-    /// its storage.
-    #[must_use]
-    pub fn is_kept_by_calico(&self) -> bool {
-        let object = self.object.as_deref();
-        object.is_some_and(calico_metadata::is_there)
-    }
-
-    /// Whether our field manager appears among those that wrote the object.
-    #[must_use]
-    pub fn written_by_us(object: &Value) -> bool {
-        let entries = object
-            .pointer("/metadata/managedFields")
-            .and_then(Value::as_array);
-        entries
-            .into_iter()
-            .flatten()
-            .any(|entry| entry.get("manager").and_then(Value::as_str) == Some(MANAGER))
-    }
 }
 
-/// The largest object in a namespace that is kept whole, in bytes of its texts: many times what the
-/// operator writes.
+/// Whether our field manager appears among those that wrote an object.
+#[must_use]
+pub fn written_by_us(object: &Value) -> bool {
+    let entries = object
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array);
+    let mut entries = entries.into_iter().flatten();
+    entries.any(|entry| entry.get("manager").and_then(Value::as_str) == Some(MANAGER))
+}
+
+fn labels_of(labels: Option<&Value>) -> Arc<LabelMap> {
+    let labels = labels.and_then(Value::as_object).into_iter().flatten();
+    let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    Arc::new(labels.collect())
+}
+
+/// The largest object in a namespace that is kept whole, in bytes of JSON: many times what the operator writes.
 const LARGEST_KEPT: usize = 64 * 1024;
-
-/// Roughly how much memory an object takes, in bytes.
-fn size(value: &Value) -> usize {
-    let inside = match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| key.len() + size(value))
-            .sum(),
-        _ => 0,
-    };
-    size_of::<Value>() + inside
-}
 
 /// All observed objects, by kind, and which kinds were listed completely.
 #[derive(Debug, Default)]
@@ -173,8 +169,7 @@ impl Objects {
             if let Some(other) = &found.owner {
                 return other == owner;
             }
-            let object = found.object.as_deref();
-            object.is_some_and(Observed::written_by_us) && !is_anothers(name, &found.uid)
+            found.written_by_us && !is_anothers(name, &found.uid)
         };
         self.namespaces().any(may_be_its)
     }
@@ -262,7 +257,7 @@ impl Objects {
         if key.kind != Kind::Namespace
             && let Some(known) = self.entries.get_mut(key)
             && known.observed.digest == digest
-            && !known.observed.is_kept_by_calico()
+            && !known.observed.kept_by_calico
         {
             known.observed.object = None;
         }

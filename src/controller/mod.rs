@@ -23,6 +23,7 @@ mod left_alone;
 pub mod memory;
 pub mod neighbourhood;
 mod others;
+pub mod packed;
 mod placement;
 pub mod plan;
 mod platform;

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
 
 use super::context::Context;
 use super::kind::Kind;
@@ -163,25 +162,23 @@ pub(super) fn unlist(context: &Context, source: Source) {
 }
 
 /// Takes in what the watch of a kind saw.
-pub(super) fn take_in<K>(context: &Context, source: Source, flavour: Flavour, event: &Event<K>)
-where
-    K: Resource + Serialize,
-{
+pub(super) fn take_in(
+    context: &Context,
+    source: Source,
+    flavour: Flavour,
+    event: &Event<DynamicObject>,
+) {
     match event {
         Event::Init => {
             policies(context).list_begins(source);
             context.guard.list_begins(source);
         }
         Event::InitApply(object) | Event::Apply(object) => {
-            let Some(object) = dynamic(object) else {
-                tracing::error!(kind = source.part(), "an object came that cannot be read");
-                return;
-            };
             if source.is_policy() {
                 let is_listed = matches!(event, Event::InitApply(_));
-                team_policies::saw(context, source, &object, is_listed);
+                team_policies::saw(context, source, object, is_listed);
             }
-            context.guard.saw(source, flavour, &object);
+            context.guard.saw(source, flavour, object);
         }
         Event::Delete(object) => {
             let key = key(source, object);
@@ -200,11 +197,4 @@ where
 fn policies(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
     let policies = context.team_policies.write();
     policies.unwrap_or_else(PoisonError::into_inner)
-}
-
-/// As an object of any kind; None for one that has no form.
-fn dynamic<K: Serialize>(object: &K) -> Option<DynamicObject> {
-    serde_json::to_value(object)
-        .and_then(serde_json::from_value)
-        .ok()
 }

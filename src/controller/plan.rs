@@ -284,22 +284,23 @@ fn cause(basis: &Basis<'_>, target: &Target) -> Cause {
 /// What has to be done so that an object which is there says what the target says.
 #[must_use]
 pub fn field_change(target: &Target, found: &Observed) -> Change {
-    let differences = found.object.as_ref().map_or_else(Vec::new, |object| {
-        differences(target.key.kind, &target.object, object)
+    let found_object = found.object.as_ref().map(|it| Arc::new(it.unpack()));
+    let differences = found_object.as_ref().map_or_else(Vec::new, |object| {
+        differences(target.key.kind, &target.object.unpack(), object)
     });
     let role_differs = differences.iter().any(|difference| {
         let first = difference.path.0.first();
         matches!(first, Some(crate::domain::Segment::Key(key)) if key == "roleRef")
     });
-    match &found.object {
+    match found_object {
         Some(object) if role_differs => Change::Replace {
             uid: found.uid.clone(),
             resource_version: found.resource_version.clone(),
-            found: object.clone(),
+            found: object,
             differences,
         },
         object => Change::Fields {
-            found: object.clone(),
+            found: object,
             resource_version: found.resource_version.clone(),
             differences,
         },
@@ -309,7 +310,8 @@ pub fn field_change(target: &Target, found: &Observed) -> Change {
 /// Labels and annotations that are declared and differ, and those that were declared and no longer
 /// are.
 fn namespace_change(basis: &Basis<'_>, target: &Target, found: &Observed) -> Option<Change> {
-    let object = found.object.as_ref()?;
+    let object = found.object.as_ref()?.unpack();
+    let target_object = target.object.unpack();
     let recorded = basis.recorded_keys.get(&target.key.name);
     let was_declared = |map: &str, key: &str| {
         PLACEMENT_KEYS.contains(&key)
@@ -319,7 +321,7 @@ fn namespace_change(basis: &Basis<'_>, target: &Target, found: &Observed) -> Opt
     let mut patch = Map::new();
     for map in ["labels", "annotations"] {
         let pointer = format!("/metadata/{map}");
-        let declared = target.object.pointer(&pointer).and_then(Value::as_object);
+        let declared = target_object.pointer(&pointer).and_then(Value::as_object);
         let there = object.pointer(&pointer).and_then(Value::as_object);
         let mut changes = Map::new();
         for (key, value) in declared.into_iter().flatten() {
@@ -331,14 +333,14 @@ fn namespace_change(basis: &Basis<'_>, target: &Target, found: &Observed) -> Opt
         }
         // Held by us alone is not enough: what an admission webhook or the API server adds to our
         // creation counts as ours in managed fields. And what somebody else declares too stays.
-        for key in keys_held(object, map) {
+        for key in keys_held(&object, map) {
             let is_declared = declared.is_some_and(|declared| declared.contains_key(&key));
             if is_declared || !was_declared(map, &key) {
                 continue;
             }
             let other = there.and_then(|there| there.get(&key));
             let difference = metadata_difference(map, &key, None, other);
-            if holder(object, &difference.managed_path()).is_none() {
+            if holder(&object, &difference.managed_path()).is_none() {
                 all.push(difference);
                 changes.insert(key, Value::Null);
             }
@@ -353,7 +355,7 @@ fn namespace_change(basis: &Basis<'_>, target: &Target, found: &Observed) -> Opt
     patch.insert("resourceVersion".into(), json!(found.resource_version));
     Some(Change::Metadata {
         patch: json!({ "metadata": patch }),
-        found: object.clone(),
+        found: Arc::new(object),
         resource_version: found.resource_version.clone(),
         differences: all,
     })

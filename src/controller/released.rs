@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::cache::{Objects, Observed};
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
+use super::packed::Packed;
 use super::reconcile::Observation;
 use super::status::inventory;
 use crate::api::names::{CALICO_NAMESPACE_NAME, ZONE};
@@ -114,7 +115,10 @@ impl Former<'_> {
         let mut policies = self.objects.owned_by(owner).filter(|(key, found)| {
             key.kind.is_calico_policy() && key.namespace.is_none() && found.labelled_by_us
         });
-        policies.any(|(_, policy)| policy.object.as_deref().is_some_and(selects))
+        policies.any(|(_, policy)| {
+            let policy = policy.object.as_ref().map(Packed::unpack);
+            policy.is_some_and(|it| selects(&it))
+        })
     }
 
     /// Whether we gave a namespace to the landing zone that its label names: that one declares it, or had it at last.
@@ -155,8 +159,7 @@ pub(super) fn recorded_uid<'a>(
 }
 
 fn label<'a>(found: &'a Observed, label: &str) -> Option<&'a str> {
-    let labels = found.object.as_deref()?.pointer("/metadata/labels")?;
-    labels.get(label)?.as_str()
+    found.labels.get(label).map(String::as_str)
 }
 
 /// The released namespaces as the status tells them.

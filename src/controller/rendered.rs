@@ -1,12 +1,13 @@
 //! What one landing zone renders to, by object, ready to be compared.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::compare::{Content, Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
+use super::packed::Packed;
 use crate::build::{self, DefaultDenyPolicies, Released};
 use crate::domain::{Flavour, LandingZone, Openings, Platform, TeamPolicies};
 use crate::policy::GlobalNetworkPolicy;
@@ -17,7 +18,7 @@ pub struct Target {
     /// Which object.
     pub key: ObjectKey,
     /// The whole manifest.
-    pub object: Value,
+    pub object: Packed,
     /// Digest of the part that is ours.
     pub digest: Digest,
 }
@@ -28,7 +29,8 @@ pub struct Targets {
     all: Vec<Target>,
     /// Digest of all of them.
     pub digest: Digest,
-    index: HashMap<ObjectKey, usize>,
+    /// Their positions in the order of their keys: less than another copy of each key.
+    by_key: Box<[usize]>,
 }
 
 impl Targets {
@@ -39,14 +41,11 @@ impl Targets {
             .iter()
             .map(|target| (target.key.to_string(), target.digest.to_string()))
             .collect();
-        let index = all
-            .iter()
-            .enumerate()
-            .map(|(position, target)| (target.key.clone(), position))
-            .collect();
+        let mut by_key: Box<[usize]> = (0..all.len()).collect();
+        by_key.sort_by(|one, other| all[*one].key.cmp(&all[*other].key));
         Self {
             digest: digest_of(&json!(digests)),
-            index,
+            by_key,
             all,
         }
     }
@@ -71,13 +70,18 @@ impl Targets {
     /// The target of that key.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<&Target> {
-        self.all.get(*self.index.get(key)?)
+        let key_at = |position: &usize| &self.all[*position].key;
+        let place = self
+            .by_key
+            .binary_search_by(|it| key_at(it).cmp(key))
+            .ok()?;
+        self.all.get(self.by_key[place])
     }
 
     /// Keys of all of them.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<ObjectKey> {
-        self.index.keys().cloned().collect()
+        self.all.iter().map(|target| target.key.clone()).collect()
     }
 }
 
@@ -260,7 +264,7 @@ fn target(object: Value, flavour: Flavour) -> Result<Target, RenderError> {
     };
     Ok(Target {
         key,
-        object,
+        object: Packed::from(&object),
         digest,
     })
 }

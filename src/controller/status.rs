@@ -196,8 +196,9 @@ fn declared_keys(rendered: &Rendered, namespace: &str) -> Vec<String> {
     let Some(target) = rendered.get(&ObjectKey::namespace(namespace)) else {
         return Vec::new();
     };
+    let object = target.object.unpack();
     let keys = |map: &'static str| {
-        let found = target.object.pointer(&format!("/metadata/{map}"));
+        let found = object.pointer(&format!("/metadata/{map}"));
         let keys = found
             .and_then(serde_json::Value::as_object)
             .into_iter()

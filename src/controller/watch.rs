@@ -12,7 +12,7 @@ use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Client, CustomResourceExt, ResourceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::cache::{Observed, PLATFORM_OWNER};
@@ -126,7 +126,8 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
         // metadata only, since nothing else of a namespace is ours.
         Kind::Namespace => {
             let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &resource);
-            dispatch_all(named, follow(api, Config::default()), &context, &health).await;
+            let events = follow(api, Config::default()).map(|event| event.map(metadata_only));
+            dispatch_all(named, events, &context, &health).await;
         }
         // Tiers belong to no landing zone, and there are few. Policies whole, too: Calico's API
         // server tells nothing of one that lost its label to whoever watches by label, and in its
@@ -147,14 +148,28 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
     }
 }
 
-async fn dispatch_all<K>(
+/// Of an object, what was asked for.
+fn metadata_only(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> {
+    let whole = |it: PartialObjectMeta<DynamicObject>| DynamicObject {
+        types: it.types,
+        metadata: it.metadata,
+        data: json!({}),
+    };
+    match event {
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(whole(object)),
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(whole(object)),
+        Event::Delete(object) => Event::Delete(whole(object)),
+    }
+}
+
+async fn dispatch_all(
     named: Named,
-    events: impl futures::Stream<Item = Result<Event<K>, String>>,
+    events: impl futures::Stream<Item = Result<Event<DynamicObject>, String>>,
     context: &Context,
     health: &Health,
-) where
-    K: kube::Resource + serde::Serialize,
-{
+) {
     let (kind, _) = named;
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -170,19 +185,15 @@ async fn dispatch_all<K>(
     }
 }
 
-fn dispatch<K: kube::Resource + serde::Serialize>(
-    named: Named,
-    event: Event<K>,
-    context: &Context,
-) {
+fn dispatch(named: Named, event: Event<DynamicObject>, context: &Context) {
     let (kind, flavour) = named;
     if let Some(source) = Source::of(kind) {
         others::take_in(context, source, flavour, &event);
     }
     match event {
         Event::Init => context.cache.write().list_begins(kind),
-        Event::InitApply(object) | Event::Apply(object) => seen(named, &object, context),
-        Event::Delete(object) => gone(named, &object, context),
+        Event::InitApply(object) | Event::Apply(object) => seen(named, object, context),
+        Event::Delete(object) => gone(&key_of(named, &object), version_of(&object), context),
         Event::InitDone => {
             let vanished = context.cache.write().list_ends(kind);
             if !vanished.is_empty() {
@@ -195,27 +206,28 @@ fn dispatch<K: kube::Resource + serde::Serialize>(
     }
 }
 
-fn key_of<K: kube::Resource>((kind, flavour): Named, object: &K) -> ObjectKey {
-    let meta = object.meta();
+fn key_of((kind, flavour): Named, object: &DynamicObject) -> ObjectKey {
+    let meta = &object.metadata;
     let served = meta.name.as_deref().unwrap_or_default();
     ObjectKey::of_served(kind, meta.namespace.clone(), served, flavour)
 }
 
-fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context: &Context) {
+fn version_of(object: &DynamicObject) -> Option<&str> {
+    object.metadata.resource_version.as_deref()
+}
+
+fn seen(named: Named, object: DynamicObject, context: &Context) {
     let (kind, _) = named;
-    let key = key_of(named, object);
-    let Some(mut observed) = serde_json::to_value(object)
-        .ok()
-        .map(without_last_applied)
-        .and_then(|object| Observed::of(kind, object))
-    else {
+    let key = key_of(named, &object);
+    let version = version_of(&object).map(str::to_owned);
+    let Some(mut observed) = tree(object).and_then(|object| Observed::of(kind, object)) else {
         tracing::error!(%key, "an object came without UID or resource version");
         return;
     };
     let owner = observed.owner.clone();
     if (kind.is_calico_policy() || kind == Kind::NetworkPolicy) && owner.is_none() {
         // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
-        return gone(named, object, context);
+        return gone(&key, version.as_deref(), context);
     }
     if key.is_in_reach_of_teams() {
         let declared = owner
@@ -250,25 +262,35 @@ fn seen<K: kube::Resource + serde::Serialize>(named: Named, object: &K, context:
     tell_concerned(&key, context, [owner, owner_before, former_owner]);
 }
 
-/// The configuration that kubectl keeps in an annotation is as large as the object; nobody needs it
-/// here.
-fn without_last_applied(mut object: Value) -> Value {
-    if let Some(annotations) = object
-        .pointer_mut("/metadata/annotations")
-        .and_then(Value::as_object_mut)
-    {
+/// The object as a tree of values, without the configuration that kubectl keeps in an annotation: it is as large as the
+/// object, and nobody needs it here.
+fn tree(object: DynamicObject) -> Option<Value> {
+    let DynamicObject {
+        types,
+        mut metadata,
+        data,
+    } = object;
+    if let Some(annotations) = &mut metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    object
+    let Ok(mut tree) = serde_json::to_value(DynamicObject {
+        types,
+        metadata,
+        data: json!({}),
+    }) else {
+        return None;
+    };
+    if let (Some(fields), Value::Object(data)) = (tree.as_object_mut(), data) {
+        fields.extend(data);
+    }
+    Some(tree)
 }
 
-fn gone<K: kube::Resource>(named: Named, object: &K, context: &Context) {
-    let key = key_of(named, object);
-    let version = object.meta().resource_version.as_deref();
-    let known = context.cache.write().forget(&key, version);
+fn gone(key: &ObjectKey, version: Option<&str>, context: &Context) {
+    let known = context.cache.write().forget(key, version);
     // An object that merely lost its label looks deleted here; the reconcile's POST tells.
     if let Some(known) = known {
-        tell_concerned(&key, context, [known.owner]);
+        tell_concerned(key, context, [known.owner]);
     }
 }
 
@@ -326,6 +348,7 @@ pub async fn follow_zones(
                 continue;
             }
         };
+        let event = without_managed_fields(event);
         store.apply_watcher_event(&event);
         match event {
             Event::Init => listed.clear(),
@@ -357,6 +380,14 @@ pub async fn follow_zones(
     }
 }
 
+/// Who wrote what of a landing zone is nobody's question, and takes more memory than the landing zone.
+fn without_managed_fields(mut event: Event<Stored>) -> Event<Stored> {
+    if let Event::InitApply(zone) | Event::Apply(zone) | Event::Delete(zone) = &mut event {
+        kube::Resource::meta_mut(zone).managed_fields = None;
+    }
+    event
+}
+
 /// Why a watch of one of our kinds failed, and what helps.
 pub(super) fn explained(error: String, definition: &str) -> String {
     if error.contains("404") || error.contains("NotFound") || error.contains("not found") {
@@ -374,8 +405,6 @@ struct Seen {
     deleting: bool,
     annotations: std::collections::BTreeMap<String, String>,
     finalizers: Vec<String>,
-    /// What somebody else wrote into the status is put right.
-    status: Option<LandingZoneStatus>,
     readable: bool,
 }
 
@@ -389,16 +418,13 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
         deleting: meta.deletion_timestamp.is_some(),
         annotations: meta.annotations.clone().unwrap_or_default(),
         finalizers: meta.finalizers.clone().unwrap_or_default(),
-        status: zone.and_then(|zone| zone.status.clone()),
         readable: zone.is_some(),
     };
-    let before = known.insert(name.clone(), seen.clone());
-    let same_but_status = before.as_ref().is_some_and(|before| {
-        let mut before = before.clone();
-        before.status.clone_from(&seen.status);
-        before == seen
-    });
-    if same_but_status && is_own_status(&name, seen.status.as_ref(), context) {
+    let is_same = known.get(&name) == Some(&seen);
+    known.insert(name.clone(), seen);
+    // What somebody else wrote into the status is put right.
+    let status = zone.and_then(|zone| zone.status.as_ref());
+    if is_same && is_own_status(&name, status, context) {
         return;
     }
     if let Some(zone) = zone {

@@ -188,7 +188,7 @@ impl Contest<'_> {
                     .is_some_and(|owner| status::inventory(owner.status.as_ref()).contains(&key)),
             };
             let target = declared.as_ref()?.get(&key)?;
-            match adoption::decide(&target.object, found, &circumstances) {
+            match adoption::decide(&target.object.unpack(), found, &circumstances) {
                 Decision::Withhold(why) => {
                     let holder = Holder::Other;
                     Some((name.to_owned(), Withheld { why, holder }))

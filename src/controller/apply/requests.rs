@@ -39,7 +39,8 @@ pub(super) fn fields_patch(
     if found.is_some() && labels.is_none() {
         operations.push(json!({"op": "add", "path": "/metadata/labels", "value": {}}));
     }
-    let ours = target.object.pointer("/metadata/labels");
+    let declared = target.object.unpack();
+    let ours = declared.pointer("/metadata/labels");
     for key in target.key.kind.ownership_labels() {
         let path = format!(
             "/metadata/labels/{}",
@@ -58,7 +59,7 @@ pub(super) fn fields_patch(
     }
     for field in target.key.kind.whole_fields() {
         let path = format!("/{field}");
-        match target.object.get(*field) {
+        match declared.get(*field) {
             Some(value) => operations.push(json!({"op": "add", "path": path, "value": value})),
             None if found.is_some_and(|found| found.get(*field).is_some()) => {
                 operations.push(json!({"op": "remove", "path": path}));
@@ -77,6 +78,7 @@ mod tests {
     use crate::api::names::{MANAGED_BY, OWNER, PLATFORM};
     use crate::controller::compare::{Content, digest_of};
     use crate::controller::kind::Kind;
+    use crate::controller::packed::Packed;
 
     /// What Calico's API server keeps in its annotation would win over what is written beside it.
     #[test]
@@ -93,7 +95,7 @@ mod tests {
         let target = Target {
             key: "GlobalNetworkPolicy/default.a".parse().unwrap(),
             digest: digest_of(&object),
-            object,
+            object: Packed::from(&object),
         };
         let Patch::Json::<Value>(patch) = fields_patch(&target, Some(&found), "7").unwrap() else {
             panic!("another kind of patch");
@@ -119,11 +121,11 @@ mod tests {
         let target = Target {
             key: "GlobalNetworkPolicy/default.a".parse().unwrap(),
             digest: digest_of(&object),
-            object,
+            object: Packed::from(&object),
         };
         assert_ne!(
             Content::of(target.key.kind, &found).digest(),
-            Content::of(target.key.kind, &target.object).digest()
+            Content::of(target.key.kind, &object).digest()
         );
         let Patch::Json::<Value>(patch) = fields_patch(&target, Some(&found), "7").unwrap() else {
             panic!("another kind of patch");

@@ -7,7 +7,7 @@ use super::hosts::Hosted;
 use crate::api::DefaultDenyStage;
 use crate::api::condition::reason;
 use crate::build::{self, DefaultDenyError, DefaultDenyPolicies, Undecided};
-use crate::controller::cache::{Objects, Observed};
+use crate::controller::cache::Objects;
 use crate::controller::kind::ObjectKey;
 use crate::controller::platform_status::Verdict;
 use crate::controller::rendered::{self, RenderError, Targets};
@@ -193,7 +193,7 @@ fn recorded(flavour: Flavour) -> String {
 fn ordinary(exempt: &Exempt, objects: &Objects) -> BTreeSet<String> {
     objects
         .namespaces()
-        .filter(|(name, found)| !exempt.leaves_alone(name, &labels(found)))
+        .filter(|(name, found)| !exempt.leaves_alone(name, &found.labels))
         .map(|(name, _)| name.to_owned())
         .collect()
 }
@@ -274,24 +274,12 @@ impl Decision {
     }
 }
 
-/// The labels of a namespace.
-fn labels(namespace: &Observed) -> BTreeMap<String, String> {
-    let object = namespace.object.as_deref();
-    let labels = object.and_then(|object| object.pointer("/metadata/labels"));
-    labels
-        .and_then(serde_json::Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
-}
-
 /// Namespaces that the API server calls into and that a default deny would select, with what they host.
 /// One that does not exist hosts nothing.
 fn cut_off(hosted: &Hosted, exempt: &Exempt, objects: &Objects) -> BTreeMap<String, String> {
     let is_cut_off = |namespace: &str| {
         let found = objects.get(&ObjectKey::namespace(namespace))?;
-        Some(!exempt.leaves_alone(namespace, &labels(found)))
+        Some(!exempt.leaves_alone(namespace, &found.labels))
     };
     hosted
         .iter()

@@ -21,7 +21,7 @@ pub(super) struct Inputs {
     pub flavour: Flavour,
     platform: Arc<Platform>,
     zones: BTreeMap<String, Arc<InForce>>,
-    namespaces: BTreeMap<String, LabelMap>,
+    namespaces: BTreeMap<String, Arc<LabelMap>>,
     tiers: Option<Vec<Tier>>,
     /// Network sets as JSON.
     sets: Vec<Arc<[u8]>>,
@@ -35,19 +35,12 @@ impl Inputs {
         state: &State,
     ) -> Self {
         let flavour = facts.flavour();
-        let labels = |object: &Value| {
-            let labels = object.pointer("/metadata/labels").cloned();
-            serde_json::from_value(labels.unwrap_or_default()).unwrap_or_default()
-        };
-        let namespaces = objects.namespaces().map(|(name, found)| {
-            let labels = found.object.as_deref().map(labels);
-            (name.to_owned(), labels.unwrap_or_default())
-        });
+        let namespaces = objects.namespaces();
+        let namespaces = namespaces.map(|(name, found)| (name.to_owned(), found.labels.clone()));
         let tiers = flavour.tiers.then(|| {
             let tiers = objects.of_kind(Kind::Tier);
-            let read = |object: &Value| serde_json::from_value(object.clone()).ok();
             tiers
-                .filter_map(|found| read(found.object.as_deref()?))
+                .filter_map(|found| serde_json::from_str(found.object.as_ref()?.text()).ok())
                 .collect()
         });
         let sets = state.written.iter();
@@ -92,7 +85,7 @@ impl Inputs {
             .map(|(name, labels)| Namespace {
                 metadata: ObjectMeta {
                     name: Some(name.clone()),
-                    labels: Some(labels.clone()),
+                    labels: Some(LabelMap::clone(labels)),
                     ..ObjectMeta::default()
                 },
                 ..Namespace::default()
@@ -112,7 +105,7 @@ impl Inputs {
 
     /// The labels of a namespace.
     pub fn labels(&self, namespace: &str) -> Option<&LabelMap> {
-        self.namespaces.get(namespace)
+        self.namespaces.get(namespace).map(Arc::as_ref)
     }
 }
 

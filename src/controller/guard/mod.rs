@@ -186,8 +186,9 @@ impl Guard {
         if let Some(listed) = state.listing.get_mut(&source) {
             listed.insert(key.clone());
         }
-        state.take_in(key, flavour, object);
-        self.wake();
+        if state.take_in(key, flavour, object) {
+            self.wake();
+        }
     }
 
     /// Takes in what was read once more, unless something else was seen since.
@@ -195,8 +196,9 @@ impl Guard {
         let mut state = self.lock();
         let known = state.written.get(key);
         if known.is_some_and(|known| known.taken_in == taken_in) {
-            state.take_in(key.clone(), flavour, object);
-            self.wake();
+            if state.take_in(key.clone(), flavour, object) {
+                self.wake();
+            }
         }
     }
 
@@ -226,26 +228,27 @@ impl State {
         true
     }
 
-    fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) {
+    /// Returns whether that is news.
+    fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) -> bool {
         let source = key.0;
         if source == Source::CalicoGlobal && is_ours(object) {
             // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
-            self.remove(&key);
-            return;
+            return self.remove(&key);
         }
         let resource = source.resource(flavour);
         let object = judged_part(&resource.api_version, &resource.kind, object);
-        self.put(key, &object);
+        self.put(key, &object)
     }
 
-    fn put(&mut self, key: Key, object: &Value) {
+    /// Returns whether that is news.
+    fn put(&mut self, key: Key, object: &Value) -> bool {
         let text = object.to_string();
         let size = text.len();
         if let Some(known) = self.written.get(&key)
             && known.is_whole
             && *known.text == *text.as_bytes()
         {
-            return;
+            return false;
         }
         self.remove(&key);
         let kept = self.kept_in(key.1.as_deref());
@@ -272,6 +275,7 @@ impl State {
             judged: None,
         };
         self.written.insert(key, written);
+        true
     }
 
     /// How much is kept of what lies in a namespace; of what lies in none, every object has its own room.

@@ -42,7 +42,7 @@ fn shop(flavour: Flavour) -> Rendered {
 fn converged(rendered: &Rendered) -> Objects {
     let mut objects = Objects::default();
     for target in &rendered.targets {
-        put(&mut objects, &target.key, target.object.clone());
+        put(&mut objects, &target.key, target.object.unpack());
     }
     objects
 }
@@ -55,7 +55,7 @@ fn put(objects: &mut Objects, key: &ObjectKey, mut object: Value) {
 }
 
 fn object(objects: &Objects, key: &ObjectKey) -> Value {
-    objects.get(key).unwrap().object.as_deref().unwrap().clone()
+    objects.get(key).unwrap().object.as_ref().unwrap().unpack()
 }
 
 #[test]

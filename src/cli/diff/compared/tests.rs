@@ -67,7 +67,7 @@ fn as_declared(world: &World, name: &str) -> Objects {
     let mut objects = Objects::default();
     let declared = rendered(world, name, &objects);
     for target in declared.targets() {
-        put(&mut objects, &target.key, &target.object, 1);
+        put(&mut objects, &target.key, &target.object.unpack(), 1);
     }
     objects
 }
@@ -96,7 +96,7 @@ fn a_field_is_told_as_it_was_found_and_as_it_is_declared() {
     let world = world(vec![zone_of("shop", &json!({}), &json!({}))]);
     let mut objects = as_declared(&world, "shop");
     let declared = rendered(&world, "shop", &objects);
-    let mut changed = declared.targets().get(&quota()).unwrap().object.clone();
+    let mut changed = declared.targets().get(&quota()).unwrap().object.unpack();
     changed["spec"]["hard"]["pods"] = json!("500");
     changed["metadata"]["managedFields"] = json!([{
         "manager": "kubectl-edit", "operation": "Update", "time": "2026-01-01T00:00:00Z",

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controller::cache::Observed;
 use crate::controller::kind::Kind;
 use crate::domain::CalicoNaming;
 
@@ -215,7 +216,9 @@ fn only_where_nobody_else_decides_is_anything_recorded() {
     let selected = |decision: &Decision| -> Vec<String> {
         let targets = decision.targets.as_ref().unwrap().iter();
         let selector = |object: &Value| object["spec"]["namespaceSelector"].to_string();
-        targets.map(|target| selector(&target.object)).collect()
+        targets
+            .map(|target| selector(&target.object.unpack()))
+            .collect()
     };
     let decision = known.decide(&observing);
     let names = Some(named(&["observe-ingress", "observe-egress"]));
