@@ -18,6 +18,10 @@ pub const PLATFORM_OWNER: &str = PLATFORM;
 
 /// One object as it was last observed.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they say different things about it"
+)]
 pub struct Observed {
     /// Its UID, a precondition of deletion.
     pub uid: String,

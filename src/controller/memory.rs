@@ -49,6 +49,10 @@ pub struct Memory {
     pub entered: Option<Instant>,
     /// Since when others' policies are not known that have to be.
     pub waits_since: Option<Instant>,
+    /// Since when nobody has judged what others write, though all is applied.
+    pub unjudged_since: Option<Instant>,
+    /// The status that waits for it, and the resource version that it was decided on.
+    pub untold: Option<(LandingZoneStatus, String)>,
     /// Since when nothing but transient failures happens.
     pub unsettled_since: Option<Instant>,
     /// Reconciles in a row that ended with an error.

@@ -104,6 +104,7 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
     }
     let memory = context.memory(&name);
     let mut memory = memory.lock().await;
+    memory.untold = None;
     let started = Instant::now();
     let result = match &stored.0 {
         Ok(zone) => {
@@ -319,6 +320,17 @@ async fn tell(
     let complete =
         applied.failed.is_empty() && applied.skipped.is_empty() && round.withheld.is_empty();
     status.applied_digest = complete.then(|| round.rendered.digest.to_string());
+    if complete && status::is_first_judgement_due(&status, base) {
+        // Whoever judges asks for a reconcile: then all is told at once. Only where that does not happen it is
+        // told without.
+        let since = *memory.unjudged_since.get_or_insert(round.now);
+        let left = SETTLES_WITHIN.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            memory.untold = Some((status, round.version.clone()));
+            return Ok(Action::requeue(left));
+        }
+    }
+    memory.unjudged_since = None;
     let told = status.crossings.clone();
     let findings = status.findings.clone();
     let flush = publish(observation, context, memory, status, base, &round.version).await?;

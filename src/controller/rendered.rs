@@ -241,11 +241,11 @@ pub fn tiers(flavour: Flavour) -> Result<Vec<Target>, RenderError> {
 fn targets(manifests: Vec<Value>, flavour: Flavour) -> Result<Vec<Target>, RenderError> {
     manifests
         .into_iter()
-        .map(|object| target(object, flavour))
+        .map(|object| target(&object, flavour))
         .collect()
 }
 
-fn target(object: Value, flavour: Flavour) -> Result<Target, RenderError> {
+fn target(object: &Value, flavour: Flavour) -> Result<Target, RenderError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let kind =
         text("/kind").and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
@@ -260,11 +260,11 @@ fn target(object: Value, flavour: Flavour) -> Result<Target, RenderError> {
             object.pointer("/metadata/labels"),
             object.pointer("/metadata/annotations"),
         ])),
-        _ => Content::of(kind, &object).digest(),
+        _ => Content::of(kind, object).digest(),
     };
     Ok(Target {
         key,
-        object: Packed::from(&object),
+        object: Packed::from(object),
         digest,
     })
 }

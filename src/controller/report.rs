@@ -2,15 +2,17 @@
 //! written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Repaired};
-use super::context::Context;
+use super::context::{Context, Stored};
 use super::guard;
 use super::kind::Kind;
 use super::memory::Memory;
@@ -18,13 +20,15 @@ use super::plan::Plan;
 use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
-use crate::api::{BoundaryFinding, DriftRepair, LandingZoneStatus};
+use crate::api::{BoundaryFinding, DriftRepair, LandingZone, LandingZoneStatus};
 use crate::build::Released;
 use crate::cluster::failure;
 use crate::telemetry::Severity;
 
 /// Drift counts are written at most this often.
 const DRIFT_GATHERS: Duration = Duration::from_secs(5);
+/// Last words that are under way at once.
+const IN_FLIGHT: usize = 32;
 
 /// Remembers what is in force now.
 pub(super) fn remember(context: &Context, memory: &mut Memory, applied: &Applied) {
@@ -238,29 +242,38 @@ pub(super) async fn publish(
     Ok(None)
 }
 
-/// Writes the drift counts that were still being gathered when the operator was told to stop.
+/// Writes what was still to be said when the operator was told to stop: drift counts that were being gathered, and how
+/// landing zones stand of which only the judgement was missing.
 pub(super) async fn flush(context: &Context) {
-    for stored in context.zones.state() {
-        let Ok(zone) = &stored.0 else { continue };
-        let memory = context.memory(&zone.name_any());
-        let mut memory = memory.lock().await;
-        let Memory { written, drift, .. } = &mut *memory;
-        let Some((status, version)) = written else {
-            continue;
-        };
-        if drift.is_none() || status.drift == *drift {
-            continue;
-        }
-        status.drift.clone_from(drift);
-        if let Err(error) = status::write(&context.client, zone, version, status).await {
+    let zones = futures::stream::iter(context.zones.state());
+    let say = async |stored: Arc<Stored>| {
+        if let Ok(zone) = &stored.0
+            && let Err(error) = say_the_last(context, zone).await
+        {
             let error = failure(&error);
-            tracing::warn!(
-                zone = zone.name_any(),
-                error,
-                "the last drift was not counted"
-            );
+            tracing::warn!(zone = zone.name_any(), error, "the last was not said");
         }
+    };
+    zones.for_each_concurrent(IN_FLIGHT, say).await;
+}
+
+async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube::Error> {
+    let memory = context.memory(&zone.name_any());
+    let mut memory = memory.lock().await;
+    let drift = memory.drift.clone();
+    let known = memory.untold.take().map(|untold| (untold, true));
+    let known = known.or_else(|| Some((memory.written.clone()?, false)));
+    let Some(((mut status, version), is_untold)) = known else {
+        return Ok(());
+    };
+    if drift.is_some() && status.drift != drift {
+        status.drift = drift;
+    } else if !is_untold {
+        return Ok(());
     }
+    status::write(&context.client, zone, &version, &status)
+        .await
+        .map(drop)
 }
 
 /// One event for each change of state, told against what was told last: in a fight a landing zone

@@ -53,7 +53,7 @@ async fn what_it_costs_is_counted(fixture: &Fixture) -> Result<()> {
     a_change_of_the_platform(governed).await
 }
 
-/// Each object is written once, and each status at most three times: what will be there, what is, and what was judged.
+/// Each object is written once, and each status twice: what will be there, and what is.
 fn from_nothing(governed: &Governed, before: Mark) -> Result<()> {
     let plugin = OperatorBinaries::ensure(Profile::Test)?.plugin;
     let folder = governed.cluster.directory().join("declared");
@@ -68,7 +68,7 @@ fn from_nothing(governed: &Governed, before: Mark) -> Result<()> {
     let statuses = count("patch", "landingzones");
     let events = count("create", "events");
     let zones = FLEET.landing_zones;
-    ensure!(statuses <= 3 * zones, "{statuses} statuses: {what:#?}");
+    ensure!(statuses == 2 * zones, "{statuses} statuses: {what:#?}");
     ensure!(events <= zones, "{events} events: {what:#?}");
     let others = writes.len() - statuses - events;
     ensure!(

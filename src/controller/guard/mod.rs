@@ -195,10 +195,10 @@ impl Guard {
     fn saw_again(&self, key: &Key, taken_in: u64, flavour: Flavour, object: &DynamicObject) {
         let mut state = self.lock();
         let known = state.written.get(key);
-        if known.is_some_and(|known| known.taken_in == taken_in) {
-            if state.take_in(key.clone(), flavour, object) {
-                self.wake();
-            }
+        if known.is_some_and(|known| known.taken_in == taken_in)
+            && state.take_in(key.clone(), flavour, object)
+        {
+            self.wake();
         }
     }
 

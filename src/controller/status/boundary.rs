@@ -5,8 +5,8 @@
 //! past the platform's policies, or could, or where these are not in force.
 
 use super::{Conditions, Found, sentence};
-use crate::api::BoundaryFinding;
 use crate::api::condition::{self, reason};
+use crate::api::{BoundaryFinding, LandingZoneStatus};
 
 const WAY_OUT: &str = "; status.findings lists them: change them, or declare what has to cross in network.egress or \
     network.ingress of the LandingZone";
@@ -69,6 +69,19 @@ pub(in crate::controller) fn held(conditions: &mut Conditions, found: Option<&Fo
     let message = "nothing gets through that is not declared: the platform's policies are in place, and nothing is \
                    found in what others write";
     conditions.set(type_, "True", reason::NOTHING_CROSSES, message);
+}
+
+/// Whether nobody has judged yet, and the status never said so: what is judged in a moment is told in the same write.
+pub(in crate::controller) fn is_first_judgement_due(
+    status: &LandingZoneStatus,
+    base: Option<&LandingZoneStatus>,
+) -> bool {
+    let held = |status: &LandingZoneStatus| {
+        let mut conditions = status.conditions.iter();
+        let held = conditions.find(|it| it.type_ == condition::BOUNDARY_HELD)?;
+        Some(held.reason == reason::PROGRESSING)
+    };
+    held(status) == Some(true) && base.and_then(held).is_none()
 }
 
 fn all(found: &Found) -> impl Iterator<Item = &BoundaryFinding> {
