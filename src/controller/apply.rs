@@ -8,7 +8,7 @@ mod write_error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::params::GetParams;
@@ -200,8 +200,8 @@ impl Writer {
     ) {
         let silent = AtomicBool::new(applied.is_without_answer());
         let silent = &silent;
-        let mut results = stream::iter(writes)
-            .map(|write| async move {
+        let one = |write: &'a Write| {
+            async move {
                 if silent.load(Ordering::Relaxed) {
                     return (write, None);
                 }
@@ -210,8 +210,11 @@ impl Writer {
                     silent.store(true, Ordering::Relaxed);
                 }
                 (write, Some(result))
-            })
-            .buffer_unordered(in_flight);
+            }
+            .boxed()
+        };
+        let all: Vec<_> = writes.map(one).collect();
+        let mut results = stream::iter(all).buffer_unordered(in_flight);
         while let Some((write, result)) = results.next().await {
             match result {
                 Some(result) => applied.take(write, result),
@@ -229,19 +232,16 @@ impl Writer {
         if applied.is_without_answer() {
             return;
         }
-        let mut results = stream::iter(prunes)
-            .map(|prune| async move {
-                let result = self
-                    .delete(
-                        &prune.key,
-                        &prune.uid,
-                        Some(&prune.resource_version),
-                        flavour,
-                    )
-                    .await;
+        let one = |prune: &'a Prune| {
+            async move {
+                let version = Some(prune.resource_version.as_str());
+                let result = self.delete(&prune.key, &prune.uid, version, flavour).await;
                 (prune, result)
-            })
-            .buffer_unordered(IN_FLIGHT_EACH);
+            }
+            .boxed()
+        };
+        let all: Vec<_> = prunes.map(one).collect();
+        let mut results = stream::iter(all).buffer_unordered(IN_FLIGHT_EACH);
         while let Some((prune, result)) = results.next().await {
             match result {
                 Ok(()) => applied.pruned.push(prune.key.clone()),

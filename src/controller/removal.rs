@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -231,28 +231,32 @@ async fn used(
     client: &Client,
     namespaces: &BTreeMap<ObjectKey, String>,
 ) -> Result<Vec<String>, kube::Error> {
-    let looks = namespaces
-        .keys()
-        .flat_map(|namespace| IN_USE.iter().map(move |kind| (namespace, kind)));
-    stream::iter(looks)
-        .map(|(namespace, (group, version, kind, plural))| async move {
-            let kind = GroupVersionKind::gvk(group, version, kind);
-            let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-            let api = Api::<PartialObjectMeta<DynamicObject>>::namespaced_with(
-                client.clone(),
-                &namespace.name,
-                &resource,
-            );
-            let found = api.list(&ListParams::default().limit(1)).await?;
-            Ok(found
-                .items
-                .first()
-                .map(|one| format!("{plural} in {} ({})", namespace.name, one.name_any())))
-        })
-        .buffered(8)
-        .try_filter_map(|found| async move { Ok(found) })
-        .try_collect()
-        .await
+    let mut looks = Vec::new();
+    for namespace in namespaces.keys() {
+        for kind in IN_USE {
+            looks.push(used_for(client, &namespace.name, *kind).boxed());
+        }
+    }
+    let found: Vec<_> = stream::iter(looks).buffered(8).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// One of them, where there is any.
+async fn used_for(
+    client: &Client,
+    namespace: &str,
+    (group, version, kind, plural): (&str, &str, &str, &str),
+) -> Result<Option<String>, kube::Error> {
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+    let objects = Api::<PartialObjectMeta<DynamicObject>>::namespaced_with(
+        client.clone(),
+        namespace,
+        &resource,
+    );
+    let found = objects.list(&ListParams::default().limit(1)).await?;
+    let first = found.items.first();
+    Ok(first.map(|one| format!("{plural} in {namespace} ({})", one.name_any())))
 }
 
 fn refused(why: &str) -> String {

@@ -13,6 +13,7 @@ use kube::runtime::reflector::{self, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::cache::Cache;
 use super::clients::Clients;
@@ -207,6 +208,19 @@ pub async fn run(
     Ok(ended?)
 }
 
+/// Does something in a task of its own, which ends when this is dropped. kube polls all reconciles in one task: what they
+/// compute would be computed by one thread, one after the other, and each would wait for the answers of all.
+async fn in_a_task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match AbortOnDropHandle::new(tokio::spawn(work)).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Reconciles what is asked for, until `stop` is cancelled and what runs is done.
 async fn reconcile_all(
     context: &Arc<Context>,
@@ -219,7 +233,7 @@ async fn reconcile_all(
         // The end of the requests ends the applier, once what runs is done.
         .take_until(stop.cancelled_owned());
     let results = applier(
-        |zone, context| Box::pin(reconcile(zone, context)),
+        |zone, context| Box::pin(in_a_task(reconcile(zone, context))),
         |zone, error, context| try_again(&zone, error, &context),
         context.clone(),
         zones,
