@@ -18,6 +18,8 @@ pub struct Figures {
     pub floors: Vec<Floor>,
     /// From an empty cluster to every landing zone ready.
     pub converge: Converge,
+    /// `kubectl apply --server-side` of the same objects; nothing where that was left out.
+    pub kubectl: Compared,
     /// A restart when nothing is to be done.
     pub restart: Restart,
     /// When nothing happens.
@@ -44,6 +46,18 @@ pub struct Floor {
     pub in_flight: usize,
     /// How long it took.
     pub seconds: f64,
+    /// Processor time of the API server for 1,000 objects meanwhile, seconds.
+    pub apiserver_cpu_seconds_per_1000_objects: f64,
+}
+
+/// What somebody else takes for the same objects.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Compared {
+    /// From its start to its end.
+    pub seconds: f64,
+    /// That, divided by the floor.
+    pub ratio: f64,
 }
 
 /// From an empty cluster to every landing zone ready.
@@ -146,6 +160,26 @@ pub struct PlatformChange {
     pub ratio: f64,
 }
 
+impl fmt::Display for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} s with {} (kube-apiserver {:.2} s for 1,000)",
+            self.seconds, self.in_flight, self.apiserver_cpu_seconds_per_1000_objects
+        )
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seconds > 0.0 {
+            write!(f, "{:.1} s, {:.2} × the floor", self.seconds, self.ratio)
+        } else {
+            f.write_str("not tried")
+        }
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -165,9 +199,7 @@ impl fmt::Display for Figures {
             self.objects
         )?;
         let floors = self.floors.iter();
-        let floors: Vec<_> = floors
-            .map(|it| format!("{:.1} s with {}", it.seconds, it.in_flight))
-            .collect();
+        let floors: Vec<_> = floors.map(ToString::to_string).collect();
         let mut row = |what: &str, figure: String| writeln!(f, "{what:<22} {figure}");
         row("floor", floors.join(", "))?;
         row(
@@ -181,6 +213,7 @@ impl fmt::Display for Figures {
                 converge.failed
             ),
         )?;
+        row("kubectl apply", self.kubectl.to_string())?;
         row(
             "CPU for 1,000 objects",
             format!(

@@ -6,9 +6,11 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::bare::{Write, write_all};
-use super::figures::{Figures, Floor, at};
+use super::figures::{Compared, Figures, Floor, at};
 use super::foreign::{Foreign, foreign_writes, paced};
-use super::run::{Bench, empty_cluster};
+use super::run::{Bench, apiserver, empty_cluster, per_1000};
+use super::today::kubectl_apply;
+use super::usage::Usage;
 
 /// Requests of the bare client that are under way at once.
 const IN_FLIGHT: [usize; 3] = [8, 32, 64];
@@ -33,22 +35,34 @@ impl Bench {
             fleet,
             objects,
             mut figures,
+            options,
             ..
         } = self;
         cluster.stop().await?;
         let writes = everything(&objects, &statuses)?;
         for in_flight in IN_FLIGHT {
             let cluster = empty_cluster(fleet).await?;
+            let apiserver = apiserver(&cluster).await?;
+            let before = Usage::of(apiserver)?.processor;
             let took = write_all(&cluster.client(), &writes, in_flight).await?;
+            let used = Usage::of(apiserver)?.processor.saturating_sub(before);
             cluster.stop().await?;
             figures.floors.push(Floor {
                 in_flight,
                 seconds: took.as_secs_f64(),
+                apiserver_cpu_seconds_per_1000_objects: per_1000(used, objects.len()),
             });
         }
         let floors = figures.floors.iter().map(|it| it.seconds);
         figures.floor_seconds = floors.fold(f64::INFINITY, f64::min);
         figures.converge.ratio = figures.converge.seconds / figures.floor_seconds;
+        if options.kubectl {
+            let cluster = empty_cluster(fleet).await?;
+            let seconds = kubectl_apply(&cluster, &objects).await?;
+            cluster.stop().await?;
+            let ratio = seconds / figures.floor_seconds;
+            figures.kubectl = Compared { seconds, ratio };
+        }
         Ok(figures)
     }
 

@@ -8,6 +8,8 @@
 //! | [`figures`] | what was measured, as a table, as JSON and as a plot |
 //! | `foreign` | what somebody else writes meanwhile |
 //! | `floor` | the bare client in the operator's place |
+//! | `today` | what people do today in its place |
+//! | `plot` | how long it all takes, as a picture |
 //! | [`run`] | the steps, in their order |
 
 pub mod bare;
@@ -15,9 +17,12 @@ pub mod figures;
 pub mod fleet;
 mod floor;
 mod foreign;
+mod plot;
 pub mod run;
+mod today;
 pub mod usage;
 
 pub use figures::Figures;
 pub use fleet::Fleet;
+pub use plot::draw;
 pub use run::{Options, run};

@@ -43,6 +43,8 @@ pub struct Options {
     pub storm: usize,
     /// How many storms.
     pub storms: usize,
+    /// Whether kubectl is tried, too.
+    pub kubectl: bool,
 }
 
 /// Measures all of it. Takes some minutes, and is as good as the machine is quiet.
@@ -169,11 +171,7 @@ impl Bench {
     }
 
     async fn converge(&mut self) -> Result<()> {
-        let servers = self.cluster.process_ids().await;
-        let apiserver = servers
-            .into_iter()
-            .find(|it| usage::name(*it).is_ok_and(|name| name.starts_with("kube-apiserver")))
-            .context("no kube-apiserver")?;
+        let apiserver = apiserver(&self.cluster).await?;
         let mark = self.cluster.audit_log().mark()?;
         let server_before = Usage::of(apiserver)?.processor;
         let started = Timestamp::now();
@@ -187,15 +185,16 @@ impl Bench {
         let writes: Vec<_> = requests.iter().filter(|it| it.is_write()).collect();
         let last = writes.iter().map(|it| it.completed).max();
         tell("converging", writes.iter().copied());
-        let per_1000 =
-            |processor: Duration| processor.as_secs_f64() / count(self.objects.len()) * 1e3;
         self.figures.converge = Converge {
             seconds: since(started, last.context("nothing was written")?),
             requests: requests.len(),
             writes: writes.len(),
             failed: requests.iter().filter(|it| !it.succeeded()).count(),
-            operator_cpu_seconds_per_1000_objects: per_1000(self.usage()?.processor),
-            apiserver_cpu_seconds_per_1000_objects: per_1000(server),
+            operator_cpu_seconds_per_1000_objects: per_1000(
+                self.usage()?.processor,
+                self.objects.len(),
+            ),
+            apiserver_cpu_seconds_per_1000_objects: per_1000(server, self.objects.len()),
             ..Converge::default()
         };
         self.everything_is_ready().await
@@ -400,6 +399,18 @@ impl Bench {
         self.figures.peak_mib = mebibytes(usage.peak);
         Ok(())
     }
+}
+
+/// The process that is the cluster's API server.
+pub(super) async fn apiserver(cluster: &LocalCluster) -> Result<u32> {
+    let mut servers = cluster.process_ids().await.into_iter();
+    let is_it = |it: &u32| usage::name(*it).is_ok_and(|name| name.starts_with("kube-apiserver"));
+    servers.find(is_it).context("no kube-apiserver")
+}
+
+/// Processor time for 1,000 objects, seconds.
+pub(super) fn per_1000(processor: Duration, objects: usize) -> f64 {
+    processor.as_secs_f64() / count(objects) * 1e3
 }
 
 /// A cluster with all kinds and rights, and the landing zones declared.

@@ -27,6 +27,12 @@ struct Arguments {
     /// Storms
     #[arg(long, default_value_t = 1)]
     storms: usize,
+    /// Leaves out `kubectl apply`, which takes minutes
+    #[arg(long)]
+    without_kubectl: bool,
+    /// Draws how long it takes until all objects are there
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Writes the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -41,9 +47,13 @@ async fn main() -> Result<()> {
         drifts: arguments.drifts,
         storm: arguments.storm,
         storms: arguments.storms,
+        kubectl: !arguments.without_kubectl,
     };
     let figures = bench::run(&options).await?;
     println!("{figures}");
+    if let Some(file) = arguments.svg {
+        bench::draw(&figures, &file)?;
+    }
     if let Some(file) = arguments.json {
         let text = serde_json::to_string_pretty(&figures)? + "\n";
         std::fs::write(&file, text)
