@@ -319,8 +319,8 @@ impl Altered<'_> {
                     )
                 } else {
                     (
-                        "without LandingZones",
-                        "give the LandingZones as well, or keep what denies it",
+                        "without a LandingZone that was read",
+                        "keep what denies it; where there are LandingZones, give those as well",
                     )
                 };
                 Some(Finding::new(

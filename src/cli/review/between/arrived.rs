@@ -47,8 +47,8 @@ pub(super) fn finding(written: &Written, pairs: Option<&[&Pair]>) -> Option<Find
             in_words(pairs)
         ),
         format!(
-            "leave out the labels by which policies mean it, or let through what denies the others; if it is meant, a \
-             LandingZone that declares {name} in spec.namespaces says so"
+            "leave out the labels that make policies let it through, or give it those by which they deny; where there are \
+             LandingZones, declare {name} in spec.namespaces of one"
         ),
     );
     Some(Finding {
