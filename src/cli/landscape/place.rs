@@ -27,7 +27,7 @@ pub(in crate::cli) struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct PlaceName {
-    /// Its landing zone; None outside of all.
+    /// Its landing zone, or its application's code where nobody declares landing zones; None outside of all.
     pub landing_zone: Option<String>,
     /// Its zone; outside of landing zones what it is.
     pub zone: String,
@@ -146,6 +146,10 @@ impl Landscape {
                 found.entry(name).or_default().extend(members);
             }
         }
+        for (place, namespaces) in &self.applications {
+            let members = namespaces.iter().flat_map(|it| self.of_namespace(it));
+            found.insert(place.clone(), members.collect());
+        }
         for ((landing_zone, zone), members) in found {
             self.add(Some(landing_zone), zone, PlaceKind::Zone, members);
         }
@@ -171,14 +175,19 @@ impl Landscape {
         let zone = zones.find(|it| it.name.as_str() == landing_zone);
         let namespaces = zone.into_iter().flat_map(|it| &it.namespaces);
         let own = namespaces.filter(|it| it.zone.as_str() == place.zone);
-        own.map(|it| it.name.as_str()).collect()
+        let own = own.map(|it| it.name.as_str());
+        let labelled = (landing_zone.clone(), place.zone.clone());
+        let labelled = self.applications.get(&labelled).into_iter().flatten();
+        own.chain(labelled.map(String::as_str)).collect()
     }
 
     /// Namespaces of landing zones: what runs elsewhere is in none of them.
     fn own_namespaces(&self) -> BTreeSet<String> {
         let zones = self.zones.iter();
         let namespaces = zones.flat_map(|zone| &zone.namespaces);
-        namespaces.map(|it| it.name.to_string()).collect()
+        let declared = namespaces.map(|it| it.name.to_string());
+        let labelled = self.applications.values().flatten().cloned();
+        declared.chain(labelled).collect()
     }
 
     /// Where a shared service runs.
