@@ -54,6 +54,8 @@ pub(in crate::cli) enum PlaceKind {
 
 /// What whatever namespace of no landing zone is called.
 const ANY_NAMESPACE: &str = "namespaces of no landing zone";
+/// What addresses are called that are nobody's here.
+const INTERNET: &str = "internet";
 /// What the name of one that is known begins with.
 const A_NAMESPACE: &str = "namespace ";
 
@@ -63,10 +65,22 @@ impl PlaceName {
         self.landing_zone.is_none() && self.zone == ANY_NAMESPACE
     }
 
+    /// Whether it is the internet.
+    pub fn is_internet(&self) -> bool {
+        self.landing_zone.is_none() && self.zone == INTERNET
+    }
+
+    /// The name of the namespace, where it is one of no landing zone that is known.
+    pub fn namespace(&self) -> Option<&str> {
+        match self.landing_zone {
+            None => self.zone.strip_prefix(A_NAMESPACE),
+            Some(_) => None,
+        }
+    }
+
     /// Whatever namespace, where it is one of no landing zone.
     pub fn any_namespace(&self) -> Option<Self> {
-        let is_one = self.landing_zone.is_none() && self.zone.starts_with(A_NAMESPACE);
-        is_one.then(|| Self {
+        self.namespace().map(|_| Self {
             landing_zone: None,
             zone: ANY_NAMESPACE.to_owned(),
         })
@@ -308,7 +322,7 @@ impl Landscape {
             ("private networks", without(&private, &taken)),
         ];
         taken.extend(private);
-        let internet = ("internet", without(&everywhere(), &taken));
+        let internet = (INTERNET, without(&everywhere(), &taken));
         for (name, ranges) in places.into_iter().chain([internet]) {
             if !ranges.is_empty() {
                 let members = vec![Member::addresses(&ranges)];

@@ -6,6 +6,7 @@ mod generated;
 mod hostile;
 mod labels;
 mod lenient;
+mod speed;
 mod suggested;
 mod widened;
 
