@@ -54,6 +54,8 @@ pub(in crate::cli) enum PlaceKind {
 
 /// What whatever namespace of no landing zone is called.
 const ANY_NAMESPACE: &str = "namespaces of no landing zone";
+/// What the API server is called.
+const API_SERVER: &str = "API server";
 /// What addresses are called that are nobody's here.
 const INTERNET: &str = "internet";
 /// What the name of one that is known begins with.
@@ -63,6 +65,11 @@ impl PlaceName {
     /// Whether it is whatever namespace of no landing zone.
     pub fn is_any_namespace(&self) -> bool {
         self.landing_zone.is_none() && self.zone == ANY_NAMESPACE
+    }
+
+    /// Whether it is the API server.
+    pub fn is_api_server(&self) -> bool {
+        self.landing_zone.is_none() && self.zone == API_SERVER
     }
 
     /// Whether it is the internet.
@@ -301,7 +308,7 @@ impl Landscape {
         let api_server = Member::addresses(&api_server).serving(("default", "kubernetes"), https);
         self.add(
             None,
-            "API server".to_owned(),
+            API_SERVER.to_owned(),
             PlaceKind::ApiServer,
             vec![api_server],
         );

@@ -526,3 +526,29 @@ fn of_a_copy_the_paths_that_are_named_are_read() {
     );
     assert_eq!(out.lines().count(), 3, "{out}");
 }
+
+/// Addresses that somebody may reach might be those of the API server.
+#[test]
+fn where_the_api_server_may_be_anywhere_that_is_said() {
+    let text = |network: &str| {
+        format!(
+            "apiVersion: landingzones.dev/v1alpha1\nkind: LandingZone\nmetadata: {{name: shop}}\nspec:\n  applicationCode: shop\n  \
+             namespaces: [{{name: shop-web, zone: web}}]\n  network: {{egress: [{{name: partner, from: {{zone: web}}, to: {{cidrs: \
+             [203.0.113.7/32]}}, ports: [{{protocol: TCP, port: 443}}]}}]}}\n---\napiVersion: landingzones.dev/v1alpha1\nkind: \
+             LandingZonePlatform\nmetadata: {{name: cluster}}\nspec: {{network: {{{network}}}}}\n"
+        )
+    };
+    let said = |network: &str| {
+        let text = text(network);
+        let (outcome, out, err) = run(&[("a.yaml", &text)], &["-f", "a.yaml"]);
+        assert_eq!(outcome, Outcome::Done, "{err}");
+        (out.contains("API server"), err)
+    };
+    let (is_told, err) = said("podCidrs: [10.244.0.0/16]");
+    assert!(
+        is_told && err.contains("nobody says where the API server is"),
+        "{err}"
+    );
+    let (is_told, err) = said("podCidrs: [10.244.0.0/16], apiServer: [10.1.0.4]");
+    assert!(!is_told && err.is_empty(), "{err}");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 
 use super::end::{Asked, End};
 use crate::api::{
@@ -241,10 +241,7 @@ fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
         ..Peer::default()
     };
     let there = Peer {
-        cidrs: vec![
-            Cidr(IpNet::V4(Ipv4Net::default())),
-            Cidr(IpNet::V6(Ipv6Net::default())),
-        ],
+        cidrs: vec![Cidr(IpNet::V4(Ipv4Net::default()))],
         ..Peer::default()
     };
     let name = crossing_name(
@@ -256,7 +253,7 @@ fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
     entry.acknowledge = Some(RangeAcknowledgement::AllAddresses);
     let fragment = declare(own.name.as_str(), "egress", &entry);
     format!(
-        "{fragment}  (somebody has to acknowledge that this is all addresses: ask again with the one that is meant, and it is \
+        "{fragment}  (somebody has to acknowledge that this is all addresses of IPv4: ask again with the one that is meant, and it is \
          written out)\n"
     )
 }

@@ -613,7 +613,19 @@ spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
 
 #[test]
 fn all_of_the_internet_is_declared_as_that() {
-    let out = opens(OUTSIDE, "shop/data", "internet:443");
+    let out = told_of(OUTSIDE, "shop/data", "internet:443");
+    assert!(out.lines().next().unwrap().ends_with(": denied"), "{out}");
+    // The internet has IPv6 as well.
+    let after = told_of(&applied(OUTSIDE, &out), "shop/data", "internet:443");
+    assert!(
+        after.lines().next().unwrap().ends_with(": partly"),
+        "{after}"
+    );
+    let opened = told_of(&applied(OUTSIDE, &out), "shop/data", "203.0.113.99:443");
+    assert!(
+        opened.lines().next().unwrap().ends_with(": allowed"),
+        "{opened}"
+    );
     assert!(out.contains("acknowledge: AllAddresses"), "{out}");
     assert!(
         out.contains("ask again with the one that is meant"),
