@@ -442,9 +442,10 @@ impl Landscape {
             (!placed.contains(&key)).then_some((key, endpoint))
         });
         let pods_without_address = others.collect();
-        let applications = match zones.is_empty() && !objects.is_partial {
-            true => applications(&objects.namespaces),
-            false => BTreeMap::new(),
+        let applications = if zones.is_empty() && !objects.is_partial {
+            applications(&objects.namespaces)
+        } else {
+            BTreeMap::new()
         };
         let mut landscape = Self {
             cluster,

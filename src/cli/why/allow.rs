@@ -169,19 +169,19 @@ fn of_kubernetes(peer: &Peer) -> String {
         Peer::Labelled(labels) => {
             format!("namespaceSelector: {{matchLabels: {{{}}}}}", listed(labels))
         }
-        Peer::Named(names) => match names.first().filter(|_| names.len() == 1) {
-            Some(name) => format!(
-                "namespaceSelector: {{matchLabels: {{{}}}}}",
-                listed(&own(name))
-            ),
-            None => {
-                let names: Vec<_> = names.iter().map(String::as_str).collect();
-                format!(
-                    "namespaceSelector: {{matchExpressions: [{{key: {METADATA_NAME}, operator: In, values: [{}]}}]}}",
-                    names.join(", ")
-                )
+        Peer::Named(names) => {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            if let [name] = names[..] {
+                return format!(
+                    "namespaceSelector: {{matchLabels: {{{}}}}}",
+                    listed(&own(name))
+                );
             }
-        },
+            format!(
+                "namespaceSelector: {{matchExpressions: [{{key: {METADATA_NAME}, operator: In, values: [{}]}}]}}",
+                names.join(", ")
+            )
+        }
         Peer::Dns => format!(
             "namespaceSelector: {{matchLabels: {{{}}}}}\n        podSelector: {{matchLabels: {{k8s-app: kube-dns}}}}",
             listed(&own("kube-system"))

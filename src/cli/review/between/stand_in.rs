@@ -148,7 +148,9 @@ fn named(selector: &Selector, all: &mut BTreeMap<String, StandIn>) {
         }
         Selector::Not(inner) => named(inner, all),
         Selector::And(operands) | Selector::Or(operands) => {
-            operands.iter().for_each(|it| named(it, all));
+            for operand in operands {
+                named(operand, all);
+            }
         }
         Selector::All | Selector::Global | Selector::Has(_) | Selector::Compare(..) => {}
     }
