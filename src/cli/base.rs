@@ -162,7 +162,8 @@ impl Base {
         let odd = self.pairs.iter().filter(|it| !it.is_plain);
         odd.map(|it| match &it.with {
             Some(with) if *with == self.base => format!(
-                "{it}: all that lies there counts as what was there before, since none of it is called so"
+                "{it}, which has no {} of its own: all that lies in it counts as what was there before",
+                it.path.display()
             ),
             _ => it.to_string(),
         })

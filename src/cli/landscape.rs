@@ -51,6 +51,8 @@ pub(super) struct Landscape {
     pub members: Vec<Member>,
     /// Landing zones' zones, then the rest.
     pub places: Vec<Place>,
+    /// Where nobody declares landing zones: the namespaces of each application and zone, by the labels of namespaces.
+    applications: BTreeMap<(String, String), Vec<String>>,
     /// The labels of each namespace that is known.
     pub namespaces: BTreeMap<String, LabelMap>,
     /// What the pods of workloads look like; None where they are on their nodes' network, where no policy of pods applies.
@@ -320,12 +322,22 @@ fn read(
         }
     }
     if declarations.zones.is_empty() {
+        let given = source::described(paths);
+        let code = names::APPLICATION_CODE;
+        if !objects.namespaces.values().any(|it| it.contains_key(code)) {
+            writeln!(
+                stderr,
+                "error: no LandingZone in {given}, and no Namespace with the label {code}: give one or the other, or nobody can say \
+                 whose pods there are"
+            )?;
+            return Ok(Err(Outcome::BadInput));
+        }
         writeln!(
             stderr,
-            "error: no LandingZone in {}",
-            source::described(paths)
+            "note: no LandingZone in {given}: applications and zones are those that the labels {code} and {} of namespaces name, \
+             and nothing but the policies that are there holds a boundary",
+            names::ZONE
         )?;
-        return Ok(Err(Outcome::BadInput));
     }
     let Declarations {
         zones, platform, ..
@@ -430,9 +442,15 @@ impl Landscape {
             (!placed.contains(&key)).then_some((key, endpoint))
         });
         let pods_without_address = others.collect();
+        let applications = if zones.is_empty() && !objects.is_partial {
+            applications(&objects.namespaces)
+        } else {
+            BTreeMap::new()
+        };
         let mut landscape = Self {
             cluster,
             zones,
+            applications,
             platform,
             world,
             members: Vec::new(),
@@ -446,13 +464,19 @@ impl Landscape {
         landscape
     }
 
-    /// The place of a namespace, where it is a landing zone's.
+    /// The place of a namespace, where it is a landing zone's, or an application's where nobody declares any.
     pub(super) fn zone_of(&self, namespace: &str) -> Option<&Place> {
-        let owner = self.zones.iter().find_map(|zone| {
+        let declared = self.zones.iter().find_map(|zone| {
             let mut own = zone.namespaces.iter();
             let own = own.find(|it| it.name.as_str() == namespace)?;
             Some((zone.name.as_str(), own.zone.as_str()))
-        })?;
+        });
+        let mut applications = self.applications.iter();
+        let labelled = || {
+            let found = applications.find(|(_, own)| own.iter().any(|it| it == namespace));
+            found.map(|((code, zone), _)| (code.as_str(), zone.as_str()))
+        };
+        let owner = declared.or_else(labelled)?;
         self.places.iter().find(|place| {
             (place.name.landing_zone.as_deref(), place.name.zone.as_str())
                 == (Some(owner.0), owner.1)
@@ -465,6 +489,21 @@ impl Landscape {
         let zone = zones.find(|zone| zone.name.as_str() == landing_zone)?;
         zone.contact.as_deref()
     }
+}
+
+/// The namespaces that bear an application's code, by that and by their zone; one that names no zone is one by itself.
+fn applications(
+    namespaces: &BTreeMap<String, LabelMap>,
+) -> BTreeMap<(String, String), Vec<String>> {
+    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (name, labels) in namespaces {
+        if let Some(code) = labels.get(names::APPLICATION_CODE) {
+            let zone = labels.get(names::ZONE).unwrap_or(name);
+            let place = (code.clone(), zone.clone());
+            found.entry(place).or_default().push(name.clone());
+        }
+    }
+    found
 }
 
 /// The ports of containers that have a name.

@@ -128,6 +128,19 @@ impl MatrixArgs {
             .flat_map(|it| entries(it, !self.base.is_empty()))
             .collect();
         let is_kept = |entry: &Entry| self.only.is_none_or(|only| only.keeps(entry));
+        let is_guessed =
+            |it: &Entry| it.to.is_api_server() && it.verdict == VerdictWord::Partly && is_kept(it);
+        if landscapes
+            .iter()
+            .any(|it| it.platform.api_server.is_empty())
+            && entries.iter().any(is_guessed)
+        {
+            writeln!(
+                stderr,
+                "note: nobody says where the API server is (spec.network.apiServer of the LandingZonePlatform): any address \
+                 might be its, so whoever reaches some reaches it partly"
+            )?;
+        }
         let text = if self.base.is_empty() {
             match self.output {
                 // It counts what it leaves out.

@@ -156,7 +156,7 @@ enum Form {
 /// What is shown.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Only {
-    /// What leaves a boundary and is not declared
+    /// What leaves a boundary and is not declared, and what else has to be approved; what is waived stays, as a note
     Crossings,
 }
 

@@ -1,6 +1,7 @@
 //! `kubectl landingzone why`: what decides whether something reaches something, tier by tier in both directions, whom
 //! to ask, and what would have to be declared.
 
+mod allow;
 mod end;
 mod remedy;
 
@@ -139,7 +140,8 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
             all.extend(
                 links
                     .into_iter()
-                    .filter(|it| it.does == Does::Denies && !is_rest),
+                    .filter(|it| it.does == Does::Denies && !is_rest)
+                    .map(|it| (way, it)),
             );
         }
         text.push('\n');
@@ -148,7 +150,8 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
         let _ = writeln!(text, "note: {note}");
     }
     text.push_str(&remedy::whom_to_ask(landscape, from, to));
-    text.push_str(&remedy::remedies(landscape, from, asked, &all));
+    text.push_str(&allow::rules(landscape, from, asked, &all));
+    text.push_str(&remedy::remedies(landscape, from, asked, !all.is_empty()));
     text
 }
 

@@ -107,6 +107,9 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Deciding(deciding) => judge.deciding(&deciding.kind),
     }
     judge.witness_of_invalid();
+    if object.staged {
+        judge.staged();
+    }
     judge.findings
 }
 
@@ -149,6 +152,17 @@ impl<'a> Judge<'a> {
     ) {
         self.findings
             .push(Finding::new(rule, path, message, suggestion));
+    }
+
+    /// Says of what would need approval that it is not in force: who approves it approves that it may be.
+    fn staged(&mut self) {
+        for finding in &mut self.findings {
+            if finding.rule.needs_approval() {
+                finding.message.push_str(
+                    "; the policy is staged: it decides nothing yet, and would once it is enforced",
+                );
+            }
+        }
     }
 
     /// The same, where somebody gets through.
@@ -256,7 +270,7 @@ impl<'a> Judge<'a> {
         let spec = &policy.spec;
         let root = FieldPath::default();
         let name = policy.metadata.name.as_deref().unwrap_or_default();
-        if let Some(order) = spec.order.filter(|it| *it < FIRST_ORDER_OF_TEAMS) {
+        if let Some(order) = spec.order.filter(|it| self.is_before_boundary(*it)) {
             self.find(
                 Rule::OrderBeforePlatform,
                 root.key("spec").key("order"),
@@ -310,7 +324,7 @@ impl<'a> Judge<'a> {
         }
         let draft = match Policy::draft_of_global(policy, self.object.written) {
             Ok(Some(draft)) => draft,
-            Ok(None) => return,
+            Ok(None) => return self.of_hosts(policy),
             Err(unreadable) => return self.invalid(&unreadable),
         };
         self.objections(&draft.objections);
@@ -325,6 +339,14 @@ impl<'a> Judge<'a> {
             self.before_boundary(policy, &selected);
         }
         self.both(&draft, (&spec.ingress, &spec.egress), "", &selected);
+    }
+
+    /// Whether a policy of tier default with this order is asked before a boundary: where there are tiers, that has one of its own,
+    /// which comes first; where nobody declares anything, there is none.
+    fn is_before_boundary(&self, order: f64) -> bool {
+        order < FIRST_ORDER_OF_TEAMS
+            && self.landscape.tiers.is_none()
+            && self.landscape.has_declared_boundary()
     }
 
     /// What a policy of the whole cluster lets through before the boundary is asked is decided by labels alone, which
@@ -350,7 +372,7 @@ impl<'a> Judge<'a> {
                 "leave tier out, or make one of your own after it",
             );
         } else if tier == DEFAULT_TIER
-            && let Some(order) = spec.order.filter(|it| *it < FIRST_ORDER_OF_TEAMS)
+            && let Some(order) = spec.order.filter(|it| self.is_before_boundary(*it))
         {
             self.find(
                 Rule::OrderBeforePlatform,

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
+use crate::api::DefaultDenyStage;
 use crate::api::names::{APPLICATION_CODE, GROUP, METADATA_NAME, OWNER, POD_SECURITY_PREFIX, ZONE};
 use crate::build;
 use crate::domain::{Crossing, LandingZone, NamespaceName, Openings, Platform, Resolved};
@@ -229,6 +230,11 @@ impl Landscape {
     pub(super) fn called(&self, landing_zone: &str) -> Option<&Boundary> {
         let mut all = self.boundaries.iter();
         all.find(|it| it.landing_zone.as_deref() == Some(landing_zone))
+    }
+
+    /// Whether somebody declares a boundary: a landing zone, or what holds for the whole cluster.
+    pub(super) fn has_declared_boundary(&self) -> bool {
+        self.declared > 0 || self.platform.default_deny.stage != DefaultDenyStage::Off
     }
 
     /// The boundary of a landing zone that is declared, by the code of its application.

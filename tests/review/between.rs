@@ -398,3 +398,173 @@ fn beside_landing_zones_policies_alone_hold_a_boundary() {
         claimed.out
     );
 }
+
+const CODE_DENY: &str = "\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: deny-all}
+spec:
+  namespaceSelector: has(applicationcode) && !has(exempt)
+  types: [Ingress, Egress]
+";
+
+fn namespace(name: &str, labels: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{{labels}}}\n")
+}
+
+/// It counts as one of an application, or as none that is denied, by its labels alone, as one does whose labels change.
+#[test]
+fn a_new_namespace_whose_labels_open_something_needs_approval() {
+    let waived = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata:
+  name: probes
+  namespace: shop-api
+  annotations: {landingzones.dev/waive: 'code-missing: probes, approved'}
+spec:
+  selector: all()
+  types: [Ingress]
+  ingress: [{action: Allow, source: {namespaceSelector: role == 'probe'}}]
+";
+    for (labels, policy, opens) in [
+        (
+            "applicationcode: shop1, zone: frontend",
+            API,
+            "namespace more to namespace shop-api",
+        ),
+        (
+            "applicationcode: m, exempt: 'true'",
+            CODE_DENY,
+            "namespace more to addresses",
+        ),
+        ("team: x", CODE_DENY, "namespace more to addresses"),
+        (
+            "applicationcode: m, role: probe",
+            waived,
+            "namespace more to namespace shop-api",
+        ),
+    ] {
+        let known = [
+            ("ns.yaml", NAMESPACES),
+            ("deny.yaml", DENY),
+            ("p.yaml", policy),
+        ];
+        let more = namespace("more", labels);
+        let after = [&known[..], &[("more.yaml", more.as_str())]].concat();
+        let ran = compared(&known, &after);
+        let (asks, found) = told(&ran);
+        let line = if labels.contains("applicationcode") {
+            5
+        } else {
+            3
+        };
+        let expected = [format!("namespace-joins a/more.yaml:{line}")];
+        assert!(
+            asks && found == expected,
+            "{labels}: {found:?} {}{}",
+            ran.out,
+            ran.err
+        );
+        let json = ran.json();
+        let message = json["findings"][0]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("namespace more is new") && message.contains(opens),
+            "{message}"
+        );
+        // It was there before.
+        assert_eq!(told(&compared(&after, &after)), nothing(), "{labels}");
+        // Of an application of its own, it is one like any other, and so are its namespaces to each other.
+        let own = namespace("more", "applicationcode: m");
+        let two = namespace("two", "applicationcode: m, zone: frontend");
+        let own = [
+            &known[..],
+            &[("more.yaml", own.as_str()), ("two.yaml", &two)],
+        ]
+        .concat();
+        let ran = compared(&known, &own);
+        assert_eq!(told(&ran), nothing(), "{labels}: {}", ran.out);
+    }
+}
+
+/// What it brings along of its own is judged where it stands.
+#[test]
+fn policies_of_a_new_namespace_are_not_what_its_labels_open() {
+    let deny = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: deny-all}\n\
+                spec: {namespaceSelector: has(applicationcode), types: [Ingress, Egress]}\n";
+    let dns = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: own, namespace: more}
+spec:
+  selector: all()
+  types: [Ingress, Egress]
+  ingress: [{action: Allow, source: {namespaceSelector: applicationcode == 'm'}}]
+  egress: [{action: Allow, destination: {selector: k8s-app == 'kube-dns', namespaceSelector: projectcalico.org/name == 'kube-system'}}]
+";
+    let known = [("ns.yaml", NAMESPACES), ("deny.yaml", deny)];
+    let more = namespace("more", "applicationcode: m");
+    let after = [
+        &known[..],
+        &[("more.yaml", more.as_str()), ("own.yaml", dns)],
+    ]
+    .concat();
+    let ran = compared(&known, &after);
+    let (_, found) = told(&ran);
+    assert!(
+        !found.iter().any(|it| it.starts_with("namespace-joins")),
+        "{}",
+        ran.out
+    );
+}
+
+/// Whoever is let go of need not be written down anywhere.
+#[test]
+fn a_deny_that_lets_go_of_a_namespace_that_nobody_wrote_down_needs_approval() {
+    let deny = |selector: &str| CODE_DENY.replace("has(applicationcode) && !has(exempt)", selector);
+    let kubernetes = "kubernetes.io/metadata.name not in {'kube-system'}";
+    let calico = "projectcalico.org/name not in {'kube-system'}";
+    for (before, after, opens) in [
+        (
+            kubernetes,
+            "kubernetes.io/metadata.name not in {'kube-system', 'app4'}",
+            "namespace app4",
+        ),
+        (
+            calico,
+            "projectcalico.org/name not in {'kube-system', 'app4'}",
+            "namespace app4",
+        ),
+        (
+            calico,
+            "projectcalico.org/name == 'app4'",
+            "a namespace that nobody names",
+        ),
+        (
+            calico,
+            "projectcalico.org/name not in {'kube-system'} && !has(exempt)",
+            "a namespace labelled exempt=",
+        ),
+        (
+            "all()",
+            "has(kubernetes.io/metadata.name) && !projectcalico.org/name starts with 'kube-'",
+            "a namespace whose name starts with 'kube-'",
+        ),
+    ] {
+        for others in [&[][..], &[("ns.yaml", NAMESPACES)]] {
+            let files = |deny| [others, &[("deny.yaml", deny)]].concat();
+            let (before, after) = (deny(before), deny(after));
+            let ran = compared(&files(before.as_str()), &files(&after));
+            let expected = (true, vec!["decides-unread a/deny.yaml:1".to_owned()]);
+            assert_eq!(told(&ran), expected, "{after}: {}{}", ran.out, ran.err);
+            // What is written or named comes first, and not everything is shown.
+            let is_shown = ran.out.contains(opens) || !others.is_empty();
+            assert!(is_shown, "{opens}: {}", ran.out);
+            // The other way round, nothing is let go of.
+            if opens != "a namespace that nobody names" {
+                let ran = compared(&files(&after), &files(&before));
+                assert_eq!(told(&ran), nothing(), "{after}: {}{}", ran.out, ran.err);
+            }
+        }
+    }
+}

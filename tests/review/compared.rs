@@ -148,7 +148,7 @@ fn all_of_a_base_is_what_a_single_folder_was_and_that_is_told() {
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(
         ran.err
-            .starts_with("note: --base: new is compared with old: all that lies there"),
+            .starts_with("note: --base: new is compared with old, which has no new of its own: all that lies in it counts as what was there before"),
         "{}",
         ran.err
     );

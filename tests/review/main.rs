@@ -6,6 +6,7 @@ mod base;
 mod between;
 mod clusters;
 mod command;
+mod comment;
 mod compared;
 mod dropped;
 mod forms;

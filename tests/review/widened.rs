@@ -7,13 +7,18 @@ use super::command::*;
 
 /// The rules of what a change from some text to another one adds, with the declarations before and after.
 fn added_with(zones: [&str; 2], before: &str, after: &str) -> Vec<String> {
+    added_where(zones, (before, after), &[])
+}
+
+fn added_where(zones: [&str; 2], (before, after): (&str, &str), more: &[&str]) -> Vec<String> {
     let files = [
         ("main/a/z.yaml", zones[0]),
         ("main/a/p.yaml", before),
         ("a/z.yaml", zones[1]),
         ("a/p.yaml", after),
     ];
-    let ran = review(&files, &["-f", "a", "--base", "main", "-o", "json"]);
+    let arguments = [&["-f", "a", "--base", "main", "-o", "json"], more].concat();
+    let ran = review(&files, &arguments);
     assert_eq!(ran.err, "", "{before}\n{after}");
     ran.rules()
 }
@@ -212,15 +217,13 @@ fn another_landing_zone_that_joins_what_comes_before_the_boundary_is_new() {
     };
     for selector in ["zone == 'data'", "applicationcode == 'shop'"] {
         let policy = early(selector);
-        let new = added_with([ZONES, &more], &policy, &policy);
+        let added = |zones| added_where(zones, (&policy, &policy), &["--tiers=false"]);
+        let new = added([ZONES, &more]);
         assert!(
             new.contains(&"order-before-platform".to_owned()),
             "{selector}: {new:?}"
         );
-        assert_eq!(
-            added_with([&more, &more], &policy, &policy),
-            Vec::<String>::new()
-        );
+        assert_eq!(added([&more, &more]), Vec::<String>::new());
     }
 }
 

@@ -8,6 +8,7 @@ use e2e::process::{command_that_dies_with_us, spawn};
 use e2e::shop::{PATIENCE, Shop};
 use e2e::{Governed, OperatorOptions, eventually};
 use kube::api::PostParams;
+use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
 use super::Clusters;
@@ -70,6 +71,7 @@ pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()>
         let plugin = Plugin::of(governed).await?;
         review(&plugin)?;
         matrix(&plugin)?;
+        two_clusters_side_by_side(&plugin)?;
         why(&plugin)?;
         somebody_without_rights(governed, &plugin).await?;
         somebody_of_the_team(governed, &plugin).await
@@ -110,6 +112,48 @@ fn review(plugin: &Plugin<'_>) -> Result<()> {
     ensure!(said["approvalRequired"] == true, "{said}");
     let policy = found[0]["policy"].as_str().unwrap_or_default();
     ensure!(policy.contains("shop-web/default.leaves"), "{said}");
+    Ok(())
+}
+
+/// Two contexts are two clusters, each told by its name, though the same API server answers both.
+fn two_clusters_side_by_side(plugin: &Plugin<'_>) -> Result<()> {
+    let mut config = Kubeconfig::read_from(plugin.kubeconfig)?;
+    let mut other = config.contexts.first().context("no context")?.clone();
+    let known = std::mem::replace(&mut other.name, "other".to_owned());
+    config.contexts.push(other);
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, serde_json::to_string(&config)?)?;
+    let ran = plugin.run(
+        &kubeconfig,
+        &format!("matrix --context {known} --context other -o json"),
+    )?;
+    ensure!(ran.code == Some(0), "{}", ran.err);
+    let said: Value = serde_json::from_str(&ran.out)?;
+    let entries = said.as_array().context("no list")?;
+    let of = |cluster: &str| -> Vec<Value> {
+        let own = entries.iter().filter(|it| it["cluster"] == cluster);
+        let bare = own.map(|it| {
+            let mut it = it.clone();
+            it["cluster"] = Value::Null;
+            it
+        });
+        bare.collect()
+    };
+    let (one, two) = (of(&known), of("other"));
+    ensure!(!one.is_empty() && one == two, "{said}");
+    ensure!(one.len() + two.len() == entries.len(), "{said}");
+    let table = plugin.run(
+        &kubeconfig,
+        &format!("matrix --context {known} --context other"),
+    )?;
+    ensure!(
+        [known.as_str(), "other"]
+            .iter()
+            .all(|it| table.out.contains(it)),
+        "{}",
+        table.out
+    );
     Ok(())
 }
 

@@ -256,7 +256,8 @@ async fn a_deleted_secret_comes_back(governed: &Governed) -> Result<()> {
     })
     .await?;
     refused(governed, "secret-back").await?;
-    is_ready(governed).await
+    is_ready(governed).await?;
+    is_counted_ready(governed).await
 }
 
 async fn an_expired_certificate_is_replaced(governed: &Governed) -> Result<()> {
@@ -282,7 +283,21 @@ async fn an_expired_certificate_is_replaced(governed: &Governed) -> Result<()> {
     })
     .await?;
     refused(governed, "valid-again").await?;
-    is_ready(governed).await
+    is_ready(governed).await?;
+    is_counted_ready(governed).await
+}
+
+/// The metric says the same as the condition.
+async fn is_counted_ready(governed: &Governed) -> Result<()> {
+    eventually(CONVERGED, "the metric to say so", async || {
+        let metrics = governed.operator.metrics().await?;
+        ensure!(
+            metrics.contains("landingzone_guard_ready{stage=\"Enforce\"} 1\n"),
+            "{metrics}"
+        );
+        Ok(Some(()))
+    })
+    .await
 }
 
 async fn a_changed_authority_is_put_back(governed: &Governed) -> Result<()> {
@@ -303,7 +318,8 @@ async fn a_changed_authority_is_put_back(governed: &Governed) -> Result<()> {
         Ok(Some(()))
     })
     .await?;
-    refused(governed, "authority-back").await.map(drop)
+    refused(governed, "authority-back").await?;
+    is_ready(governed).await
 }
 
 async fn a_lost_configuration_is_told(governed: &Governed) -> Result<()> {
@@ -331,7 +347,10 @@ async fn a_slow_server_holds_nothing_up(governed: &Governed) -> Result<()> {
     let written = passes(governed, "slow").await;
     governed.operator.resume()?;
     written?;
-    refused(governed, "fast-again").await.map(drop)
+    refused(governed, "fast-again").await?;
+    // Whoever hung could say nothing of it, and it is in again as soon as it goes on.
+    is_ready(governed).await?;
+    is_counted_ready(governed).await
 }
 
 async fn a_server_that_is_down_holds_nothing_up(governed: &Governed, port: u16) -> Result<()> {

@@ -19,6 +19,9 @@ const IN_A_CROWD: &str = include_str!("in_a_crowd.html");
 /// The same in front of a change.
 const OF_A_CHANGE: &str = include_str!("of_a_change.html");
 
+/// The same with paper in hand.
+const IN_PRINT: &str = include_str!("in_print.html");
+
 struct Page(PathBuf);
 
 impl Page {
@@ -254,5 +257,21 @@ fn what_a_change_opens_and_closes_is_marked_and_can_be_filtered() -> Result<()> 
         "{seen}"
     );
     ensure!(seen["lines"].as_u64().is_some_and(|it| it > 0), "{seen}");
+    Ok(())
+}
+
+/// On paper, all that passes is listed, and nothing is there that only a mouse reaches.
+#[test]
+fn the_printed_page_lists_all_that_passes() -> Result<()> {
+    let file = Page::folder()?.join("printed.yaml");
+    fs::write(&file, many(30))?;
+    let seen = Page::made("printed", &file, None, IN_PRINT)?.seen()?;
+    ensure!(seen["rules"] == 1, "{seen}");
+    ensure!(seen["form"] == false && seen["title"] == true, "{seen}");
+    ensure!(
+        seen["rows"].as_u64() > Some(30) && seen["shown"] == seen["rows"],
+        "{seen}"
+    );
+    ensure!(seen["cut"] == json!([]), "{seen}");
     Ok(())
 }

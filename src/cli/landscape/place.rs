@@ -27,7 +27,7 @@ pub(in crate::cli) struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct PlaceName {
-    /// Its landing zone; None outside of all.
+    /// Its landing zone, or its application's code where nobody declares landing zones; None outside of all.
     pub landing_zone: Option<String>,
     /// Its zone; outside of landing zones what it is.
     pub zone: String,
@@ -54,6 +54,10 @@ pub(in crate::cli) enum PlaceKind {
 
 /// What whatever namespace of no landing zone is called.
 const ANY_NAMESPACE: &str = "namespaces of no landing zone";
+/// What the API server is called.
+const API_SERVER: &str = "API server";
+/// What addresses are called that are nobody's here.
+const INTERNET: &str = "internet";
 /// What the name of one that is known begins with.
 const A_NAMESPACE: &str = "namespace ";
 
@@ -63,10 +67,27 @@ impl PlaceName {
         self.landing_zone.is_none() && self.zone == ANY_NAMESPACE
     }
 
+    /// Whether it is the API server.
+    pub fn is_api_server(&self) -> bool {
+        self.landing_zone.is_none() && self.zone == API_SERVER
+    }
+
+    /// Whether it is the internet.
+    pub fn is_internet(&self) -> bool {
+        self.landing_zone.is_none() && self.zone == INTERNET
+    }
+
+    /// The name of the namespace, where it is one of no landing zone that is known.
+    pub fn namespace(&self) -> Option<&str> {
+        match self.landing_zone {
+            None => self.zone.strip_prefix(A_NAMESPACE),
+            Some(_) => None,
+        }
+    }
+
     /// Whatever namespace, where it is one of no landing zone.
     pub fn any_namespace(&self) -> Option<Self> {
-        let is_one = self.landing_zone.is_none() && self.zone.starts_with(A_NAMESPACE);
-        is_one.then(|| Self {
+        self.namespace().map(|_| Self {
             landing_zone: None,
             zone: ANY_NAMESPACE.to_owned(),
         })
@@ -146,6 +167,10 @@ impl Landscape {
                 found.entry(name).or_default().extend(members);
             }
         }
+        for (place, namespaces) in &self.applications {
+            let members = namespaces.iter().flat_map(|it| self.of_namespace(it));
+            found.insert(place.clone(), members.collect());
+        }
         for ((landing_zone, zone), members) in found {
             self.add(Some(landing_zone), zone, PlaceKind::Zone, members);
         }
@@ -171,14 +196,19 @@ impl Landscape {
         let zone = zones.find(|it| it.name.as_str() == landing_zone);
         let namespaces = zone.into_iter().flat_map(|it| &it.namespaces);
         let own = namespaces.filter(|it| it.zone.as_str() == place.zone);
-        own.map(|it| it.name.as_str()).collect()
+        let own = own.map(|it| it.name.as_str());
+        let labelled = (landing_zone.clone(), place.zone.clone());
+        let labelled = self.applications.get(&labelled).into_iter().flatten();
+        own.chain(labelled.map(String::as_str)).collect()
     }
 
     /// Namespaces of landing zones: what runs elsewhere is in none of them.
     fn own_namespaces(&self) -> BTreeSet<String> {
         let zones = self.zones.iter();
         let namespaces = zones.flat_map(|zone| &zone.namespaces);
-        namespaces.map(|it| it.name.to_string()).collect()
+        let declared = namespaces.map(|it| it.name.to_string());
+        let labelled = self.applications.values().flatten().cloned();
+        declared.chain(labelled).collect()
     }
 
     /// Where a shared service runs.
@@ -278,7 +308,7 @@ impl Landscape {
         let api_server = Member::addresses(&api_server).serving(("default", "kubernetes"), https);
         self.add(
             None,
-            "API server".to_owned(),
+            API_SERVER.to_owned(),
             PlaceKind::ApiServer,
             vec![api_server],
         );
@@ -299,7 +329,7 @@ impl Landscape {
             ("private networks", without(&private, &taken)),
         ];
         taken.extend(private);
-        let internet = ("internet", without(&everywhere(), &taken));
+        let internet = (INTERNET, without(&everywhere(), &taken));
         for (name, ranges) in places.into_iter().chain([internet]) {
             if !ranges.is_empty() {
                 let members = vec![Member::addresses(&ranges)];

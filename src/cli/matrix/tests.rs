@@ -349,11 +349,65 @@ fn the_table_tells_what_passes() {
     assert!(out.contains("pairs are closed"), "{out}");
 }
 
+/// Applications are known by their code, as the seed's are.
+#[test]
+fn without_landing_zones_applications_are_those_of_namespaces() {
+    let namespace = |name: &str, labels: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n"
+        )
+    };
+    let policy = |name: &str, peer: &str| {
+        format!(
+            "---\napiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {{name: in, namespace: {name}}}\nspec:\n  \
+             selector: all()\n  types: [Ingress]\n  ingress:\n  - action: Allow\n    source: {{namespaceSelector: \"{peer}\"}}\n"
+        )
+    };
+    let text = [
+        namespace("app2-ns1", "applicationcode: application2, zone: frontend"),
+        namespace("app2-ns2", "applicationcode: application2, zone: backend"),
+        namespace("app3-ns1", "applicationcode: application3"),
+        namespace("ingress", "team: platform"),
+        policy(
+            "app2-ns2",
+            "applicationcode == 'application2' && zone == 'frontend'",
+        ),
+        policy("app3-ns1", "applicationcode == 'application3'"),
+    ];
+    let files = [("all.yaml", text.concat())];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let (outcome, out, err) = run(&files, &["-f", "all.yaml", "-o", "json"]);
+    assert_eq!(outcome, Outcome::Done, "{err}");
+    assert!(err.starts_with("note: no LandingZone in "), "{err}");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    let verdict = |from: [&str; 2], to: [&str; 2]| {
+        let is_it = |end: &serde_json::Value, place: [&str; 2]| {
+            end["landingZone"].as_str().unwrap_or_default() == place[0] && end["zone"] == place[1]
+        };
+        let mut found = entries
+            .iter()
+            .filter(|it| is_it(&it["from"], from) && is_it(&it["to"], to));
+        found.next().unwrap()["verdict"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let backend = ["application2", "backend"];
+    assert_eq!(verdict(["application2", "frontend"], backend), "allowed");
+    assert_eq!(verdict(["application3", "app3-ns1"], backend), "denied");
+    assert_eq!(verdict(["", "namespace ingress"], backend), "denied");
+    assert_eq!(verdict(backend, ["application3", "app3-ns1"]), "denied");
+}
+
 #[test]
 fn files_without_landing_zones_and_wrong_ones_are_told() {
-    let (outcome, _, err) = run(&[("a.yaml", "kind: Namespace\n")], &["-f", "a.yaml"]);
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
+    let (outcome, _, err) = run(&[("a.yaml", namespace)], &["-f", "a.yaml"]);
     assert_eq!(outcome, Outcome::BadInput);
-    assert!(err.contains("no LandingZone in"), "{err}");
+    assert!(
+        err.contains("a.yaml, and no Namespace with the label applicationcode: give one"),
+        "{err}"
+    );
     let wrong = SHOP.replace("zone: data}", "zon: data}");
     let (outcome, _, err) = run(&[("a.yaml", &wrong)], &["-f", "a.yaml"]);
     assert_eq!(outcome, Outcome::BadInput);
@@ -471,4 +525,30 @@ fn of_a_copy_the_paths_that_are_named_are_read() {
         "{out}"
     );
     assert_eq!(out.lines().count(), 3, "{out}");
+}
+
+/// Addresses that somebody may reach might be those of the API server.
+#[test]
+fn where_the_api_server_may_be_anywhere_that_is_said() {
+    let text = |network: &str| {
+        format!(
+            "apiVersion: landingzones.dev/v1alpha1\nkind: LandingZone\nmetadata: {{name: shop}}\nspec:\n  applicationCode: shop\n  \
+             namespaces: [{{name: shop-web, zone: web}}]\n  network: {{egress: [{{name: partner, from: {{zone: web}}, to: {{cidrs: \
+             [203.0.113.7/32]}}, ports: [{{protocol: TCP, port: 443}}]}}]}}\n---\napiVersion: landingzones.dev/v1alpha1\nkind: \
+             LandingZonePlatform\nmetadata: {{name: cluster}}\nspec: {{network: {{{network}}}}}\n"
+        )
+    };
+    let said = |network: &str| {
+        let text = text(network);
+        let (outcome, out, err) = run(&[("a.yaml", &text)], &["-f", "a.yaml"]);
+        assert_eq!(outcome, Outcome::Done, "{err}");
+        (out.contains("API server"), err)
+    };
+    let (is_told, err) = said("podCidrs: [10.244.0.0/16]");
+    assert!(
+        is_told && err.contains("nobody says where the API server is"),
+        "{err}"
+    );
+    let (is_told, err) = said("podCidrs: [10.244.0.0/16], apiServer: [10.1.0.4]");
+    assert!(!is_told && err.is_empty(), "{err}");
 }

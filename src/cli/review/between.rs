@@ -1,70 +1,85 @@
 //! What a change opens between applications where no landing zone holds a boundary, since none is there or it denies nothing yet:
 //! there policies alone do, and the labels of namespaces that they ask for.
 
+mod arrived;
 mod held;
 mod says;
+mod stand_in;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::held::{Held, declared};
-use self::says::{Says, rule};
+use self::arrived::arrived;
+use self::held::Held;
+use self::stand_in::StandIns;
+use self::state::State;
 use super::input::{Input, ObjectName, Written};
 use super::meaning::Meaning;
 use super::report::{Report, Reported, crossing};
 use crate::api::names::{APPLICATION_CODE, OWNER};
-use crate::cli::landscape::{Landscape, Objects};
+use crate::cli::landscape::Objects;
 use crate::domain::FieldPath;
-use crate::policy::{Action, Answer, Member, Policy, PortSpan, Reach, Way, everywhere};
+use crate::policy::{Action, Policy, PortSpan};
 use crate::review::{Body, Finding, Rule, identity};
 
 /// So many pairs of namespaces are named.
 const NAMED: usize = 3;
-/// So many namespaces are compared, each with all others.
-const MOST: usize = 1500;
 /// The name of what is no namespace: addresses.
 const ADDRESSES: &str = "";
 
-/// Adds what a change of policies and of the labels of namespaces opens between namespaces of different applications, where no
-/// landing zone denies it. What opens nothing there is a note.
+/// Adds what a change of policies and of namespaces opens between namespaces of different applications, where no landing zone
+/// denies it. What opens nothing there is a note.
 pub(super) fn opened(report: &mut Report, before: &Input, after: &Input) {
     let zones = Held::of(after);
     let altered = altered(before, after, &zones);
-    if altered.is_empty() {
+    let arrived = arrived(before, after, &zones);
+    if altered.is_empty() && arrived.is_empty() {
         return;
     }
-    let was = State::of(before, after, &zones);
-    let is = State::of(after, before, &zones);
+    let stand_ins = StandIns::of(before, after);
+    let is = State::of(after, before, &zones, &stand_ins);
     // Where landing zones have all namespaces, they hold every boundary.
-    if !after.zones.is_empty() && is.namespaces.len() == 1 {
+    if !after.zones.is_empty() && !is.has_known() {
         return;
     }
-    // None: all of them.
-    let own: Option<BTreeSet<&str>> = altered.iter().map(Altered::own).collect();
-    let is_concerned = |from: &str, to: &str| {
-        own.as_ref()
-            .is_none_or(|it| it.contains(from) || it.contains(to))
-    };
-    let pairs = is.opened_since(&was, is_concerned);
     let told: BTreeSet<ObjectName> = report
         .findings
         .iter()
         .filter(|it| it.needs_approval())
         .map(|it| it.object.clone())
         .collect();
+    let is_told = |it: &Written| told.contains(&it.name);
     let mut found = Vec::new();
-    for one in altered.iter().filter(|it| !told.contains(&it.written.name)) {
-        let own = pairs.as_ref().map(|pairs| {
-            let own = pairs.iter().filter(|it| one.concerns(it));
-            own.collect::<Vec<_>>()
-        });
-        match one.finding(own.as_deref()) {
-            Some(finding) => found.push(Reported::of(
-                one.written,
-                usize::MAX,
-                finding,
-                &mut Meaning::of(one.written),
-            )),
-            None => report.notes.extend(one.note()),
+    let reported =
+        |written, finding| Reported::of(written, usize::MAX, finding, &mut Meaning::of(written));
+    if !altered.is_empty() {
+        // None: all of them.
+        let own: Option<BTreeSet<&str>> = altered.iter().map(Altered::own).collect();
+        let was = State::of(before, after, &zones, &stand_ins);
+        let pairs = is.opened_since(&was, own.as_ref());
+        for one in altered.iter().filter(|it| !is_told(it.written)) {
+            let own = pairs.as_ref().map(|pairs| {
+                let own = pairs.iter().filter(|it| one.concerns(it));
+                own.collect::<Vec<_>>()
+            });
+            match one.finding(own.as_deref()) {
+                Some(finding) => found.push(reported(one.written, finding)),
+                None => report.notes.extend(one.note()),
+            }
+        }
+    }
+    if !arrived.is_empty() {
+        let own = arrived.iter().map(|it| it.name.name.as_str()).collect();
+        let strangers = State::of_strangers(after, before, &zones, &stand_ins, &own);
+        let pairs = is.opened_since(&strangers, Some(&own));
+        for one in arrived.into_iter().filter(|it| !is_told(it)) {
+            let name = &one.name.name;
+            let own = pairs.as_ref().map(|pairs| {
+                let own = pairs.iter().filter(|it| it.concerns(name));
+                own.collect::<Vec<_>>()
+            });
+            let finding = arrived::finding(one, own.as_deref());
+            found.extend(finding.map(|it| reported(one, it)));
         }
     }
     let crossing_before = crossing(&report.findings).len();
@@ -78,16 +93,21 @@ struct Pair {
     from: String,
     to: String,
     ports: Vec<PortSpan>,
+    /// Both ends, in words.
+    words: [String; 2],
+}
+
+impl Pair {
+    fn concerns(&self, namespace: &str) -> bool {
+        namespace == self.from || namespace == self.to
+    }
 }
 
 /// What opens, in words.
 impl std::fmt::Display for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = |it: &str| match it {
-            ADDRESSES => "addresses".to_owned(),
-            name => format!("namespace {name}"),
-        };
-        write!(f, "{} to {}", name(&self.from), name(&self.to))?;
+        let [from, to] = &self.words;
+        write!(f, "{from} to {to}")?;
         if self.ports.is_empty() {
             return Ok(());
         }
@@ -104,6 +124,20 @@ impl std::fmt::Display for Pair {
         };
         write!(f, " on {}{more}", ports.join(", "))
     }
+}
+
+/// All that opens, in a few words. None: nobody looked.
+fn in_words(pairs: Option<&[&Pair]>) -> String {
+    let Some(pairs) = pairs else {
+        return "more namespaces than are compared".to_owned();
+    };
+    let shown = pairs.iter().take(NAMED).map(ToString::to_string);
+    let shown: Vec<String> = shown.collect();
+    let more = match pairs.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join("; "))
 }
 
 /// Something that a change alters, other than by adding it.
@@ -232,24 +266,12 @@ impl Altered<'_> {
     }
 
     fn concerns(&self, pair: &Pair) -> bool {
-        self.own()
-            .is_none_or(|own| own == pair.from || own == pair.to)
+        self.own().is_none_or(|own| pair.concerns(own))
     }
 
     /// What is found; None: it opens nothing. Without pairs, nobody looked.
     fn finding(&self, pairs: Option<&[&Pair]>) -> Option<Finding> {
-        let opens = pairs.map_or_else(
-            || "more namespaces than are compared".to_owned(),
-            |pairs| {
-                let shown = pairs.iter().take(NAMED).map(ToString::to_string);
-                let shown: Vec<String> = shown.collect();
-                let more = match pairs.len().saturating_sub(NAMED) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                format!("{}{more}", shown.join("; "))
-            },
-        );
+        let opens = in_words(pairs);
         let opens_nothing = pairs.is_some_and(<[_]>::is_empty);
         let kind = &self.written.name.kind;
         let root = FieldPath::default();
@@ -297,8 +319,8 @@ impl Altered<'_> {
                     )
                 } else {
                     (
-                        "without LandingZones",
-                        "give the LandingZones as well, or keep what denies it",
+                        "without a LandingZone that was read",
+                        "keep what denies it; where there are LandingZones, give those as well",
                     )
                 };
                 Some(Finding::new(
@@ -326,130 +348,5 @@ impl Altered<'_> {
         Some(format!(
             "{file}:{at}: {name} {does}: by what was read, that opens nothing between applications"
         ))
-    }
-}
-
-/// Who reaches whom, by policies alone.
-struct State {
-    landscape: Landscape,
-    /// Those namespaces that are known, each with its members.
-    namespaces: BTreeMap<String, Vec<usize>>,
-    members: Vec<Member>,
-    /// All rules that pass on: what comes of that is not in what decides.
-    passing: Vec<String>,
-}
-
-impl State {
-    /// Namespaces that only the other state writes, or that only policies name, are there all the same: who takes a file away has not
-    /// taken away what runs.
-    fn of(input: &Input, other: &Input, zones: &Held) -> Self {
-        let mut objects = Objects::default();
-        for written in &input.written {
-            objects.add(&written.json, "");
-        }
-        // What a landing zone declares of a namespace wins.
-        objects.namespaces.extend(declared(input));
-        for (name, labels) in declared(other) {
-            objects.namespaces.entry(name).or_insert(labels);
-        }
-        for namespace in &other.namespaces {
-            let metadata = &namespace.metadata;
-            let name = metadata.name.clone().unwrap_or_default();
-            let labels = || metadata.labels.clone().unwrap_or_default();
-            objects.namespaces.entry(name).or_insert_with(labels);
-        }
-        for written in input.written.iter().chain(&other.written) {
-            let name = &written.name;
-            if name.kind.ends_with("NetworkPolicy") && !name.namespace.is_empty() {
-                let known = objects.namespaces.entry(name.namespace.clone());
-                known.or_default();
-            }
-        }
-        let landscape = Landscape::of(String::new(), Vec::new(), input.platform.clone(), objects);
-        let mut members = Vec::new();
-        let mut namespaces = BTreeMap::new();
-        let open = landscape.namespaces.keys().filter(|it| !zones.denies(it));
-        for name in open {
-            let first = members.len();
-            members.extend(landscape.of_namespace(name));
-            namespaces.insert(name.clone(), (first..members.len()).collect());
-        }
-        namespaces.insert(ADDRESSES.to_owned(), vec![members.len()]);
-        members.push(Member::addresses(&everywhere()));
-        let policies = landscape.world.policies().iter();
-        let passing = policies.flat_map(|policy| {
-            let ways = [
-                (Way::Ingress, &policy.ingress),
-                (Way::Egress, &policy.egress),
-            ];
-            ways.into_iter().flat_map(move |(way, rules)| {
-                let rules = rules.iter().flatten().enumerate();
-                let passing = rules.filter(|(_, it)| it.action == Action::Pass);
-                passing.map(move |(index, _)| rule(policy, way, index))
-            })
-        });
-        Self {
-            passing: passing.collect(),
-            landscape,
-            namespaces,
-            members,
-        }
-    }
-
-    fn code(&self, namespace: &str) -> Option<&str> {
-        let labels = self.landscape.namespaces.get(namespace)?;
-        labels.get(APPLICATION_CODE).map(String::as_str)
-    }
-
-    /// What passes now between namespaces of different applications, and did not surely pass before. None: there are too
-    /// many.
-    fn opened_since(
-        &self,
-        before: &Self,
-        is_concerned: impl Fn(&str, &str) -> bool,
-    ) -> Option<Vec<Pair>> {
-        let world = &self.landscape.world;
-        let reach = world.reach(&self.members);
-        let was = before.landscape.world.reach(&before.members);
-        let all: Vec<&String> = self.namespaces.keys().collect();
-        if all.len() > MOST {
-            return None;
-        }
-        let mut opened = Vec::new();
-        for from in &all {
-            for to in &all {
-                let ends = [from.as_str(), to.as_str()];
-                let is_other =
-                    |state: &Self| ends.contains(&ADDRESSES) || state.code(from) != state.code(to);
-                let is_told = from != to && (is_other(self) || is_other(before));
-                if !is_told || !is_concerned(from, to) {
-                    continue;
-                }
-                let passages = |reach: &Reach<'_>, of: &Self| {
-                    reach.passages(&of.namespaces[*from], &of.namespaces[*to])
-                };
-                let known = passages(&was, before);
-                let now = passages(&reach, self)
-                    .into_iter()
-                    .filter(|it| it.answer != Answer::Denied);
-                let says = Says {
-                    now: world,
-                    before: &before.landscape.world,
-                    pass_alike: self.passing == before.passing,
-                };
-                let new = now.filter(|it| !says.was_open(it, &known));
-                let ports: Vec<Vec<PortSpan>> = new.map(|it| it.ports).collect();
-                if !ports.is_empty() {
-                    opened.push(Pair {
-                        from: (*from).clone(),
-                        to: (*to).clone(),
-                        ports: ports.concat(),
-                    });
-                }
-            }
-        }
-        // Namespaces say more than addresses.
-        opened.sort_by_key(|it: &Pair| it.from == ADDRESSES || it.to == ADDRESSES);
-        Some(opened)
     }
 }

@@ -18,7 +18,15 @@ pub(super) fn gone<'a>(before: &'a Input, after: &'a Input) -> impl Iterator<Ite
     let there: BTreeSet<_> = after.written.iter().map(|it| &it.name).collect();
     let decides = |it: &&Written| {
         let body = it.read.as_ref().map(|object| &object.body);
-        matches!(body, Ok(Body::Deciding(_) | Body::HostEndpoint(_)))
+        match body {
+            Ok(Body::Deciding(_) | Body::HostEndpoint(_)) => true,
+            // About hosts only.
+            Ok(Body::Global(policy)) => {
+                let spec = &policy.spec;
+                spec.do_not_track == Some(true) || spec.pre_dnat == Some(true)
+            }
+            _ => false,
+        }
     };
     let gone = before.written.iter().filter(decides);
     let gone = gone.filter(move |it| !there.contains(&it.name));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::end::{Asked, End};
 use crate::api::{
@@ -17,7 +17,7 @@ use crate::domain::{
     Crossing, Destination, LandingZone, Platform, PortRange, ServicePeer, SharedService,
     is_metadata,
 };
-use crate::policy::{Decider, Link, PolicyId, PolicyKind, TransportProtocol};
+use crate::policy::TransportProtocol;
 use crate::review::declare::{
     Cidr, Direction, Entry, Names, Peer, Port, Said, ServicePeer as Running,
     SharedService as Proposed, Side, list,
@@ -51,26 +51,12 @@ pub(super) fn remedies(
     landscape: &Landscape,
     from: &End<'_>,
     asked: &Asked<'_>,
-    denying: &[Link],
+    is_denied: bool,
 ) -> String {
-    if denying.is_empty() {
+    if !is_denied {
         return String::new();
     }
     let mut text = String::new();
-    // What a team denies inside its landing zone, no declaration opens.
-    let mut others: Vec<&PolicyId> = Vec::new();
-    for id in denying.iter().flat_map(|link| policies(&link.by)) {
-        let is_team = matches!(id.kind, PolicyKind::Kubernetes | PolicyKind::Calico);
-        if is_team && !others.contains(&id) {
-            others.push(id);
-        }
-    }
-    for id in others {
-        let _ = writeln!(
-            text,
-            "{id} is of a team, which decides inside its boundary: it would have to allow it, too"
-        );
-    }
     let to = &asked.end;
     let port = asked.port.and_then(|(protocol, port)| {
         let protocol = match protocol {
@@ -121,14 +107,6 @@ pub(super) fn remedies(
         _ => {}
     }
     text
-}
-
-fn policies(by: &Decider) -> Vec<&PolicyId> {
-    match by {
-        Decider::Rule(policy, _) => vec![policy],
-        Decider::EndOfTier(_, policies) => policies.iter().collect(),
-        Decider::Passed(_) | Decider::Nothing => Vec::new(),
-    }
 }
 
 /// A landing zone and one of its zones.
@@ -202,6 +180,9 @@ fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Optio
             _ => Peer::outside(&[address]),
         },
         (Some(PlaceKind::SharedService(name)), _) => return asking(own, name),
+        _ if to.place.is_some_and(|it| it.name.is_internet()) => {
+            return internet(own, zone, port);
+        }
         _ => return elsewhere(to.place),
     };
     let here = Peer {
@@ -251,6 +232,30 @@ fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Optio
         Some(Named::Wider(_) | Named::Not) | None => {}
     }
     text
+}
+
+/// What opens all of the internet, which few mean.
+fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
+    let here = Peer {
+        zone: Some(zone.to_owned()),
+        ..Peer::default()
+    };
+    let there = Peer {
+        cidrs: vec![Cidr(IpNet::V4(Ipv4Net::default()))],
+        ..Peer::default()
+    };
+    let name = crossing_name(
+        &own.network.crossings,
+        CrossingDirection::Egress,
+        &[zone, "to", "internet"],
+    );
+    let mut entry = Entry::new(name, here, there, port);
+    entry.acknowledge = Some(RangeAcknowledgement::AllAddresses);
+    let fragment = declare(own.name.as_str(), "egress", &entry);
+    format!(
+        "{fragment}  (somebody has to acknowledge that this is all addresses of IPv4: ask again with the one that is meant, and it is \
+         written out)\n"
+    )
 }
 
 /// What the platform calls an address with a port.
@@ -386,7 +391,7 @@ fn elsewhere(place: Option<&Place>) -> String {
     match place.map(|place| &place.kind) {
         Some(PlaceKind::Dns) => "DNS is open on port 53, and only from landing zones\n".to_owned(),
         Some(PlaceKind::Addresses) => {
-            "addresses are opened one by one: ask again with one of them\n".to_owned()
+            "addresses are opened one by one: ask again with one of them, and what to declare is written out\n".to_owned()
         }
         _ => "what runs in no landing zone is opened by the platform alone, as one of its sharedServices\n"
             .to_owned(),

@@ -521,3 +521,114 @@ fn a_destination_of_the_platform_is_used_rather_than_its_address() {
         "{wide}"
     );
 }
+
+/// The files with a rule that an answer says put first into the policy that it names.
+fn allowed(files: &str, answer: &str) -> String {
+    let (before, rest) = answer.split_once(" is of a team, ").unwrap();
+    let id = before.lines().last().unwrap();
+    let (namespace, name) = id.rsplit_once(' ').unwrap().1.split_once('/').unwrap();
+    let mut lines = rest.lines().skip(1).take_while(|it| it.starts_with("  "));
+    let fragment: Vec<&str> = lines.by_ref().collect();
+    let said: Value = serde_saphyr::from_str(&fragment.join("\n")).unwrap();
+    let (list, rules) = said["spec"].as_object().unwrap().iter().next().unwrap();
+    let documents = files.split("---\n").map(|text| {
+        let mut document: Value = serde_saphyr::from_str(text).unwrap();
+        let metadata = &document["metadata"];
+        let is_policy = document["kind"] == "NetworkPolicy";
+        if is_policy && metadata["name"] == name && metadata["namespace"] == namespace {
+            let known = document["spec"][list].as_array().cloned();
+            let mut all = rules.as_array().unwrap().clone();
+            all.extend(known.unwrap_or_default());
+            document["spec"][list] = Value::Array(all);
+        }
+        document.to_string()
+    });
+    documents.collect::<Vec<_>>().join("\n---\n")
+}
+
+/// What a team denies inside its boundary, no declaration opens: the rule that would is told, and does.
+#[test]
+fn a_team_that_denies_it_is_told_the_rule_that_would_let_it_pass() {
+    let calico = "\
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: data, namespace: shop-data}
+spec:
+  selector: all()
+  types: [Ingress, Egress]
+  ingress:
+  - {action: Deny, protocol: TCP, source: {namespaceSelector: zone == 'frontend'}}
+";
+    let kubernetes = "\
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: data, namespace: shop-data}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+    let open = ZONES.replace(
+        "zone: data}\n  network:\n",
+        "zone: data}\n  network: {}\nx:\n",
+    );
+    assert_ne!(open, ZONES);
+    let (zones, _) = open.split_once("x:\n").unwrap();
+    for (policy, to, says) in [
+        (
+            calico,
+            "shop/data:5432",
+            "NetworkPolicy (Calico) shop-data/data is of a team, which decides inside its boundary: rule 1 of its ingress denies it; to let it pass, it says, before that\n",
+        ),
+        (
+            kubernetes,
+            "shop/data:5432",
+            "no rule of its ingress allows it; to let it pass, it says\n",
+        ),
+        (
+            kubernetes,
+            "shop/data",
+            "no rule of its ingress allows it; to let it pass, it says\n",
+        ),
+    ] {
+        let files = format!("{zones}{policy}");
+        let out = told_of(&files, "shop/frontend", to);
+        assert!(out.lines().next().unwrap().ends_with(": denied"), "{out}");
+        assert!(out.contains(says), "{out}");
+        let after = told_of(&allowed(&files, &out), "shop/frontend", to);
+        assert!(
+            after.lines().next().unwrap().ends_with(": allowed"),
+            "{out}\n{after}"
+        );
+    }
+    for policy in [calico, kubernetes] {
+        let files = format!("{zones}{policy}");
+        let out = told_of(&files, "shop/data", "shop/frontend:80");
+        let after = told_of(&allowed(&files, &out), "shop/data", "shop/frontend:80");
+        assert!(
+            after.lines().next().unwrap().ends_with(": allowed"),
+            "{out}\n{after}"
+        );
+    }
+}
+
+#[test]
+fn all_of_the_internet_is_declared_as_that() {
+    let out = told_of(OUTSIDE, "shop/data", "internet:443");
+    assert!(out.lines().next().unwrap().ends_with(": denied"), "{out}");
+    // The internet has IPv6 as well.
+    let after = told_of(&applied(OUTSIDE, &out), "shop/data", "internet:443");
+    assert!(
+        after.lines().next().unwrap().ends_with(": partly"),
+        "{after}"
+    );
+    let opened = told_of(&applied(OUTSIDE, &out), "shop/data", "203.0.113.99:443");
+    assert!(
+        opened.lines().next().unwrap().ends_with(": allowed"),
+        "{opened}"
+    );
+    assert!(out.contains("acknowledge: AllAddresses"), "{out}");
+    assert!(
+        out.contains("ask again with the one that is meant"),
+        "{out}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::Judge;
 use crate::domain::FieldPath;
-use crate::policy::HostEndpoint;
+use crate::policy::{GlobalNetworkPolicy, HostEndpoint};
 use crate::review::Rule;
 use crate::review::landscape::{is_stored_oddly, labels_in_storage};
 
@@ -12,6 +12,9 @@ const OF_NAMESPACE: &str = "kns.";
 const OF_SERVICE_ACCOUNT: &str = "ksa.";
 /// The label that Calico gives to the host endpoints that it makes itself.
 const CREATED_BY: &str = "projectcalico.org/created-by";
+/// What to do about it.
+const READ_IT: &str =
+    "have somebody read it who knows Calico, and waive it with the reason once that is done";
 /// So many addresses are named.
 const SHOWN: usize = 3;
 
@@ -37,6 +40,24 @@ impl Judge<'_> {
             self.profile(host, index, profile);
         }
         self.deciding("HostEndpoint");
+    }
+
+    /// A policy that is about hosts only, and asked before all others.
+    pub(super) fn of_hosts(&mut self, policy: &GlobalNetworkPolicy) {
+        let (field, when) = if policy.spec.do_not_track == Some(true) {
+            ("doNotTrack", "before connections are tracked")
+        } else {
+            ("preDNAT", "before addresses of services are translated")
+        };
+        self.find(
+            Rule::DecidesUnread,
+            FieldPath::default().key("spec").key(field),
+            format!(
+                "with {field} it decides what host endpoints take {when} and before all other policies, and nobody but people can \
+                 tell whether a boundary holds with it"
+            ),
+            READ_IT,
+        );
     }
 
     /// The labels of a namespace or service account come with its profile.
@@ -103,7 +124,7 @@ impl Judge<'_> {
             Rule::DecidesUnread,
             FieldPath::default(),
             format!("a {kind} decides {what}, and nobody but people can tell whether a boundary holds with it"),
-            "have somebody read it who knows Calico, and waive it with the reason once that is done",
+            READ_IT,
         );
     }
 }

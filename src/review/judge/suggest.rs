@@ -11,7 +11,7 @@ pub(super) use named::{PortName, numbered};
 use super::Selected;
 use super::leak::Leak;
 use super::walk::{Form, Namespaces, WalkedRule};
-use crate::api::names::APPLICATION_CODE;
+use crate::api::names::{APPLICATION_CODE, WAIVE};
 use crate::api::{CrossingDirection, CrossingState, Protocol};
 use crate::policy::{PortMatch, Selector, TransportProtocol, Way};
 use crate::review::Rule;
@@ -86,6 +86,13 @@ impl Wanted<'_, '_> {
         let leak = self.leak;
         if leak.declared.is_some() {
             return String::new();
+        }
+        // Nobody here has anything to declare it in.
+        if !self.landscape.has_declared_boundary() {
+            let inside = (!self.is_several).then(|| self.inside());
+            let parts = inside.into_iter().chain([self.waiver()]);
+            let parts: Vec<String> = parts.filter(|it| !it.is_empty()).collect();
+            return parts.join("; ");
         }
         let crossing = self.crossing();
         // One rule cannot stay inside of several boundaries.
@@ -237,6 +244,14 @@ impl Wanted<'_, '_> {
             text,
             settles: false,
         }
+    }
+
+    /// What says that it is meant where nobody declares anything.
+    fn waiver(&self) -> String {
+        format!(
+            "if it is meant, say so once it is approved, by the annotation {WAIVE}: \"{}: {REASON}\"",
+            self.leak.rule
+        )
     }
 
     fn in_words(&self, other: &str) -> String {

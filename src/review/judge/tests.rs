@@ -6,10 +6,12 @@ mod generated;
 mod hostile;
 mod labels;
 mod lenient;
+mod speed;
 mod suggested;
 mod widened;
 
 use jiff::civil::date;
+use k8s_openapi::api::core::v1::Namespace;
 use serde_json::{Value, json};
 
 use super::*;
@@ -593,6 +595,64 @@ fn fields_of_calico_that_say_nothing_about_pods_are_known() {
     policy["spec"]["egress"][0]["metadata"] = json!({"annotations": {"why": "because"}});
     policy["spec"]["performanceHints"] = json!(["AssumeNeededOnEveryNode"]);
     assert_eq!(rules(&policy), Vec::<&str>::new());
+}
+
+/// With tiers, that of the boundary comes before tier default; where nobody declares anything, no boundary is there.
+#[test]
+fn an_order_is_early_only_where_a_boundary_has_orders() {
+    let mut policy = to(&json!({"namespaceSelector": "applicationcode == 'application2'"}));
+    policy["spec"]["order"] = json!(5);
+    let object = Object::read(&policy).unwrap().unwrap();
+    let mut landscape = landscape();
+    let rules = |landscape: &Landscape| -> Vec<Rule> {
+        judge(&object, landscape).iter().map(|it| it.rule).collect()
+    };
+    assert_eq!(rules(&landscape), [Rule::OrderBeforePlatform]);
+    landscape.tiers = Some(Vec::new());
+    assert_eq!(rules(&landscape), []);
+    let labels =
+        json!({"metadata": {"name": "app2-ns2", "labels": {"applicationcode": "application2"}}});
+    let namespace: Namespace = serde_json::from_value(labels).unwrap();
+    let undeclared = Landscape::new(&[], &[namespace], Platform::default());
+    assert_eq!(rules(&undeclared), []);
+}
+
+/// It opens nothing, and whoever approves it is told so.
+#[test]
+fn what_a_staged_policy_would_open_is_found_and_told_as_such() {
+    let mut policy = to(&json!({"namespaceSelector": "team == 'blue'"}));
+    let enforced = found(&policy);
+    policy["kind"] = json!("StagedNetworkPolicy");
+    let staged = found(&policy);
+    assert_eq!(staged.len(), enforced.len());
+    for (staged, enforced) in staged.iter().zip(&enforced) {
+        assert!(staged.needs_approval());
+        assert_eq!(
+            staged.message,
+            format!(
+                "{}; the policy is staged: it decides nothing yet, and would once it is enforced",
+                enforced.message
+            )
+        );
+    }
+}
+
+#[test]
+fn policies_of_hosts_alone_are_for_people_to_read() {
+    for field in ["doNotTrack", "preDNAT"] {
+        let policy = json!({
+            "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "hosts"},
+            "spec": {"selector": "role == 'node'", field: true, "applyOnForward": true, "types": ["Ingress"],
+                     "ingress": [{"action": "Allow"}]},
+        });
+        let found = found(&policy);
+        let [finding] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(finding.rule, Rule::DecidesUnread);
+        assert_eq!(finding.path.to_string(), format!("spec.{field}"));
+        assert!(finding.needs_approval());
+    }
 }
 
 #[test]
