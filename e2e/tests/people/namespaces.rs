@@ -1,10 +1,12 @@
 //! What somebody may do who has every right on namespaces, and none on landing zones.
 
 use anyhow::{Context, Result, bail, ensure};
+use e2e::eventually;
+use e2e::governed::CONVERGED;
 use e2e::install::apply_objects;
 use e2e::shop::Shop;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -37,7 +39,19 @@ async fn editor(fixture: &Fixture) -> Result<Client> {
     let objects = objects.into_iter().map(serde_json::from_value);
     apply_objects(&fixture.0.client(), objects.collect::<Result<_, _>>()?).await?;
     let cluster = &fixture.0.cluster;
-    cluster.client_as_user("eve", &["namespace-editors"]).await
+    let client = cluster
+        .client_as_user("eve", &["namespace-editors"])
+        .await?;
+    // The API server learns of new rights with a little delay. Until then it refuses for want of them, which is no rule
+    // of ours.
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    eventually(CONVERGED, "the rights of an editor", async || {
+        Ok(Some(
+            namespaces.list(&ListParams::default().limit(1)).await?,
+        ))
+    })
+    .await?;
+    Ok(client)
 }
 
 /// What a request was refused with, which must say all of that.
