@@ -200,6 +200,7 @@ impl Writer {
     ) {
         let silent = AtomicBool::new(applied.is_without_answer());
         let silent = &silent;
+        // Boxed before the first await: a closure that is kept across one makes the future no task's.
         let one = |write: &'a Write| {
             async move {
                 if silent.load(Ordering::Relaxed) {

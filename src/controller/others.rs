@@ -8,11 +8,11 @@ use futures::StreamExt;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Resource, ResourceExt};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::context::Context;
 use super::kind::Kind;
 use super::team_policies::{self, Policies};
-use super::watch::AbortOnDrop;
 use crate::cluster::{ClusterFacts, follow};
 use crate::domain::{Flavour, PolicyApi};
 use crate::telemetry::Health;
@@ -107,7 +107,7 @@ pub(super) fn key<K: Resource>(source: Source, object: &K) -> Key {
 /// Follows what nobody else watches.
 pub(super) async fn follow_others(context: Arc<Context>, health: Health) {
     let mut signs = context.signs.clone();
-    let mut running: BTreeMap<Source, (ApiResource, AbortOnDrop)> = BTreeMap::new();
+    let mut running: BTreeMap<Source, (ApiResource, AbortOnDropHandle<()>)> = BTreeMap::new();
     loop {
         let facts = signs.borrow_and_update().clone();
         for source in Source::WATCHED_HERE {
@@ -126,7 +126,10 @@ pub(super) async fn follow_others(context: Arc<Context>, health: Health) {
                 let watch = async move {
                     follow_one(&context, &health, source, flavour).await;
                 };
-                running.insert(source, (resource, AbortOnDrop::spawn(watch)));
+                running.insert(
+                    source,
+                    (resource, AbortOnDropHandle::new(tokio::spawn(watch))),
+                );
             }
         }
         context.guard.wake();

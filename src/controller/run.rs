@@ -209,7 +209,7 @@ pub async fn run(
 }
 
 /// Does something in a task of its own, which ends when this is dropped. kube polls all reconciles in one task: what they
-/// compute would be computed by one thread, one after the other, and each would wait for the answers of all.
+/// compute would be computed by one thread, one after the other.
 async fn in_a_task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match AbortOnDropHandle::new(tokio::spawn(work)).await {
         Ok(done) => done,

@@ -13,7 +13,7 @@ use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::cache::{Observed, PLATFORM_OWNER};
 use super::context::{Context, Stored};
@@ -26,7 +26,7 @@ use crate::domain::Flavour;
 use crate::telemetry::{Health, KindLabels};
 
 /// What is watched, whether its objects have another name in Calico's storage, and the watch.
-type Running = HashMap<Kind, (ApiResource, bool, AbortOnDrop)>;
+type Running = HashMap<Kind, (ApiResource, bool, AbortOnDropHandle<()>)>;
 
 /// Watches of all kinds in the present flavour; follows the flavour until it is dropped.
 pub async fn follow_flavour(context: Arc<Context>, health: Health) {
@@ -90,24 +90,9 @@ fn restart_changed(
                 context.clone(),
                 health.clone(),
             );
-            let watch = AbortOnDrop::spawn(watch);
+            let watch = AbortOnDropHandle::new(tokio::spawn(watch));
             running.insert(kind, (resource, renames(kind), watch));
         }
-    }
-}
-
-/// A task that ends when this is dropped.
-pub(super) struct AbortOnDrop(JoinHandle<()>);
-
-impl AbortOnDrop {
-    pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(task))
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -273,13 +258,12 @@ fn tree(object: DynamicObject) -> Option<Value> {
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    let Ok(mut tree) = serde_json::to_value(DynamicObject {
+    let mut tree = serde_json::to_value(DynamicObject {
         types,
         metadata,
         data: json!({}),
-    }) else {
-        return None;
-    };
+    })
+    .ok()?;
     if let (Some(fields), Value::Object(data)) = (tree.as_object_mut(), data) {
         fields.extend(data);
     }

@@ -16,10 +16,10 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::follow;
 use crate::controller::context::Context;
-use crate::controller::watch::AbortOnDrop;
 use crate::telemetry::Health;
 
 /// A kind of object that tells whom the API server calls.
@@ -60,7 +60,7 @@ pub type Hosted = BTreeMap<String, BTreeSet<String>>;
 pub struct Hosts {
     seen: Arc<Mutex<Seen>>,
     health: Health,
-    _watches: Vec<AbortOnDrop>,
+    _watches: Vec<AbortOnDropHandle<()>>,
 }
 
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Hosts {
                 context: context.clone(),
                 health: health.clone(),
             };
-            AbortOnDrop::spawn(following.run())
+            AbortOnDropHandle::new(tokio::spawn(following.run()))
         });
         Self {
             seen,

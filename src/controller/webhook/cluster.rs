@@ -17,12 +17,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::NAME;
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::admission::certificate::Certificate;
 use crate::api::names::MANAGER;
 use crate::cluster::{failure, follow};
 use crate::controller::apply::TIMEOUT;
 use crate::controller::context::Context;
-use crate::controller::watch::AbortOnDrop;
 
 const AUTHORITIES: &str = "ca.crt";
 const CHAIN: &str = "tls.crt";
@@ -48,7 +49,7 @@ pub(super) struct InCluster {
     configurations: Api<ValidatingWebhookConfiguration>,
     secret: watch::Receiver<Found<Secret>>,
     webhooks: watch::Receiver<Found<ValidatingWebhookConfiguration>>,
-    _watches: [AbortOnDrop; 2],
+    _watches: [AbortOnDropHandle<()>; 2],
 }
 
 impl InCluster {
@@ -67,8 +68,8 @@ impl InCluster {
             secret,
             webhooks,
             _watches: [
-                AbortOnDrop::spawn(secrets),
-                AbortOnDrop::spawn(configurations),
+                AbortOnDropHandle::new(tokio::spawn(secrets)),
+                AbortOnDropHandle::new(tokio::spawn(configurations)),
             ],
         }
     }
