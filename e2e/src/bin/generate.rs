@@ -69,10 +69,6 @@ fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
         ),
     ];
     let mut files = chart::files(root, &definitions)?;
-    files.extend(definitions.map(|(name, content)| Generated {
-        path: format!("crds/{name}"),
-        content,
-    }));
     files.extend(man::pages()?);
     files.push(reference::file(&[
         ("LandingZone", reference::definition::<LandingZone>()?),

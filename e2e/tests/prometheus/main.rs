@@ -48,7 +48,7 @@ fn configuration() -> PathBuf {
 
 /// The `PrometheusRule`.
 fn rules() -> Result<Value> {
-    let objects = read_manifests(&configuration().join("rules.yaml"))?;
+    let objects = read_manifests(&configuration().join("rules/rules.yaml"))?;
     let [rules] = objects.as_slice() else {
         anyhow::bail!("one object expected");
     };
