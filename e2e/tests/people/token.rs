@@ -194,7 +194,7 @@ pub async fn the_operator_s_token_hands_out_nothing_else(fixture: &Fixture) -> R
             (
                 "somebody else's role",
                 thief
-                    .patches::<ClusterRole>("view", json!({"rules": []}))
+                    .patches::<ClusterRole>("landing-zone-operator", json!({"rules": []}))
                     .await?,
                 own,
             ),
