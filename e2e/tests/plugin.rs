@@ -181,8 +181,8 @@ async fn zsh_and_fish_complete_it(built: &Built) -> Result<()> {
     };
     let bin = installed(built)?;
     let home = tempfile::tempdir()?;
-    let script = r#"kubectl-landingzone completion fish | source
-        complete -C 'kubectl-landingzone matrix --con'"#;
+    let script = "kubectl-landingzone completion fish | source
+        complete -C 'kubectl-landingzone matrix --con'";
     let mut command = alone(&fish, home.path(), &[bin.path()])?;
     let offered = said(command.args(["--no-config", "-c", script]))?;
     ensure!(

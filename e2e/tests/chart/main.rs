@@ -26,6 +26,7 @@ use landing_zone_operator::api::LandingZone;
 use serde_json::{Value, json};
 
 mod certificate;
+mod effects;
 mod installed;
 mod monitors;
 mod stored;

@@ -104,6 +104,10 @@ fn role(name: &str, group: &str, resource: &str) -> Value {
     })
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of what somebody may try, with a line for each"
+)]
 pub async fn the_operator_s_token_hands_out_nothing_else(fixture: &Fixture) -> Result<()> {
     let governed = &fixture.0;
     let spec = json!({
