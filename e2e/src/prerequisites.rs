@@ -127,6 +127,15 @@ pub fn image_builder() -> Result<PathBuf> {
     found(&IMAGE_BUILDER)
 }
 
+/// The shells whose completion is tried, besides the one that everybody has.
+///
+/// # Errors
+/// Where one is missing and cannot be installed.
+pub fn shells() -> Result<[PathBuf; 2]> {
+    let [zsh, fish] = &SHELLS;
+    Ok([found(zsh)?, found(fish)?])
+}
+
 fn found(need: &Need) -> Result<PathBuf> {
     static ONCE: Mutex<()> = Mutex::new(());
     let _one = ONCE
@@ -223,6 +232,22 @@ const NEEDS: [Need; 3] = [
         purpose: "ends children together with their parent",
         debian_package: "util-linux",
         elsewhere: "util-linux 2.33 or later",
+    },
+];
+
+/// What completion is tried in.
+const SHELLS: [Need; 2] = [
+    Need {
+        program: "zsh",
+        purpose: "completes what somebody types",
+        debian_package: "zsh",
+        elsewhere: "zsh 5.9 or later",
+    },
+    Need {
+        program: "fish",
+        purpose: "completes what somebody types",
+        debian_package: "fish",
+        elsewhere: "fish 3.6 or later",
     },
 ];
 

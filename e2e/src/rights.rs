@@ -186,6 +186,10 @@ pub(crate) fn keep(audit_log: &Path) -> Result<()> {
         let Ok(event) = Event::read(line.as_bytes()) else {
             continue;
         };
+        // It asks for pods in a dry run itself; whoever else asks so is a test that holds its token.
+        if event.request_uri.contains("dryRun=All") && event.resource != "pods" {
+            continue;
+        }
         // What is no resource, such as /version, everybody may ask for.
         if event.user == OPERATOR_USER && !event.resource.is_empty() {
             calls.insert(Call::from(event));

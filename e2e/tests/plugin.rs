@@ -3,14 +3,20 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use e2e::binaries::{ControlPlaneBinaries, OperatorBinaries, Profile, krew};
+use e2e::install::{install_calico_crds, install_operator_manifests};
+use e2e::prerequisites::shells;
 use e2e::process::command_that_dies_with_us;
 use e2e::progress::Progress;
-use e2e::scenario::{self, Shared};
-use e2e::{scenarios, workspace};
+use e2e::scenario::{self, Shared, skip};
+use e2e::{ClusterOptions, LocalCluster, scenarios, workspace};
+use kube::Api;
+use kube::api::PostParams;
+use landing_zone_operator::api::LandingZone;
+use serde_json::json;
 use tempfile::TempDir;
 
 struct Built {
@@ -166,6 +172,118 @@ async fn bash_completes_it(built: &Built) -> Result<()> {
     Ok(())
 }
 
+/// The scripts for zsh and fish, in these shells: what is offered for a line that somebody has typed.
+async fn zsh_and_fish_complete_it(built: &Built) -> Result<()> {
+    let shells = tokio::task::spawn_blocking(shells).await?;
+    let [zsh, fish] = match shells {
+        Ok(shells) => shells,
+        Err(error) => return skip(format!("{error:#}")),
+    };
+    let bin = installed(built)?;
+    let home = tempfile::tempdir()?;
+    let script = "kubectl-landingzone completion fish | source
+        complete -C 'kubectl-landingzone matrix --con'";
+    let mut command = alone(&fish, home.path(), &[bin.path()])?;
+    let offered = said(command.args(["--no-config", "-c", script]))?;
+    ensure!(
+        offered
+            .lines()
+            .any(|line| line.split('\t').next() == Some("--context")),
+        "fish: {offered}"
+    );
+    let named = said(alone(&fish, home.path(), &[bin.path()])?.args([
+        "--no-config",
+        "-c",
+        "kubectl-landingzone completion fish | source
+             complete -C 'kubectl-landingzone re'",
+    ]))?;
+    ensure!(
+        named.contains("render") && named.contains("review") && !named.contains("matrix"),
+        "fish: {named}"
+    );
+
+    // Zsh completes at a terminal only: one that its own module makes, in which somebody types.
+    // What is typed is echoed, so it does not hold the word that is waited for.
+    let script = r#"zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell 'PS1=; autoload -Uz compinit; compinit -u -d $HOME/.zcompdump
+        source <(kubectl-landingzone completion zsh); print rea""dy'
+        zpty -r shell line '*ready*'
+        zpty -w -n shell $'kubectl-landingzone re\t\t'
+        zpty -r shell line '*review*'
+        print -r -- "$line"
+        zpty -d shell"#;
+    let mut command = alone(zsh, home.path(), &[bin.path()])?;
+    let offered = said(command.env("TERM", "xterm").args(["-f", "-c", script]))?;
+    ensure!(
+        offered.contains("render") && offered.contains("review"),
+        "zsh: {offered}"
+    );
+    Ok(())
+}
+
+/// Colours are for people: none where a program reads, none where somebody wants none.
+async fn colours_are_on_a_terminal_only(built: &Built) -> Result<()> {
+    let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    install_calico_crds(&cluster.client()).await?;
+    install_operator_manifests(&cluster.client()).await?;
+    let zones: Api<LandingZone> = Api::all(cluster.client());
+    let spec = serde_json::from_value(json!({
+        "applicationCode": "shop", "namespaces": [{"name": "shop-web", "zone": "frontend"}],
+    }))?;
+    zones
+        .create(&PostParams::default(), &LandingZone::new("shop", spec))
+        .await?;
+    // Nobody has seen it: it waits, which is exit code 3.
+    let look = |on_a_terminal: bool, no_color: Option<&str>, options: &str| -> Result<String> {
+        let status = format!("{} status shop {options}", built.plugin.display());
+        let mut command = if on_a_terminal {
+            let mut script = command_that_dies_with_us("script");
+            script.args(["--quiet", "--return", "--command", &status, "/dev/null"]);
+            script
+        } else {
+            let mut shell = command_that_dies_with_us("sh");
+            shell.args(["-c", &status]);
+            shell
+        };
+        command
+            .stdin(Stdio::null())
+            .env("KUBECONFIG", cluster.kubeconfig().path())
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR_FORCE");
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
+        let output = command.output().context("failed to start it")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.code() == Some(3) && text.contains("waiting for"),
+            "{}: {text}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(text)
+    };
+    let is_coloured = |text: &str| text.contains("\u{1b}[");
+    for (on_a_terminal, no_color, options, expected) in [
+        (true, None, "", true),
+        (true, Some("1"), "", false),
+        // Set, and nothing: as if it were not there.
+        (true, Some(""), "", true),
+        (false, None, "", false),
+        (false, None, "--color always", true),
+        (true, None, "--color never", false),
+    ] {
+        let text = look(on_a_terminal, no_color, options)?;
+        ensure!(
+            is_coloured(&text) == expected,
+            "terminal: {on_a_terminal}, NO_COLOR: {no_color:?}, {options:?}: {text:?}"
+        );
+    }
+    cluster.stop().await
+}
+
 /// Each shell that people have gets a script that names every command.
 async fn every_shell_has_a_script(built: &Built) -> Result<()> {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
@@ -185,6 +303,8 @@ fn main() -> ExitCode {
         krew_installs_it,
         kubectl_completes_it,
         bash_completes_it,
+        zsh_and_fish_complete_it,
+        colours_are_on_a_terminal_only,
         every_shell_has_a_script,
     ])
 }

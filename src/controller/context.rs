@@ -30,7 +30,7 @@ use super::team_policies::Policies;
 use crate::api::LandingZone;
 use crate::cluster::{ClusterFacts, Nodes, Signs, WantedNodes};
 use crate::domain::Platform;
-use crate::telemetry::{CrossingLabels, Events, Metrics, Note, Severity};
+use crate::telemetry::{CrossingLabels, Events, Metrics, Note, ReasonLabels, Severity};
 
 /// A landing zone as it is stored: one that cannot be read must not stop the others.
 pub type Stored = DeserializeGuard<LandingZone>;
@@ -92,10 +92,23 @@ pub struct Context {
     standing: Mutex<Standing>,
 }
 
+/// How a landing zone stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Stands<'a> {
+    /// Whether it is ready.
+    pub is_ready: bool,
+    /// Whether somebody else keeps changing back one of its objects.
+    pub is_contested: bool,
+    /// Why its boundary does not hold, where that is known: the reason of the condition.
+    pub not_held: Option<&'a str>,
+}
+
 #[derive(Debug, Default)]
 struct Standing {
     not_ready: BTreeSet<String>,
     contested: BTreeSet<String>,
+    /// Why the boundary does not hold, of each landing zone of which that is known.
+    not_held: HashMap<String, String>,
     /// The crossings of each landing zone that have a last day.
     ending: HashMap<String, BTreeSet<CrossingLabels>>,
 }
@@ -396,12 +409,17 @@ impl Context {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         rendered.remove(zone);
-        self.stands(zone, true, false);
+        let nothing = Stands {
+            is_ready: true,
+            is_contested: false,
+            not_held: None,
+        };
+        self.stands(zone, nothing);
         self.ends(zone, &BTreeMap::new());
     }
 
     /// Records how a landing zone stands, for the metrics.
-    pub fn stands(&self, zone: &str, ready: bool, contested: bool) {
+    pub fn stands(&self, zone: &str, stands: Stands<'_>) {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let record = |set: &mut BTreeSet<String>, is_in: bool| {
             if is_in {
@@ -410,13 +428,29 @@ impl Context {
                 set.remove(zone);
             }
         };
-        record(&mut standing.not_ready, !ready);
-        record(&mut standing.contested, contested);
+        record(&mut standing.not_ready, !stands.is_ready);
+        record(&mut standing.contested, stands.is_contested);
         let count = |set: &BTreeSet<String>| i64::try_from(set.len()).unwrap_or(i64::MAX);
         self.metrics
             .landing_zones_not_ready
             .set(count(&standing.not_ready));
         self.metrics.contested.set(count(&standing.contested));
+
+        let gauges = &self.metrics.boundary_not_held;
+        let labels = |reason: &str| ReasonLabels {
+            reason: reason.to_owned(),
+        };
+        let before = standing.not_held.remove(zone);
+        if let Some(reason) = stands.not_held {
+            standing.not_held.insert(zone.to_owned(), reason.to_owned());
+        }
+        let number = |reason: &str| {
+            let all = standing.not_held.values();
+            i64::try_from(all.filter(|it| *it == reason).count()).unwrap_or(i64::MAX)
+        };
+        for reason in before.as_deref().into_iter().chain(stands.not_held) {
+            gauges.get_or_create(&labels(reason)).set(number(reason));
+        }
     }
 
     /// Records when crossings of a landing zone end, for the metrics: labels, and seconds since 1970.

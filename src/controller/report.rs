@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Repaired};
-use super::context::{Context, Stored};
+use super::context::{Context, Stands, Stored};
 use super::guard;
 use super::kind::Kind;
 use super::memory::Memory;
@@ -213,11 +213,14 @@ pub(super) async fn publish(
         condition.map(|condition| (condition.status.clone(), condition.reason.clone()))
     };
     let is_true = |type_: &str| find(&status, type_).is_some_and(|(state, _)| state == "True");
-    context.stands(
-        &observation.name,
-        is_true(condition::READY),
-        is_true(condition::CONTESTED),
-    );
+    let boundary = find(&status, condition::BOUNDARY_HELD);
+    let not_held = boundary.filter(|(state, _)| state == "False");
+    let stands = Stands {
+        is_ready: is_true(condition::READY),
+        is_contested: is_true(condition::CONTESTED),
+        not_held: not_held.as_ref().map(|(_, reason)| reason.as_str()),
+    };
+    context.stands(&observation.name, stands);
 
     if base == Some(&status) {
         return Ok(None);

@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
 use super::apply::Failure;
-use super::context::Context;
+use super::context::{Context, Stands};
 use super::crossings;
 use super::guard;
 use super::left_alone;
@@ -38,7 +38,12 @@ pub(super) async fn unreadable(
     let meta = &invalid.metadata;
     let declaration = (meta.uid.clone(), meta.generation);
     let name = meta.name.as_deref().unwrap_or_default();
-    context.stands(name, false, false);
+    let stands = Stands {
+        is_ready: false,
+        is_contested: false,
+        not_held: None,
+    };
+    context.stands(name, stands);
     if memory.unreadable.as_ref() == Some(&declaration) {
         return Ok(Action::await_change());
     }

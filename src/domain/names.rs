@@ -72,6 +72,16 @@ mod tests {
 
     use super::*;
 
+    /// What no landing zone may claim, the operator itself may not write either: it is kept to that on admission.
+    #[test]
+    fn the_rule_on_the_operator_s_namespaces_knows_those_of_the_cluster() {
+        let rules = include_str!("../../config/admission/operator.yaml");
+        for name in BUILT_IN_EXEMPT_NAMESPACES {
+            let is_there = name.starts_with("kube-") || rules.contains(&format!("'{name}'"));
+            assert!(is_there, "{name}");
+        }
+    }
+
     #[rstest]
     #[case("application2", true)]
     #[case("a", true)]

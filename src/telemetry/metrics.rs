@@ -36,6 +36,8 @@ pub struct Metrics {
     pub crossing_expiry: Family<CrossingLabels, Gauge>,
     /// What others' policies and network sets do that would leave a boundary undeclared.
     pub boundary_findings: Family<FindingLabels, Gauge>,
+    /// Landing zones whose boundary does not hold, by the reason that their status has for it.
+    pub boundary_not_held: Family<ReasonLabels, Gauge>,
     /// Whether the webhook that judges policies is asked and answers: 1 or 0; without a series where it is off.
     pub guard_ready: Family<GuardLabels, Gauge>,
     /// Reviews that the API server asked for, by result.
@@ -75,6 +77,13 @@ pub struct FindingLabels {
     pub rule: String,
     /// Whether it gets past the boundary, or could.
     pub open: String,
+}
+
+/// Label of [`Metrics::boundary_not_held`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// Reason of the condition `BoundaryHeld`, of which there are a handful.
+    pub reason: String,
 }
 
 /// Label of [`Metrics::guard_ready`].
@@ -160,6 +169,7 @@ impl Default for Metrics {
             contested: Gauge::default(),
             crossing_expiry: Family::default(),
             boundary_findings: Family::default(),
+            boundary_not_held: Family::default(),
             guard_ready: Family::default(),
             guard_reviews: Family::default(),
             watch_synced: Family::default(),
@@ -253,6 +263,11 @@ impl Metrics {
             "boundary_findings",
             "What others' policies and network sets do that would leave a boundary undeclared, by rule",
             self.boundary_findings.clone(),
+        );
+        registry.register(
+            "boundary_not_held",
+            "Landing zones whose boundary does not hold, by the reason that their status has",
+            self.boundary_not_held.clone(),
         );
         registry.register(
             "guard_ready",

@@ -10,7 +10,7 @@ pub use events::{Events, Note, Severity};
 pub use health::Health;
 pub use logs::{LogFormat, start_logs};
 pub use metrics::{
-    CrossingLabels, FindingLabels, GuardLabels, KindLabels, Metrics, RequestVerb,
+    CrossingLabels, FindingLabels, GuardLabels, KindLabels, Metrics, ReasonLabels, RequestVerb,
     Result as ReconcileResult, ResultLabels, ReviewLabels, ReviewResult, WriteLabels,
 };
 pub use server::serve;

@@ -21,7 +21,7 @@ pub async fn cert_manager_is_a_value_here_and_a_component_there(built: &Built) -
     let enabled = ["--set", "guard.certManager.enabled=true"];
     let chart = by_name(built.rendered(&enabled)?)?;
     let overlay = Overlay {
-        resources: &["config"],
+        resources: &super::RESOURCES,
         components: &["config/cert-manager"],
         ..Overlay::default()
     };

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::binaries::{OperatorBinaries, Profile, helm};
 use e2e::governed::CONVERGED;
 use e2e::install::{install_calico_crds, parse_manifests};
-use e2e::kustomize;
+use e2e::kustomize::{self, Overlay};
 use e2e::process::command_that_dies_with_us;
 use e2e::progress::Progress;
 use e2e::scenario::{self, Shared};
@@ -20,23 +20,49 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use landing_zone_operator::api::LandingZone;
 use serde_json::{Value, json};
 
 mod certificate;
+mod effects;
+mod installed;
+mod monitors;
 mod stored;
 mod upgrade;
+mod values;
 
 use certificate::cert_manager_is_a_value_here_and_a_component_there;
-use stored::stored_objects_survive_newer_definitions;
+use installed::{
+    kustomize_takes_no_landing_zone_away, the_operator_has_seats_of_its_own,
+    the_pods_run_on_the_system_pool,
+};
+use stored::{
+    objects_of_the_first_schema_are_understood, stored_objects_survive_newer_definitions,
+};
 use upgrade::{WITH_A_BUILD, an_upgrade_and_the_way_back_lose_nothing};
+use values::{
+    every_value_changes_what_it_says_and_nothing_else, roles_are_handed_out_by_name,
+    the_pod_may_do_nothing_that_it_need_not, values_change_what_they_say,
+};
 
 const CHART: &str = "charts/landing-zone-operator";
 const RELEASE: &str = "landing-zone-operator";
 const NAMESPACE: &str = "landing-zone-system";
 const LONG: Duration = Duration::from_mins(3);
+/// What is for everybody, as folders.
+const RESOURCES: [&str; 2] = ["crds", "config"];
+/// What is not for everybody, as values; cert-manager by itself.
+const WITH_EVERYTHING: [&str; 7] = [
+    "placement.install=Always",
+    "eviction.allow=true",
+    "namespaceDeletion.allow=true",
+    "prometheus.rules=true",
+    "prometheus.serviceMonitor=true",
+    "prometheus.podMonitor=true",
+    "prometheus.azurePodMonitor=true",
+];
 
 /// Helm and the operator, built once before the tests.
 struct Built {
@@ -136,7 +162,12 @@ fn by_name(objects: Vec<DynamicObject>) -> Result<BTreeMap<String, Value>> {
             .context("an object without a kind")?
             .kind;
         let namespace = object.namespace().unwrap_or_default();
-        let name = format!("{kind} {namespace}/{}", object.name_any());
+        // There are kinds of one name in several groups.
+        let group = match kind.as_str() {
+            "PodMonitor" => object.types.as_ref().map_or("", |it| &it.api_version),
+            _ => "",
+        };
+        let name = format!("{kind}{group} {namespace}/{}", object.name_any());
         let value = with_plain_numbers(serde_json::to_value(&object)?);
         ensure!(
             named.insert(name.clone(), value).is_none(),
@@ -190,83 +221,33 @@ pub fn are_the_same(chart: &BTreeMap<String, Value>, kustomize: Vec<DynamicObjec
 
 async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
     let chart = by_name(built.rendered(&[])?)?;
-    are_the_same(&chart, built.kustomized("config")?)?;
+    let folder = workspace::state().join("kustomize");
+    let usual = Overlay {
+        resources: &RESOURCES,
+        ..Overlay::default()
+    };
+    are_the_same(&chart, usual.build(&built.kubectl, &folder.join("usual"))?)?;
 
     // What is not for everybody is a value here and a component there.
-    for (value, folder) in [
-        ("eviction.allow=true", "config/eviction"),
-        ("namespaceDeletion.allow=true", "config/namespace-deletion"),
-        ("placement.install=Always", "config/placement"),
-    ] {
-        let with = by_name(built.rendered(&["--set", value])?)?;
-        let component = by_name(built.kustomized(folder)?)?;
-        let more: BTreeMap<_, _> = with
-            .into_iter()
-            .filter(|(name, _)| !chart.contains_key(name))
-            .collect();
-        ensure!(!more.is_empty() && more == component, "{value}: {more:#?}");
-    }
-    Ok(())
-}
-
-async fn values_change_what_they_say(built: &Built) -> Result<()> {
-    let namespaced = by_name(parse_manifests(&built.said(
-        None,
-        &["template", RELEASE, CHART, "--namespace", "platform"],
-    )?)?)?;
-    for (name, object) in &namespaced {
-        let is_definition = name.starts_with("CustomResourceDefinition");
-        // There it is one of the namespaces that belong to no landing zone.
-        ensure!(
-            is_definition || !object.to_string().contains(NAMESPACE),
-            "{name}: {object:#}"
-        );
-    }
-
-    let roles = by_name(built.rendered(&["--set", "allowedRoles={view,deployer}"])?)?;
-    let role = &roles[&format!("ClusterRole /{RELEASE}")];
-    let bound: Vec<&Value> = role["rules"]
-        .as_array()
-        .context("no rules")?
-        .iter()
-        .filter(|rule| rule["verbs"] == json!(["bind"]))
-        .collect();
-    ensure!(
-        bound.len() == 1 && bound[0]["resourceNames"] == json!(["view", "deployer"]),
-        "{bound:#?}"
-    );
-    let deployment = &roles[&format!("Deployment {NAMESPACE}/{RELEASE}")];
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    ensure!(
-        container["args"] == json!(["--log-format=json", "--allowed-role=deployer"]),
-        "{container:#}"
-    );
-
-    let digest = format!("image.digest=sha256:{}", "0".repeat(64));
-    let pinned = by_name(built.rendered(&["--set", &digest, "--set", "guard.install=false"])?)?;
-    let deployment = &pinned[&format!("Deployment {NAMESPACE}/{RELEASE}")];
-    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
-    ensure!(
-        image.is_some_and(|image| image.contains("@sha256:00")),
-        "{image:?}"
-    );
-    let knows_secrets = |object: &Value| object["rules"].to_string().contains("secrets");
-    let secrets: Vec<_> = pinned
-        .iter()
-        .filter(|(_, object)| knows_secrets(object))
-        .collect();
-    ensure!(secrets.is_empty(), "{secrets:#?}");
-
-    for (bad, words) in [
-        ("replicas=0", "replicas"),
-        ("replica=2", "replica"),
-        ("placement.install=Sometimes", "placement"),
-        ("allowedRoles={view,a b}", "allowedRoles"),
-    ] {
-        let said = built.refusal(&["--set", bad])?;
-        ensure!(said.contains(words), "{bad}: {said}");
-    }
-    Ok(())
+    let values = WITH_EVERYTHING.iter().flat_map(|it| ["--set", it]);
+    let chart = by_name(built.rendered(&values.collect::<Vec<_>>())?)?;
+    let everything = Overlay {
+        resources: &RESOURCES,
+        components: &[
+            "config/eviction",
+            "config/namespace-deletion",
+            "config/placement",
+            "config/prometheus/azure-pod-monitor",
+            "config/prometheus/pod-monitor",
+            "config/prometheus/rules",
+            "config/prometheus/service-monitor",
+        ],
+        ..Overlay::default()
+    };
+    are_the_same(
+        &chart,
+        everything.build(&built.kubectl, &folder.join("everything"))?,
+    )
 }
 
 /// What everybody fears of an operator: that it takes everything with it.
@@ -274,6 +255,14 @@ async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
     let client = cluster.client();
     install_calico_crds(&client).await?;
+    // Held to the strictest standard before there is any pod.
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let restricted = json!({"metadata": {
+        "name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+    }});
+    namespaces
+        .create(&PostParams::default(), &serde_json::from_value(restricted)?)
+        .await?;
     let install = [
         "install",
         RELEASE,
@@ -287,13 +276,6 @@ async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
         notes.contains("rollout status deployment/landing-zone-operator"),
         "{notes}"
     );
-    let restricted = Patch::Merge(json!({"metadata": {"labels": {
-        "pod-security.kubernetes.io/enforce": "restricted",
-    }}}));
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    namespaces
-        .patch(NAMESPACE, &PatchParams::default(), &restricted)
-        .await?;
     the_pod_is_admitted(&cluster).await?;
 
     // With the rights that the chart gives it.
@@ -377,7 +359,23 @@ async fn the_pod_is_admitted(cluster: &LocalCluster) -> Result<()> {
         }
         Ok(Some(()))
     })
-    .await
+    .await?;
+
+    // A pod that may a little more is refused there.
+    let running = pods.list(&ListParams::default()).await?;
+    let spec = &running.items.first().context("no pod")?.spec;
+    let mut more = json!({"metadata": {"name": "more"}, "spec": spec});
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    pods.create(&dry, &serde_json::from_value(more.clone())?)
+        .await?;
+    more["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
+    let refused = pods.create(&dry, &serde_json::from_value(more)?).await;
+    let words = refused.err().context("anything is admitted")?.to_string();
+    ensure!(words.contains("restricted"), "{words}");
+    Ok(())
 }
 
 async fn ready(zones: &Api<LandingZone>, name: &str) -> Result<()> {
@@ -399,12 +397,8 @@ async fn ready(zones: &Api<LandingZone>, name: &str) -> Result<()> {
 async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
     cluster.kubectl(["create", "namespace", NAMESPACE]).await?;
-    let all = [
-        "placement.install=Always",
-        "eviction.allow=true",
-        "namespaceDeletion.allow=true",
-    ];
-    is_taken(built, &cluster, &all).await?;
+    monitors::install_kinds(&cluster.client()).await?;
+    is_taken(built, &cluster, &WITH_EVERYTHING).await?;
     cert_manager::install_kinds(&cluster.client()).await?;
     let own = ["guard.certManager.enabled=true"];
     is_taken(built, &cluster, &own).await?;
@@ -444,11 +438,18 @@ fn main() -> ExitCode {
     scenario::run::<Built>(scenarios![
         the_chart_is_without_faults,
         chart_and_kustomize_render_the_same,
+        every_value_changes_what_it_says_and_nothing_else within LONG,
+        roles_are_handed_out_by_name,
         values_change_what_they_say,
+        the_pod_may_do_nothing_that_it_need_not,
         cert_manager_is_a_value_here_and_a_component_there,
         the_api_server_takes_every_object within LONG,
         nothing_goes_with_the_release within LONG,
+        kustomize_takes_no_landing_zone_away within LONG,
+        the_operator_has_seats_of_its_own within LONG,
+        the_pods_run_on_the_system_pool within LONG,
         stored_objects_survive_newer_definitions within LONG,
+        objects_of_the_first_schema_are_understood within LONG,
         an_upgrade_and_the_way_back_lose_nothing within WITH_A_BUILD,
     ])
 }

@@ -2,18 +2,20 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::governed::CONVERGED;
-use e2e::install::apply_objects;
+use e2e::install::{
+    apply_objects, install_calico_crds, install_operator_manifests, read_manifests,
+};
 use e2e::schema::{self, fields};
-use e2e::{ClusterOptions, LocalCluster, eventually};
+use e2e::{ClusterOptions, LocalCluster, eventually, workspace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Built;
+use crate::{Built, ready};
 
 const ZONES: &str = "landingzones.landingzones.dev";
 const SPEC: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
@@ -56,6 +58,88 @@ pub async fn stored_objects_survive_newer_definitions(_: &Built) -> Result<()> {
     }
     what_a_narrower_definition_would_do(&client, &stored).await?;
     cluster.stop().await
+}
+
+/// What was declared while the kinds were first written down. There was no release then, and nothing was promised: but whoever tried
+/// it must not lose what he declared. The operator of today reads what lies there, and keeps on with it.
+pub async fn objects_of_the_first_schema_are_understood(built: &Built) -> Result<()> {
+    let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    let client = cluster.client();
+    install_calico_crds(&client).await?;
+    let first = read_manifests(&workspace::root().join("e2e/released/first/crds"))?;
+    let names: Vec<String> = first.iter().map(ResourceExt::name_any).collect();
+    ensure!(
+        names.len() == 2 && names.contains(&ZONES.to_owned()),
+        "{names:?}"
+    );
+    apply_objects(&client, first.clone()).await?;
+    let mut stored = Vec::new();
+    let objects = workspace::root().join("e2e/released/first/objects");
+    for object in read_manifests(&objects)? {
+        let created = api(&client, &object)?
+            .create(&PostParams::default(), &object)
+            .await;
+        let created = created.with_context(|| format!("{} is refused", object.name_any()))?;
+        let lost = missing(&object.data["spec"], &created.data["spec"], "spec");
+        ensure!(
+            lost.is_empty(),
+            "the first schema does not know it: {lost:?}"
+        );
+        stored.push(created);
+    }
+
+    // As an upgrade does it: the kinds, the rights and the rules first, then the operator.
+    install_operator_manifests(&client).await?;
+    for old in &stored {
+        let now = read(&client, old).await?;
+        let lost = missing(&old.data["spec"], &now.data["spec"], "spec");
+        ensure!(lost.is_empty(), "{}: {lost:?}", old.name_any());
+        ensure!(now.metadata.uid == old.metadata.uid, "{}", old.name_any());
+        write_back(&client, &now).await?;
+    }
+    let operator = built.start(&cluster).await?;
+    let zones: Api<LandingZone> = Api::all(client.clone());
+    for zone in zones.list(&ListParams::default()).await? {
+        eventually(CONVERGED, "the operator to tell of it", async || {
+            let status = zones.get(&zone.name_any()).await?.status;
+            let conditions = status.context("no status")?.conditions;
+            let ready = conditions.iter().find(|it| it.type_ == "Ready");
+            let ready = ready.context("no condition")?;
+            // No node is there for its placement; but all of it can be read.
+            ensure!(ready.reason != "Invalid", "{ready:?}");
+            Ok(Some(()))
+        })
+        .await
+        .with_context(|| format!("the landing zone {}", zone.name_any()))?;
+    }
+    ready(&zones, "plain").await?;
+    operator.terminate().await?;
+    cluster.stop().await
+}
+
+/// What one value says and another does not.
+fn missing(old: &Value, new: &Value, path: &str) -> Vec<String> {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => old
+            .iter()
+            .flat_map(|(key, value)| {
+                let none = Value::Null;
+                missing(
+                    value,
+                    new.get(key).unwrap_or(&none),
+                    &format!("{path}.{key}"),
+                )
+            })
+            .collect(),
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => old
+            .iter()
+            .zip(new)
+            .enumerate()
+            .flat_map(|(at, (old, new))| missing(old, new, &format!("{path}[{at}]")))
+            .collect(),
+        (old, new) if old == new => Vec::new(),
+        (old, new) => vec![format!("{path}: {old} is {new}")],
+    }
 }
 
 /// Stores an object with its whole spec, and a status in which every field is filled.

@@ -188,17 +188,33 @@ pub async fn argo_cd_tells_every_state(fixture: &Fixture) -> Result<()> {
     platforms
         .patch("cluster", &apply, &Patch::Apply(&platform))
         .await?;
-    e2e::eventually(
+    let healthy = e2e::eventually(
         e2e::governed::CONVERGED,
         "the platform to be in force",
         async || {
             let mut object = serde_json::to_value(platforms.get("cluster").await?)?;
             object["apiVersion"] = platform["apiVersion"].clone();
             object["kind"] = platform["kind"].clone();
-            argo_cd.shows(&object, "Healthy", "").map(Some)
+            argo_cd.shows(&object, "Healthy", "")?;
+            Ok(Some(object))
         },
     )
-    .await
+    .await?;
+    let mut changed = healthy.clone();
+    changed["metadata"]["generation"] = json!(7);
+    argo_cd.shows(&changed, "Progressing", "has not seen the last change")?;
+    let mut leaving = healthy.clone();
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    argo_cd.shows(&leaving, "Progressing", "is being deleted")?;
+    let mut working = healthy.clone();
+    condition(&mut working, "Reconciling")?["status"] = json!("True");
+    argo_cd.shows(&working, "Progressing", "")?;
+    let mut stalled = healthy;
+    condition(&mut stalled, "Ready")?["status"] = json!("False");
+    let cause = condition(&mut stalled, "Stalled")?;
+    cause["status"] = json!("True");
+    cause["message"] = json!("spec.network.podCidrs: no range");
+    argo_cd.shows(&stalled, "Degraded", "no range")
 }
 
 /// By its marks Argo CD finds what it has to prune: children must not carry them, whoever is marked.

@@ -6,19 +6,25 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::governed::CONVERGED;
-use e2e::install::{apply, install_flux_crds};
+use e2e::install::{
+    apply, install_calico_crds, install_flux_crds, install_operator_manifests, read_manifests,
+};
 use e2e::ports::free_port;
 use e2e::process::{Process, Program};
-use e2e::{Governed, eventually, holds_for};
+use e2e::{
+    ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, eventually, holds_for,
+    workspace,
+};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Api;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use landing_zone_operator::api::LandingZone;
+use kube::{Api, ResourceExt};
+use landing_zone_operator::api::{LandingZone, LandingZoneStatus};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,7 +44,7 @@ const THREE_INTERVALS: Duration = Duration::from_secs(15);
 
 /// The controller, and the folder that it reads as if it were in Git.
 struct Flux<'a> {
-    governed: &'a Governed,
+    cluster: &'a LocalCluster,
     folder: PathBuf,
     archive: Arc<Mutex<Vec<u8>>>,
     address: String,
@@ -46,8 +52,8 @@ struct Flux<'a> {
 }
 
 impl<'a> Flux<'a> {
-    async fn start(governed: &'a Governed, controller: &Path) -> Result<Self> {
-        let client = governed.client();
+    async fn start(cluster: &'a LocalCluster, controller: &Path) -> Result<Self> {
+        let client = cluster.client();
         install_flux_crds(&client).await?;
         let namespaces: Api<Namespace> = Api::all(client);
         let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
@@ -55,26 +61,23 @@ impl<'a> Flux<'a> {
             .create(&PostParams::default(), &namespace)
             .await?;
 
-        let folder = governed.cluster.directory().join("git");
+        let folder = cluster.directory().join("git");
         fs::create_dir_all(&folder)?;
         let archive = Arc::new(Mutex::new(Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
         tokio::spawn(serve(listener, archive.clone()));
 
-        let log = governed
-            .cluster
-            .directory()
-            .join("kustomize-controller.log");
+        let log = cluster.directory().join("kustomize-controller.log");
         let program = Program::new(controller, log)
             .arguments(["--watch-all-namespaces", "--events-addr="])
             .argument("--enable-leader-election=false")
             .argument(format!("--metrics-addr=127.0.0.1:{}", free_port()?))
             .argument(format!("--health-addr=127.0.0.1:{}", free_port()?))
-            .variable("KUBECONFIG", governed.cluster.kubeconfig().path())
+            .variable("KUBECONFIG", cluster.kubeconfig().path())
             .variable("RUNTIME_NAMESPACE", NAMESPACE);
         Ok(Self {
-            governed,
+            cluster,
             folder,
             archive,
             address,
@@ -85,7 +88,7 @@ impl<'a> Flux<'a> {
     fn objects(&self, group: &str, kind: &str) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk(group, "v1", kind);
         let resource = ApiResource::from_gvk(&kind);
-        Api::namespaced_with(self.governed.client(), NAMESPACE, &resource)
+        Api::namespaced_with(self.cluster.client(), NAMESPACE, &resource)
     }
 
     /// Puts a landing zone into the folder, or takes it out.
@@ -120,7 +123,7 @@ impl<'a> Flux<'a> {
             "metadata": {"name": SOURCE, "namespace": NAMESPACE},
             "spec": {"interval": "1m", "url": "https://git.example.com/platform"},
         });
-        apply(&self.governed.client(), serde_json::from_value(source)?).await?;
+        apply(&self.cluster.client(), serde_json::from_value(source)?).await?;
         let sources = self.objects("source.toolkit.fluxcd.io", "GitRepository");
         let now = format!("{:.0}", Timestamp::now());
         let revision = format!("main@sha1:{}", &digest[..40]);
@@ -142,35 +145,52 @@ impl<'a> Flux<'a> {
         Ok(())
     }
 
-    /// Has a folder of the source applied.
+    /// Has a folder of the source applied, and what is in it looked at as `config/flux` says.
     async fn kustomize(&self, name: &str) -> Result<()> {
+        let documented = read_manifests(&workspace::root().join("config/flux"))?;
+        let [documented] = documented.as_slice() else {
+            bail!("one Kustomization expected");
+        };
+        let checks = &documented.data["spec"]["healthCheckExprs"];
+        ensure!(checks.is_array(), "{documented:#?}");
+        self.kustomize_by(name, checks).await
+    }
+
+    /// The same, with other checks.
+    async fn kustomize_by(&self, name: &str, checks: &Value) -> Result<()> {
         let kustomization = json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
             "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {
                 "interval": INTERVAL, "retryInterval": INTERVAL, "path": format!("./{name}"), "prune": true,
                 "wait": true, "timeout": PATIENCE, "sourceRef": {"kind": "GitRepository", "name": SOURCE},
+                "healthCheckExprs": checks,
             },
         });
         apply(
-            &self.governed.client(),
+            &self.cluster.client(),
             serde_json::from_value(kustomization)?,
         )
         .await
     }
 
+    /// What a Kustomization says of itself.
+    async fn said(&self, name: &str) -> Result<Value> {
+        let kustomizations = self.objects("kustomize.toolkit.fluxcd.io", "Kustomization");
+        let found = kustomizations.get(name).await?;
+        let conditions = found.data["status"]["conditions"].as_array().cloned();
+        let condition = conditions
+            .into_iter()
+            .flatten()
+            .find(|it| it["type"] == "Ready");
+        condition.context("nothing said yet")
+    }
+
     /// Waits until a Kustomization says so of itself.
     async fn says(&self, name: &str, ready: &str, words: &str) -> Result<()> {
-        let kustomizations = self.objects("kustomize.toolkit.fluxcd.io", "Kustomization");
         let what = format!("the Kustomization {name} to say {ready}: {words}");
         eventually(SOON, &what, async || {
-            let found = kustomizations.get(name).await?;
-            let conditions = found.data["status"]["conditions"].as_array().cloned();
-            let condition = conditions
-                .into_iter()
-                .flatten()
-                .find(|it| it["type"] == "Ready");
-            let condition = condition.context("nothing said yet")?;
+            let condition = self.said(name).await?;
             let message = condition["message"].as_str().unwrap_or_default();
             ensure!(
                 condition["status"] == ready && message.to_lowercase().contains(words),
@@ -212,9 +232,127 @@ fn spec(code: &str, namespace: &str) -> Value {
     })
 }
 
+fn is_ready(status: &LandingZoneStatus) -> bool {
+    let is_ready = |it: &Condition| it.type_ == "Ready" && it.status == "True";
+    status.conditions.iter().any(is_ready)
+}
+
+/// Until the operator has seen a landing zone, it says nothing of it, and Flux by itself takes that for ready. With what
+/// `config/flux` has it waits.
+pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture) -> Result<()> {
+    let cluster = LocalCluster::start(ClusterOptions::default()).await?;
+    install_calico_crds(&cluster.client()).await?;
+    install_operator_manifests(&cluster.client()).await?;
+    let flux = Flux::start(&cluster, &fixture.kustomize_controller).await?;
+    flux.write("early", Some(spec("early", "early-web")))?;
+    flux.write("blind", Some(spec("blind", "blind-web")))?;
+    let mut planned = spec("planned", "planned-web");
+    planned["stage"] = json!("Plan");
+    flux.write("planned", Some(planned))?;
+    flux.commit().await?;
+    for name in ["early", "planned"] {
+        flux.kustomize(name).await?;
+    }
+    flux.kustomize_by("blind", &json!([])).await?;
+
+    let zones: Api<LandingZone> = Api::all(cluster.client());
+    eventually(CONVERGED, "the landing zones to be applied", async || {
+        let all = zones.list(&ListParams::default()).await?.items;
+        Ok((all.len() == 3).then_some(()))
+    })
+    .await?;
+    // What this is about: without the checks it is too early.
+    flux.says("blind", "True", "applied revision").await?;
+    let waits = async || {
+        let condition = flux.said("early").await?;
+        ensure!(condition["status"] == "Unknown", "{condition}");
+        Ok(())
+    };
+    eventually(CONVERGED, "Flux to wait", async || waits().await.map(Some)).await?;
+    holds_for(THREE_INTERVALS, "Flux waits", waits).await?;
+    let zone = zones.get("early").await?;
+    ensure!(zone.status.is_none(), "somebody said something: {zone:?}");
+
+    let operator = OperatorProcess::start(&cluster, OperatorOptions::default()).await?;
+    flux.says("early", "True", "applied revision").await?;
+    let status = zones.get("early").await?.status.context("no status")?;
+    ensure!(is_ready(&status), "{:?}", status.conditions);
+    // As it was meant, and nothing more will come.
+    flux.says("planned", "True", "applied revision").await?;
+    flux.kinds_stay().await?;
+    operator.terminate().await?;
+    cluster.stop().await
+}
+
+impl Flux<'_> {
+    /// The kinds that left Git stay in the cluster, with every landing zone. What left beside them goes.
+    async fn kinds_stay(&self) -> Result<()> {
+        let folder = self.folder.join("kinds");
+        fs::create_dir_all(&folder)?;
+        let from = workspace::root().join("crds");
+        let mut names = Vec::new();
+        for definition in read_manifests(&from)? {
+            let name = definition.name_any();
+            fs::write(
+                folder.join(format!("{name}.json")),
+                serde_json::to_string(&definition)?,
+            )?;
+            names.push(name);
+        }
+        ensure!(names.len() == 2, "{names:?}");
+        let settings = |name: &str| {
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": name, "namespace": "default"},
+            })
+        };
+        let write =
+            |name: &str| fs::write(folder.join("settings.json"), settings(name).to_string());
+        let kustomization = |resources: &[String]| {
+            let text = json!({
+                "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+                "resources": resources,
+            });
+            fs::write(folder.join("kustomization.yaml"), text.to_string())
+        };
+        let mut resources: Vec<String> = names.iter().map(|it| format!("{it}.json")).collect();
+        resources.push("settings.json".to_owned());
+        kustomization(&resources)?;
+        write("goes")?;
+        self.commit().await?;
+        self.kustomize("kinds").await?;
+        self.says("kinds", "True", "applied revision").await?;
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.cluster.client());
+        for name in &names {
+            let labels = definitions.get(name).await?.metadata.labels;
+            let labels = labels.unwrap_or_default();
+            let of_flux = labels.get("kustomize.toolkit.fluxcd.io/name");
+            ensure!(of_flux.is_some_and(|it| it == "kinds"), "{labels:?}");
+        }
+
+        write("stays")?;
+        kustomization(&["settings.json".to_owned()])?;
+        self.commit().await?;
+        let maps: Api<ConfigMap> = Api::namespaced(self.cluster.client(), "default");
+        eventually(SOON, "what left Git to be pruned", async || {
+            let (goes, stays) = (maps.get_opt("goes").await?, maps.get_opt("stays").await?);
+            Ok((goes.is_none() && stays.is_some()).then_some(()))
+        })
+        .await?;
+        holds_for(THREE_INTERVALS, "the kinds are there", async || {
+            for name in &names {
+                let found = definitions.get(name).await?;
+                ensure!(found.metadata.deletion_timestamp.is_none(), "{name}");
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
 pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) -> Result<()> {
     let governed = &fixture.governed;
-    let flux = Flux::start(governed, &fixture.kustomize_controller).await?;
+    let flux = Flux::start(&governed.cluster, &fixture.kustomize_controller).await?;
     let namespaces: Api<Namespace> = Api::all(governed.client());
     let taken = serde_json::from_value(json!({"metadata": {"name": "taken"}}))?;
     namespaces.create(&PostParams::default(), &taken).await?;
@@ -226,19 +364,9 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
     flux.kustomize("good").await?;
     flux.says("good", "True", "applied revision").await?;
     let zones: Api<LandingZone> = governed.zones();
-    // A landing zone that the operator has not seen yet has no status, which kstatus takes for current: what Flux says may be
-    // as early as that.
-    let status = eventually(CONVERGED, "the landing zone to be ready", async || {
-        let status = zones.get("good").await?.status.context("no status")?;
-        let is_ready = |it: &Condition| it.type_ == "Ready" && it.status == "True";
-        ensure!(
-            status.conditions.iter().any(is_ready),
-            "{:?}",
-            status.conditions
-        );
-        Ok(Some(status))
-    })
-    .await?;
+    // Not a moment before.
+    let status = zones.get("good").await?.status.context("no status")?;
+    ensure!(is_ready(&status), "{:?}", status.conditions);
 
     // What only an edit helps fails at once.
     let asked = Instant::now();

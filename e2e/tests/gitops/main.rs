@@ -18,7 +18,9 @@ use argocd::{
     ArgoCd, argo_cd_sees_no_drift_in_what_the_operator_writes, argo_cd_tells_every_state,
     what_argo_cd_marks_stays_its_own,
 };
-use flux::flux_waits_fails_fast_prunes_and_leaves_alone;
+use flux::{
+    flux_waits_fails_fast_prunes_and_leaves_alone, flux_waits_for_an_operator_that_is_not_there_yet,
+};
 
 struct Fixture {
     governed: Governed,
@@ -64,5 +66,6 @@ fn main() -> ExitCode {
         what_argo_cd_marks_stays_its_own,
         argo_cd_sees_no_drift_in_what_the_operator_writes,
         flux_waits_fails_fast_prunes_and_leaves_alone within long,
+        flux_waits_for_an_operator_that_is_not_there_yet within 2 * long,
     ])
 }

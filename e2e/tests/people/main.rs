@@ -13,6 +13,7 @@ mod kubectl;
 mod namespaces;
 mod refused;
 mod roles;
+mod token;
 
 use commands::{
     diff_tells_what_a_stopped_operator_does_not_put_back, status_says_first_whom_it_waits_for,
@@ -29,6 +30,9 @@ use refused::{
     the_flawless_declaration_is_accepted,
 };
 use roles::{subjects_see_their_own_landing_zone, teams_write_their_own_policies_and_no_others};
+use token::{
+    the_operator_s_token_hands_out_nothing_else, the_operator_s_token_writes_no_other_namespace,
+};
 
 struct Fixture(Governed);
 
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         kubectl_applies_without_a_warning_and_shows_columns within long,
         teams_write_their_own_policies_and_no_others,
         subjects_see_their_own_landing_zone,
+        the_operator_s_token_hands_out_nothing_else within long,
+        the_operator_s_token_writes_no_other_namespace,
         a_landing_zone_s_namespace_is_not_edited within long,
         a_landing_zone_s_namespace_is_not_deleted within long,
         nobody_joins_a_landing_zone_by_label within long,

@@ -48,7 +48,7 @@ fn configuration() -> PathBuf {
 
 /// The `PrometheusRule`.
 fn rules() -> Result<Value> {
-    let objects = read_manifests(&configuration().join("rules.yaml"))?;
+    let objects = read_manifests(&configuration().join("rules/rules.yaml"))?;
     let [rules] = objects.as_slice() else {
         anyhow::bail!("one object expected");
     };
@@ -134,6 +134,50 @@ async fn metrics_are_clean(fixture: &Fixture) -> Result<()> {
         )
         .await?;
     ensure!(whole.body().ends_with("# EOF\n"), "{}", whole.body());
+    Ok(())
+}
+
+/// What each landing zone adds to the metrics: a series for each crossing that ends, and nothing else while all is well.
+async fn series_are_bounded(fixture: &Fixture) -> Result<()> {
+    /// As docs/metrics.md has it, whatever the number of landing zones.
+    const MOST: usize = 120;
+    const ZONES: usize = 12;
+    let governed = &fixture.governed;
+    for number in 0..ZONES {
+        let code = format!("many-{number}");
+        let mut declared = spec(&code);
+        declared["contact"] = json!(format!("{code}@example.com"));
+        if number == 0 {
+            declared["network"] = json!({"egress": [
+                {"name": "erp", "to": {"cidrs": ["192.0.2.0/24"]}, "validUntil": "2099-12-31"},
+                {"name": "crm", "to": {"cidrs": ["198.51.100.0/24"]}},
+            ]});
+        }
+        governed.declare(&code, declared).await?;
+    }
+    for number in 0..ZONES {
+        governed.ready(&format!("many-{number}")).await?;
+    }
+    let metrics = governed.operator.metrics().await?;
+    let series: Vec<&str> = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    let (of_zones, of_all): (Vec<&str>, Vec<&str>) = series
+        .iter()
+        .partition(|line| line.contains("landing_zone=\""));
+    ensure!(of_all.len() <= MOST, "{}: {of_all:#?}", of_all.len());
+    let ours: Vec<_> = of_zones
+        .iter()
+        .filter(|line| line.contains("landing_zone=\"many-"))
+        .collect();
+    let expected = "landing_zone=\"many-0\",direction=\"Egress\",crossing=\"erp\"";
+    ensure!(ours.len() == 1 && ours[0].contains(expected), "{ours:#?}");
+    // Nothing is told by the names of namespaces or people.
+    for word in ["many-3-web", "@example.com"] {
+        ensure!(!metrics.contains(word), "{word}: {metrics}");
+    }
+    println!("{} series beside those of landing zones", of_all.len());
     Ok(())
 }
 
@@ -229,6 +273,7 @@ fn main() -> ExitCode {
         alerts_tell_what_they_are_about,
         every_alert_has_a_page,
         metrics_are_clean,
+        series_are_bounded within long,
         every_query_of_the_dashboard_is_answered within long,
     ])
 }

@@ -8,6 +8,12 @@ use crate::controller::compare::Digest;
 /// How long one request may take. kube's own retries are off: the queue tries again.
 pub(in crate::controller) const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The rule in config/admission that holds the operator's bindings to landing zones, and by which of its words it is known.
+const OF_BINDINGS: (&str, &str) = (
+    "landing-zone-operator-bindings",
+    "the API server knows of no landing zone",
+);
+
 /// Why something could not be written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
@@ -17,6 +23,12 @@ pub enum WriteError {
     /// Its namespace is being deleted.
     #[error("its namespace is being deleted")]
     Terminating,
+    /// The rule on bindings sees an older state of the namespace, without its label.
+    #[error(
+        "the rule on admission {} does not see yet that its namespace belongs to a landing zone",
+        OF_BINDINGS.0
+    )]
+    NamespaceUnseen,
     /// An object of that name is somebody else's.
     #[error("{0}")]
     NotOurs(String),
@@ -60,6 +72,14 @@ impl WriteError {
             {
                 Self::Terminating
             }
+            kube::Error::Api(status)
+                if status.is_forbidden()
+                    && [OF_BINDINGS.0, OF_BINDINGS.1]
+                        .iter()
+                        .all(|words| status.message.contains(words)) =>
+            {
+                Self::NamespaceUnseen
+            }
             kube::Error::Api(status) => Self::Refused(status.message.clone()),
             other => Self::Unreachable(failure(other)),
         }
@@ -68,6 +88,41 @@ impl WriteError {
     /// Whether looking again soon is enough.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Stale | Self::Terminating)
+        matches!(
+            self,
+            Self::Stale | Self::Terminating | Self::NamespaceUnseen
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forbidden(message: &str) -> WriteError {
+        let status = kube::core::Status::failure(message, "Forbidden").with_code(403);
+        WriteError::of(&kube::Error::Api(Box::new(status)))
+    }
+
+    /// The words are those of the rule itself: a changed rule would have the operator tell people of what is over at once.
+    #[test]
+    fn a_namespace_whose_label_is_not_seen_yet_is_asked_for_again() {
+        let rules = include_str!("../../../config/admission/operator.yaml");
+        let (policy, words) = OF_BINDINGS;
+        assert!(rules.contains(&format!("  name: {policy}\n")));
+        let one_line = rules.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(one_line.contains(words), "{one_line}");
+
+        let unseen = forbidden(&format!(
+            "rolebindings \"landing-zone-edit\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding \
+             '{policy}' denied request: the operator of landing zones writes bindings in namespaces of landing zones only, \
+             and {words} that shop-web belongs to"
+        ));
+        assert!(matches!(unseen, WriteError::NamespaceUnseen), "{unseen:?}");
+        assert!(unseen.is_transient());
+        let other = forbidden(&format!(
+            "ValidatingAdmissionPolicy '{policy}' denied request"
+        ));
+        assert!(matches!(other, WriteError::Refused(_)), "{other:?}");
     }
 }

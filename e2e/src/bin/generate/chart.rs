@@ -12,26 +12,42 @@ use super::Generated;
 const CHART: &str = "charts/landing-zone-operator";
 /// The folders of `config/` that the chart renders from, and whether their objects stay when the release goes: without the
 /// rules on admission, application teams could leave their boundaries.
-const FOLDERS: [(&str, bool); 8] = [
+const FOLDERS: [(&str, bool); 12] = [
     ("admission", true),
     ("cert-manager", false),
     ("eviction", false),
+    ("flow-control", false),
     ("guard", false),
     ("namespace-deletion", false),
     ("placement", true),
-    ("prometheus", false),
+    ("prometheus/azure-pod-monitor", false),
+    ("prometheus/pod-monitor", false),
+    ("prometheus/rules", false),
+    ("prometheus/service-monitor", false),
     ("rbac", false),
+];
+/// By this Helm leaves an object where it is when the release goes.
+const KEPT_BY_HELM: &str = "helm.sh/resource-policy: keep";
+/// By these Flux and Argo CD leave a definition where it is when it left Git: with it every landing zone would go.
+const KEPT_BY_GIT: [&str; 2] = [
+    "argocd.argoproj.io/sync-options: Prune=false,Delete=false",
+    "kustomize.toolkit.fluxcd.io/prune: disabled",
 ];
 /// The namespace of a release is Helm's to make.
 const LEFT_OUT: [&str; 2] = ["kustomization.yaml", "namespace.yaml"];
 
-/// The generated files of the chart. `definitions` are the kinds, by the names of their files.
+/// The generated files of the chart, and the kinds by themselves. `definitions` are the kinds, by the names of their files.
 pub fn files(root: &Path, definitions: &[(&str, String)]) -> Result<Vec<Generated>> {
     let mut files = Vec::new();
     for (name, text) in definitions {
+        let [argo_cd, flux] = KEPT_BY_GIT;
         files.push(Generated {
             path: format!("{CHART}/files/crds/{name}"),
-            content: kept(text)?,
+            content: annotated(text, &[argo_cd, KEPT_BY_HELM, flux])?,
+        });
+        files.push(Generated {
+            path: format!("crds/{name}"),
+            content: annotated(text, &KEPT_BY_GIT)?,
         });
     }
     for (folder, stays) in FOLDERS {
@@ -48,7 +64,11 @@ pub fn files(root: &Path, definitions: &[(&str, String)]) -> Result<Vec<Generate
         for name in names {
             let text = fs::read_to_string(from.join(&name))
                 .with_context(|| format!("failed to read config/{folder}/{name}"))?;
-            let text = if stays { kept(&text)? } else { text };
+            let text = if stays {
+                annotated(&text, &[KEPT_BY_HELM])?
+            } else {
+                text
+            };
             files.push(Generated {
                 path: format!("{CHART}/files/{folder}/{name}"),
                 content: format!(
@@ -64,18 +84,19 @@ pub fn files(root: &Path, definitions: &[(&str, String)]) -> Result<Vec<Generate
     Ok(files)
 }
 
-/// The same objects, which Helm leaves where they are when the release goes.
-fn kept(text: &str) -> Result<String> {
+/// The same objects, with annotations.
+fn annotated(text: &str, annotations: &[&str]) -> Result<String> {
     let mut lines = Vec::new();
     let mut is_metadata = false;
     for line in text.lines() {
-        lines.push(line);
+        lines.push(line.to_owned());
         if is_metadata {
             ensure!(
                 line.starts_with("  name: "),
                 "metadata begins with {line:?}, but its name has to come first"
             );
-            lines.extend(["  annotations:", "    helm.sh/resource-policy: keep"]);
+            lines.push("  annotations:".to_owned());
+            lines.extend(annotations.iter().map(|it| format!("    {it}")));
         }
         is_metadata = line == "metadata:";
     }
