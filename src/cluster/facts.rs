@@ -6,11 +6,14 @@ use crate::domain::{CalicoNaming, Flavour, PolicyApi};
 
 /// Endings of the names of custom resource definitions that say something about policies.
 pub const FLAVOUR_SIGNS: &[&str] = &[".projectcalico.org", ".cilium.io", ".antrea.io"];
+/// The ending of those of the cluster's administrators' policies, which say nothing about who enforces them.
+pub const ADMINISTRATORS_POLICIES: &str = ".policy.networking.k8s.io";
 
 /// What the cluster shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterFacts {
-    /// Names of the custom resource definitions that end in one of [`FLAVOUR_SIGNS`].
+    /// Names of the custom resource definitions that end in one of [`FLAVOUR_SIGNS`], or in
+    /// [`ADMINISTRATORS_POLICIES`].
     pub definitions: BTreeSet<String>,
     /// Whether a Service answers for the `APIService` `v3.projectcalico.org`: Calico's own API
     /// server. While it does not, the storage behind it takes the same policies.

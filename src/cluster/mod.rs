@@ -10,7 +10,7 @@ mod watch;
 
 pub(crate) use addresses::range_of_pool;
 pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
-pub use facts::{ClusterFacts, Enforcement, FLAVOUR_SIGNS};
+pub use facts::{ADMINISTRATORS_POLICIES, ClusterFacts, Enforcement, FLAVOUR_SIGNS};
 pub use follow::{failure, follow};
 pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
 pub use pods::list_pods;

@@ -10,7 +10,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
-use super::{ClusterFacts, FLAVOUR_SIGNS, follow};
+use super::{ADMINISTRATORS_POLICIES, ClusterFacts, FLAVOUR_SIGNS, follow};
 use crate::telemetry::Health;
 
 /// The facts as they are now; None until all signs were read once.
@@ -114,7 +114,10 @@ async fn watch_definitions(
         health.is_well(DEFINITIONS);
         let signs = names
             .iter()
-            .filter(|name| FLAVOUR_SIGNS.iter().any(|ending| name.ends_with(ending)))
+            .filter(|name| {
+                let mut endings = FLAVOUR_SIGNS.iter().chain([&ADMINISTRATORS_POLICIES]);
+                endings.any(|ending| name.ends_with(ending))
+            })
             .cloned()
             .collect();
         send_if_new(&found, signs);

@@ -17,6 +17,9 @@ use crate::cluster::{ClusterFacts, follow};
 use crate::domain::{Flavour, PolicyApi};
 use crate::telemetry::Health;
 
+/// The group of the policies of the cluster's administrators.
+const ADMINISTRATORS: &str = "policy.networking.k8s.io";
+
 /// A kind that others write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Source {
@@ -25,31 +28,67 @@ pub(super) enum Source {
     CalicoGlobal,
     NetworkSet,
     GlobalNetworkSet,
+    Staged,
+    StagedGlobal,
+    StagedKubernetes,
+    Admin,
+    BaselineAdmin,
+    ClusterNetworkPolicy,
 }
 
 impl Source {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Kubernetes,
         Self::Calico,
         Self::CalicoGlobal,
         Self::NetworkSet,
         Self::GlobalNetworkSet,
+        Self::Staged,
+        Self::StagedGlobal,
+        Self::StagedKubernetes,
+        Self::Admin,
+        Self::BaselineAdmin,
+        Self::ClusterNetworkPolicy,
     ];
+    /// Those that decide where the operator's own policies leave a decision to others.
     pub const POLICIES: [Self; 3] = [Self::Kubernetes, Self::Calico, Self::CalicoGlobal];
     /// Kinds that nobody but this module watches.
-    const WATCHED_HERE: [Self; 3] = [Self::Calico, Self::NetworkSet, Self::GlobalNetworkSet];
+    const WATCHED_HERE: [Self; 8] = [
+        Self::Calico,
+        Self::NetworkSet,
+        Self::GlobalNetworkSet,
+        Self::Staged,
+        Self::StagedKubernetes,
+        Self::Admin,
+        Self::BaselineAdmin,
+        Self::ClusterNetworkPolicy,
+    ];
 
     /// What others write of a kind that the operator writes, too.
     pub const fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::NetworkPolicy => Some(Self::Kubernetes),
             Kind::GlobalNetworkPolicy => Some(Self::CalicoGlobal),
+            Kind::StagedGlobalNetworkPolicy => Some(Self::StagedGlobal),
             _ => None,
         }
     }
 
-    pub const fn is_policy(self) -> bool {
-        !self.is_set()
+    fn decides(self) -> bool {
+        Self::POLICIES.contains(&self)
+    }
+
+    /// Policies of the cluster's administrators (`policy.networking.k8s.io`).
+    pub const fn is_of_administrators(self) -> bool {
+        matches!(
+            self,
+            Self::Admin | Self::BaselineAdmin | Self::ClusterNetworkPolicy
+        )
+    }
+
+    /// Policies that are about pods of any namespace, each of which is judged for one landing zone at a time.
+    pub const fn is_policy_of_cluster(self) -> bool {
+        self.is_of_administrators() || matches!(self, Self::CalicoGlobal | Self::StagedGlobal)
     }
 
     /// Whether its objects are addresses with labels.
@@ -64,35 +103,57 @@ impl Source {
         }
         let flavour = facts.flavour();
         let plural = self.resource(flavour).plural;
-        let groups = ["crd.projectcalico.org", "projectcalico.org"];
+        let groups: &[&str] = if self.is_of_administrators() {
+            &[ADMINISTRATORS]
+        } else {
+            &["crd.projectcalico.org", "projectcalico.org"]
+        };
         let is_defined = |group: &str| facts.definitions.contains(&format!("{plural}.{group}"));
-        flavour.api != PolicyApi::Kubernetes && groups.into_iter().any(is_defined)
+        flavour.api != PolicyApi::Kubernetes && groups.iter().copied().any(is_defined)
     }
 
     pub fn resource(self, flavour: Flavour) -> ApiResource {
-        let (kind, plural) = match self {
-            Self::Kubernetes | Self::Calico => ("NetworkPolicy", "networkpolicies"),
-            Self::CalicoGlobal => ("GlobalNetworkPolicy", "globalnetworkpolicies"),
-            Self::NetworkSet => ("NetworkSet", "networksets"),
-            Self::GlobalNetworkSet => ("GlobalNetworkSet", "globalnetworksets"),
+        let plural = match self {
+            Self::Kubernetes | Self::Calico => "networkpolicies",
+            Self::CalicoGlobal => "globalnetworkpolicies",
+            Self::NetworkSet => "networksets",
+            Self::GlobalNetworkSet => "globalnetworksets",
+            Self::Staged => "stagednetworkpolicies",
+            Self::StagedGlobal => "stagedglobalnetworkpolicies",
+            Self::StagedKubernetes => "stagedkubernetesnetworkpolicies",
+            Self::Admin => "adminnetworkpolicies",
+            Self::BaselineAdmin => "baselineadminnetworkpolicies",
+            Self::ClusterNetworkPolicy => "clusternetworkpolicies",
         };
+        // The only versions that ever served them.
         let (group, version) = match (self, flavour.api) {
             (Self::Kubernetes, _) => ("networking.k8s.io", "v1"),
+            (Self::Admin | Self::BaselineAdmin, _) => (ADMINISTRATORS, "v1alpha1"),
+            (Self::ClusterNetworkPolicy, _) => (ADMINISTRATORS, "v1alpha2"),
             (_, PolicyApi::CalicoV3) => ("projectcalico.org", "v3"),
             (_, PolicyApi::CalicoCrdV1 | PolicyApi::Kubernetes) => ("crd.projectcalico.org", "v1"),
         };
-        let kind = GroupVersionKind::gvk(group, version, kind);
+        let kind = GroupVersionKind::gvk(group, version, self.kind());
         ApiResource::from_gvk_with_plural(&kind, plural)
     }
 
-    fn part(self) -> String {
-        let kind = match self {
+    const fn kind(self) -> &'static str {
+        match self {
             Self::Kubernetes | Self::Calico => "NetworkPolicy",
             Self::CalicoGlobal => "GlobalNetworkPolicy",
             Self::NetworkSet => "NetworkSet",
             Self::GlobalNetworkSet => "GlobalNetworkSet",
-        };
-        format!("watch of others' {kind}")
+            Self::Staged => "StagedNetworkPolicy",
+            Self::StagedGlobal => "StagedGlobalNetworkPolicy",
+            Self::StagedKubernetes => "StagedKubernetesNetworkPolicy",
+            Self::Admin => "AdminNetworkPolicy",
+            Self::BaselineAdmin => "BaselineAdminNetworkPolicy",
+            Self::ClusterNetworkPolicy => "ClusterNetworkPolicy",
+        }
+    }
+
+    fn part(self) -> String {
+        format!("watch of others' {}", self.kind())
     }
 }
 
@@ -177,7 +238,7 @@ pub(super) fn take_in(
             context.guard.list_begins(source);
         }
         Event::InitApply(object) | Event::Apply(object) => {
-            if source.is_policy() {
+            if source.decides() {
                 let is_listed = matches!(event, Event::InitApply(_));
                 team_policies::saw(context, source, object, is_listed);
             }
@@ -189,7 +250,7 @@ pub(super) fn take_in(
             context.guard.gone(&key);
         }
         Event::InitDone => {
-            if source.is_policy() && policies(context).list_ends(source) {
+            if source.decides() && policies(context).list_ends(source) {
                 context.push_observing();
             }
             context.guard.list_ends(source);

@@ -292,7 +292,11 @@ impl<'a> Shop<'a> {
     }
 
     async fn repaired(&self, kind: Kind) -> Result<u64> {
-        let metrics = self.governed.operator.metrics().await?;
+        // One that has just been started does not listen yet.
+        let metrics = eventually(PATIENCE, "the operator to tell its metrics", async || {
+            self.governed.operator.metrics().await.map(Some)
+        })
+        .await?;
         let name = format!("landingzone_drift_repairs_total{{kind=\"{kind}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
         value.map_or(Ok(0), |value| Ok(value.parse()?))

@@ -9,6 +9,7 @@ use e2e::{Calico, Governed, OperatorOptions, scenarios};
 use kube::core::DynamicObject;
 use tokio::sync::Semaphore;
 
+mod administrators;
 mod aggregated;
 mod background;
 mod cert_manager;
@@ -72,6 +73,7 @@ impl Clusters {
     reason = "every function of these modules is a test, listed below by its name"
 )]
 fn main() -> ExitCode {
+    use administrators::*;
     use aggregated::*;
     use background::*;
     use cert_manager::*;
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
     const LONGEST: Duration = Duration::from_mins(8);
     scenario::run::<Clusters>(scenarios![
         what_others_write_is_judged_in_the_background within LONG,
+        what_administrators_write_and_what_is_staged_is_judged within LONG,
         a_network_set_that_was_there_first_is_found within LONG,
         what_found_no_room_is_judged_once_there_is_some within LONG,
         policies_are_judged_when_they_are_written within LONG,

@@ -19,7 +19,9 @@ pub fn api(
 ) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let plural = match kind {
-        "NetworkPolicy" => "networkpolicies".to_owned(),
+        policy if policy.ends_with("Policy") => {
+            policy.to_lowercase().trim_end_matches('y').to_owned() + "ies"
+        }
         other => other.to_lowercase() + "s",
     };
     let kind = GroupVersionKind::gvk(group, version, kind);

@@ -222,6 +222,8 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
         let short = others.filter_map(|finding| {
             let mut short = short(&name, finding, inputs.flavour)?;
             short.open |= is_first && finding.leaves_boundary();
+            // It decides nothing yet.
+            short.open &= !read.staged;
             Some(short)
         });
         short.collect()
@@ -230,7 +232,7 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
     if all.is_empty() {
         return judged;
     }
-    if *source != Source::CalicoGlobal {
+    if !source.is_policy_of_cluster() {
         judged.0.push((concerned(), all));
         return judged;
     }
@@ -335,7 +337,9 @@ fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
                 passes_for.into_iter().collect()
             }
         }
-        Source::CalicoGlobal => {
+        // Which pods they select is asked for each landing zone.
+        Source::Admin | Source::BaselineAdmin | Source::ClusterNetworkPolicy => everybody(inputs),
+        Source::CalicoGlobal | Source::StagedGlobal => {
             let selects = |namespace: &NamespaceName| may_select(object, namespace, inputs);
             let zones = inputs.zones();
             zones
@@ -343,7 +347,9 @@ fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
                 .map(|(name, _)| name.clone())
                 .collect()
         }
-        Source::Kubernetes | Source::Calico => Vec::new(),
+        Source::Kubernetes | Source::Calico | Source::Staged | Source::StagedKubernetes => {
+            Vec::new()
+        }
     }
 }
 

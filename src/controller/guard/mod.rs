@@ -231,7 +231,7 @@ impl State {
     /// Returns whether that is news.
     fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) -> bool {
         let source = key.0;
-        if source == Source::CalicoGlobal && is_ours(object) {
+        if matches!(source, Source::CalicoGlobal | Source::StagedGlobal) && is_ours(object) {
             // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
             return self.remove(&key);
         }
