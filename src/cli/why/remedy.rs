@@ -38,7 +38,8 @@ pub(super) fn whom_to_ask(landscape: &Landscape, from: &End<'_>, to: &End<'_>) -
         let contact = match landscape.contact(zone) {
             Some(contact) => contact,
             None if is_read => "no contact is declared",
-            None => "its contact cannot be read with your rights",
+            None if landscape.is_partial => "its contact cannot be read with your rights",
+            None => "nothing that was read declares it, so its contact is not known",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {zone}: {contact}");

@@ -632,3 +632,23 @@ fn all_of_the_internet_is_declared_as_that() {
         "{out}"
     );
 }
+
+/// Files hide nothing from anybody's rights: without the landing zone among them, nobody knows its contact.
+#[test]
+fn without_landing_zones_no_rights_are_blamed() {
+    let namespaces = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop-web, labels: {applicationcode: shop, zone: web}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: crm-web, labels: {applicationcode: crm, zone: web}}
+";
+    let out = told_of(namespaces, "shop/web", "crm/web:443");
+    assert!(
+        out.contains("crm: nothing that was read declares it, so its contact is not known"),
+        "{out}"
+    );
+    assert!(!out.contains("your rights"), "{out}");
+}
