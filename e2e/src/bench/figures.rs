@@ -18,8 +18,12 @@ pub struct Figures {
     pub floors: Vec<Floor>,
     /// From an empty cluster to every landing zone ready.
     pub converge: Converge,
+    /// Somebody else on the same API server meanwhile.
+    pub neighbour: Neighbour,
     /// `kubectl apply --server-side` of the same objects; nothing where that was left out.
     pub kubectl: Compared,
+    /// Flux's kustomize-controller with the same objects as files; nothing where that was left out.
+    pub flux: Compared,
     /// A restart when nothing is to be done.
     pub restart: Restart,
     /// When nothing happens.
@@ -78,6 +82,18 @@ pub struct Converge {
     pub operator_cpu_seconds_per_1000_objects: f64,
     /// The same of the API server.
     pub apiserver_cpu_seconds_per_1000_objects: f64,
+}
+
+/// Somebody else on the same API server, who reads and writes one small object by turns.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Neighbour {
+    /// 99 of 100 requests take less when nothing else happens, seconds.
+    pub quiet_p99_seconds: f64,
+    /// The same while the operator converges.
+    pub converging_p99_seconds: f64,
+    /// One by the other.
+    pub ratio: f64,
 }
 
 /// A restart when nothing is to be done.
@@ -180,6 +196,18 @@ impl fmt::Display for Compared {
     }
 }
 
+impl fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "p99 {:.1} ms when quiet, {:.1} ms while the operator converges: {:.1} ×",
+            self.quiet_p99_seconds * 1e3,
+            self.converging_p99_seconds * 1e3,
+            self.ratio
+        )
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -214,6 +242,7 @@ impl fmt::Display for Figures {
             ),
         )?;
         row("kubectl apply", self.kubectl.to_string())?;
+        row("Flux", self.flux.to_string())?;
         row(
             "CPU for 1,000 objects",
             format!(
@@ -222,6 +251,7 @@ impl fmt::Display for Figures {
                 converge.apiserver_cpu_seconds_per_1000_objects
             ),
         )?;
+        row("somebody else", self.neighbour.to_string())?;
         row(
             "restart",
             format!(

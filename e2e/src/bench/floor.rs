@@ -9,7 +9,7 @@ use super::bare::{Write, write_all};
 use super::figures::{Compared, Figures, Floor, at};
 use super::foreign::{Foreign, foreign_writes, paced};
 use super::run::{Bench, apiserver, empty_cluster, per_1000};
-use super::today::kubectl_apply;
+use super::today::{flux_apply, kubectl_apply};
 use super::usage::Usage;
 
 /// Requests of the bare client that are under way at once.
@@ -36,6 +36,7 @@ impl Bench {
             objects,
             mut figures,
             options,
+            kustomize_controller,
             ..
         } = self;
         cluster.stop().await?;
@@ -62,6 +63,13 @@ impl Bench {
             cluster.stop().await?;
             let ratio = seconds / figures.floor_seconds;
             figures.kubectl = Compared { seconds, ratio };
+        }
+        if let Some(controller) = kustomize_controller {
+            let cluster = empty_cluster(fleet).await?;
+            let seconds = flux_apply(&cluster, &controller, &objects).await?;
+            cluster.stop().await?;
+            let ratio = seconds / figures.floor_seconds;
+            figures.flux = Compared { seconds, ratio };
         }
         Ok(figures)
     }

@@ -7,6 +7,7 @@
 //! | [`usage`] | processor time and memory of processes |
 //! | [`figures`] | what was measured, as a table, as JSON and as a plot |
 //! | `foreign` | what somebody else writes meanwhile |
+//! | `neighbour` | somebody else who uses the same API server |
 //! | `floor` | the bare client in the operator's place |
 //! | `today` | what people do today in its place |
 //! | `plot` | how long it all takes, as a picture |
@@ -17,6 +18,7 @@ pub mod figures;
 pub mod fleet;
 mod floor;
 mod foreign;
+mod neighbour;
 mod plot;
 pub mod run;
 mod today;

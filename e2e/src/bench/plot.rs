@@ -68,6 +68,7 @@ fn bars(figures: &Figures) -> Vec<(&'static str, f64)> {
         ("a bare client (the floor)", figures.floor_seconds),
         ("operator", figures.converge.seconds),
         ("kubectl apply --server-side", figures.kubectl.seconds),
+        ("Flux's kustomize-controller", figures.flux.seconds),
     ];
     bars.into_iter()
         .filter(|(_, seconds)| *seconds > 0.0)

@@ -1,6 +1,7 @@
 //! The steps of a measurement, in their order.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,24 +12,29 @@ use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::{Value, json};
 
 use super::figures::{
-    Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at, count, mebibytes,
+    self, Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at, count,
+    mebibytes,
 };
 use super::fleet::Fleet;
 use super::foreign::{Foreign, Key, foreign_writes, paced};
+use super::neighbour::Neighbour;
 use super::usage::{self, Usage};
 use crate::audit::{Event, Mark, by_kind};
-use crate::binaries::{OperatorBinaries, Profile};
+use crate::binaries::{OperatorBinaries, Profile, kustomize_controller};
 use crate::operator::OPERATOR_USER;
 use crate::progress::Progress;
 use crate::wait::eventually;
 use crate::{
     Calico, ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, governed, install,
+    workspace,
 };
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Nothing is asked for so long: nothing more is to come.
 const QUIET: Duration = Duration::from_secs(4);
+/// How long somebody else's requests are timed before the operator starts.
+const NEIGHBOUR_ALONE: Duration = Duration::from_secs(20);
 
 /// What is measured, and how long.
 #[derive(Clone, Debug)]
@@ -45,6 +51,8 @@ pub struct Options {
     pub storms: usize,
     /// Whether kubectl is tried, too.
     pub kubectl: bool,
+    /// Whether Flux is.
+    pub flux: bool,
 }
 
 /// Measures all of it. Takes some minutes, and is as good as the machine is quiet.
@@ -54,6 +62,12 @@ pub async fn run(options: &Options) -> Result<Figures> {
         .await
         .context("the build of the operator was cut off")??;
     let mut bench = Bench::start(options, binaries).await?;
+    if options.flux {
+        let building = tokio::task::spawn_blocking(|| kustomize_controller(&Progress::new()));
+        let controller = building.await;
+        let controller = controller.context("the build of kustomize-controller was cut off")?;
+        bench.kustomize_controller = Some(controller?);
+    }
     let step = progress.step("converging");
     bench.converge().await?;
     step.finish();
@@ -85,6 +99,8 @@ pub(super) struct Bench {
     binaries: OperatorBinaries,
     pub cluster: LocalCluster,
     operator: Option<OperatorProcess>,
+    /// Flux's, where it is tried.
+    pub kustomize_controller: Option<PathBuf>,
     /// What the landing zones render to.
     pub objects: Vec<Value>,
     pub figures: Figures,
@@ -104,6 +120,7 @@ impl Bench {
             binaries,
             cluster,
             operator: None,
+            kustomize_controller: None,
             figures: Figures {
                 landing_zones: fleet.landing_zones,
                 objects: objects.len(),
@@ -172,11 +189,19 @@ impl Bench {
 
     async fn converge(&mut self) -> Result<()> {
         let apiserver = apiserver(&self.cluster).await?;
+        let quiet = self.quiet_neighbour().await?;
+        let neighbour = Neighbour::begin(&self.cluster).await?;
         let mark = self.cluster.audit_log().mark()?;
         let server_before = Usage::of(apiserver)?.processor;
         let started = Timestamp::now();
         self.start_operator().await?;
         self.all_compared().await?;
+        let converging = neighbour.end().await?;
+        self.figures.neighbour = figures::Neighbour {
+            quiet_p99_seconds: quiet,
+            converging_p99_seconds: converging,
+            ratio: converging / quiet,
+        };
         self.quiet().await?;
         let server = Usage::of(apiserver)?
             .processor
@@ -198,6 +223,14 @@ impl Bench {
             ..Converge::default()
         };
         self.everything_is_ready().await
+    }
+
+    /// How long somebody else's requests take before the operator is there.
+    async fn quiet_neighbour(&self) -> Result<f64> {
+        Neighbour::move_in(&self.cluster).await?;
+        let neighbour = Neighbour::begin(&self.cluster).await?;
+        tokio::time::sleep(NEIGHBOUR_ALONE).await;
+        neighbour.end().await
     }
 
     /// What the metrics say is compared with the landing zones themselves.
@@ -419,6 +452,8 @@ pub(super) async fn empty_cluster(fleet: Fleet) -> Result<LocalCluster> {
     let client = cluster.client();
     governed::install_calico(&client, Calico::Storage).await?;
     install::install_operator_manifests(&client).await?;
+    let flow_control = workspace::root().join("config/flow-control/flow-control.yaml");
+    install::apply_manifests(&client, &flow_control).await?;
     fleet.declare(&client).await?;
     Ok(cluster)
 }

@@ -30,6 +30,9 @@ struct Arguments {
     /// Leaves out `kubectl apply`, which takes minutes
     #[arg(long)]
     without_kubectl: bool,
+    /// Leaves out Flux, which takes minutes, too
+    #[arg(long)]
+    without_flux: bool,
     /// Draws how long it takes until all objects are there
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -48,8 +51,9 @@ async fn main() -> Result<()> {
         storm: arguments.storm,
         storms: arguments.storms,
         kubectl: !arguments.without_kubectl,
+        flux: !arguments.without_flux,
     };
-    let figures = bench::run(&options).await?;
+    let figures = Box::pin(bench::run(&options)).await?;
     println!("{figures}");
     if let Some(file) = arguments.svg {
         bench::draw(&figures, &file)?;

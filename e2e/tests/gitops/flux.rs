@@ -1,39 +1,27 @@
 //! Flux: its real kustomize-controller applies a folder of landing zones from a source that the test serves.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use e2e::flux::Flux;
 use e2e::governed::CONVERGED;
-use e2e::install::{
-    apply, install_calico_crds, install_flux_crds, install_operator_manifests, read_manifests,
-};
-use e2e::ports::free_port;
-use e2e::process::{Process, Program};
+use e2e::install::{install_calico_crds, install_operator_manifests, read_manifests};
 use e2e::{
     ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, eventually, holds_for,
     workspace,
 };
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use landing_zone_operator::api::{LandingZone, LandingZoneStatus};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::Fixture;
 
-const NAMESPACE: &str = "flux-system";
-const SOURCE: &str = "platform";
 /// How long a Kustomization may wait for what it applied: longer than any test.
 const PATIENCE: &str = "5m";
 /// How soon a failure has to show, which is long before that.
@@ -42,59 +30,18 @@ const SOON: Duration = Duration::from_mins(1);
 const INTERVAL: &str = "5s";
 const THREE_INTERVALS: Duration = Duration::from_secs(15);
 
-/// The controller, and the folder that it reads as if it were in Git.
-struct Flux<'a> {
-    cluster: &'a LocalCluster,
-    folder: PathBuf,
-    archive: Arc<Mutex<Vec<u8>>>,
-    address: String,
-    _controller: Process,
-}
+/// What only these tests do with Flux.
+struct Git<'a>(Flux<'a>);
 
-impl<'a> Flux<'a> {
+impl<'a> Git<'a> {
     async fn start(cluster: &'a LocalCluster, controller: &Path) -> Result<Self> {
-        let client = cluster.client();
-        install_flux_crds(&client).await?;
-        let namespaces: Api<Namespace> = Api::all(client);
-        let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
-        namespaces
-            .create(&PostParams::default(), &namespace)
-            .await?;
-
-        let folder = cluster.directory().join("git");
-        fs::create_dir_all(&folder)?;
-        let archive = Arc::new(Mutex::new(Vec::new()));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = format!("http://{}", listener.local_addr()?);
-        tokio::spawn(serve(listener, archive.clone()));
-
-        let log = cluster.directory().join("kustomize-controller.log");
-        let program = Program::new(controller, log)
-            .arguments(["--watch-all-namespaces", "--events-addr="])
-            .argument("--enable-leader-election=false")
-            .argument(format!("--metrics-addr=127.0.0.1:{}", free_port()?))
-            .argument(format!("--health-addr=127.0.0.1:{}", free_port()?))
-            .variable("KUBECONFIG", cluster.kubeconfig().path())
-            .variable("RUNTIME_NAMESPACE", NAMESPACE);
-        Ok(Self {
-            cluster,
-            folder,
-            archive,
-            address,
-            _controller: program.start()?,
-        })
-    }
-
-    fn objects(&self, group: &str, kind: &str) -> Api<DynamicObject> {
-        let kind = GroupVersionKind::gvk(group, "v1", kind);
-        let resource = ApiResource::from_gvk(&kind);
-        Api::namespaced_with(self.cluster.client(), NAMESPACE, &resource)
+        Ok(Self(Flux::start(cluster, controller).await?))
     }
 
     /// Puts a landing zone into the folder, or takes it out.
     fn write(&self, name: &str, spec: Option<Value>) -> Result<()> {
-        let file = self.folder.join(name).join("landing-zone.yaml");
-        fs::create_dir_all(self.folder.join(name))?;
+        let file = self.0.folder().join(name).join("landing-zone.yaml");
+        fs::create_dir_all(self.0.folder().join(name))?;
         let Some(spec) = spec else {
             return fs::remove_file(file).context("failed to remove a file");
         };
@@ -103,46 +50,6 @@ impl<'a> Flux<'a> {
             "metadata": {"name": name}, "spec": spec,
         });
         fs::write(file, object.to_string()).context("failed to write a file")
-    }
-
-    /// What the source controller does when there is a new commit.
-    async fn commit(&self) -> Result<()> {
-        let packed = Command::new("tar")
-            .args(["-cz", "-C"])
-            .arg(&self.folder)
-            .arg(".")
-            .output()
-            .context("failed to run tar")?;
-        ensure!(packed.status.success(), "tar: {}", packed.status);
-        let digest = format!("{:x}", Sha256::digest(&packed.stdout));
-        let size = packed.stdout.len();
-        *self.archive.lock().unwrap_or_else(PoisonError::into_inner) = packed.stdout;
-
-        let source = json!({
-            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
-            "metadata": {"name": SOURCE, "namespace": NAMESPACE},
-            "spec": {"interval": "1m", "url": "https://git.example.com/platform"},
-        });
-        apply(&self.cluster.client(), serde_json::from_value(source)?).await?;
-        let sources = self.objects("source.toolkit.fluxcd.io", "GitRepository");
-        let now = format!("{:.0}", Timestamp::now());
-        let revision = format!("main@sha1:{}", &digest[..40]);
-        let status = json!({"status": {
-            "observedGeneration": 1,
-            "artifact": {
-                "revision": revision, "digest": format!("sha256:{digest}"), "path": "platform.tar.gz",
-                "url": format!("{}/platform.tar.gz", self.address), "lastUpdateTime": now, "size": size,
-            },
-            "conditions": [{
-                "type": "Ready", "status": "True", "reason": "Succeeded", "message": revision,
-                "lastTransitionTime": now, "observedGeneration": 1,
-            }],
-        }});
-        let params = PatchParams::default();
-        sources
-            .patch_status(SOURCE, &params, &Patch::Merge(status))
-            .await?;
-        Ok(())
     }
 
     /// Has a folder of the source applied, and what is in it looked at as `config/flux` says.
@@ -158,39 +65,18 @@ impl<'a> Flux<'a> {
 
     /// The same, with other checks.
     async fn kustomize_by(&self, name: &str, checks: &Value) -> Result<()> {
-        let kustomization = json!({
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {
-                "interval": INTERVAL, "retryInterval": INTERVAL, "path": format!("./{name}"), "prune": true,
-                "wait": true, "timeout": PATIENCE, "sourceRef": {"kind": "GitRepository", "name": SOURCE},
-                "healthCheckExprs": checks,
-            },
+        let spec = json!({
+            "interval": INTERVAL, "retryInterval": INTERVAL, "prune": true, "wait": true, "timeout": PATIENCE,
+            "healthCheckExprs": checks,
         });
-        apply(
-            &self.cluster.client(),
-            serde_json::from_value(kustomization)?,
-        )
-        .await
-    }
-
-    /// What a Kustomization says of itself.
-    async fn said(&self, name: &str) -> Result<Value> {
-        let kustomizations = self.objects("kustomize.toolkit.fluxcd.io", "Kustomization");
-        let found = kustomizations.get(name).await?;
-        let conditions = found.data["status"]["conditions"].as_array().cloned();
-        let condition = conditions
-            .into_iter()
-            .flatten()
-            .find(|it| it["type"] == "Ready");
-        condition.context("nothing said yet")
+        self.0.kustomize(name, spec).await
     }
 
     /// Waits until a Kustomization says so of itself.
     async fn says(&self, name: &str, ready: &str, words: &str) -> Result<()> {
         let what = format!("the Kustomization {name} to say {ready}: {words}");
         eventually(SOON, &what, async || {
-            let condition = self.said(name).await?;
+            let condition = self.0.said(name).await?;
             let message = condition["message"].as_str().unwrap_or_default();
             ensure!(
                 condition["status"] == ready && message.to_lowercase().contains(words),
@@ -200,28 +86,6 @@ impl<'a> Flux<'a> {
             Ok(Some(()))
         })
         .await
-    }
-}
-
-/// Answers every request with the archive, until the test ends.
-async fn serve(listener: TcpListener, archive: Arc<Mutex<Vec<u8>>>) {
-    while let Ok((mut connection, _)) = listener.accept().await {
-        let archive = archive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        tokio::spawn(async move {
-            let mut request = [0_u8; 4096];
-            let _ = connection.read(&mut request).await;
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                archive.len()
-            );
-            // Whoever hung up asks again.
-            let _ = connection.write_all(head.as_bytes()).await;
-            let _ = connection.write_all(&archive).await;
-            let _ = connection.shutdown().await;
-        });
     }
 }
 
@@ -243,13 +107,13 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
     install_calico_crds(&cluster.client()).await?;
     install_operator_manifests(&cluster.client()).await?;
-    let flux = Flux::start(&cluster, &fixture.kustomize_controller).await?;
+    let flux = Git::start(&cluster, &fixture.kustomize_controller).await?;
     flux.write("early", Some(spec("early", "early-web")))?;
     flux.write("blind", Some(spec("blind", "blind-web")))?;
     let mut planned = spec("planned", "planned-web");
     planned["stage"] = json!("Plan");
     flux.write("planned", Some(planned))?;
-    flux.commit().await?;
+    flux.0.commit().await?;
     for name in ["early", "planned"] {
         flux.kustomize(name).await?;
     }
@@ -264,7 +128,7 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     // What this is about: without the checks it is too early.
     flux.says("blind", "True", "applied revision").await?;
     let waits = async || {
-        let condition = flux.said("early").await?;
+        let condition = flux.0.said("early").await?;
         ensure!(condition["status"] == "Unknown", "{condition}");
         Ok(())
     };
@@ -284,10 +148,10 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     cluster.stop().await
 }
 
-impl Flux<'_> {
+impl Git<'_> {
     /// The kinds that left Git stay in the cluster, with every landing zone. What left beside them goes.
     async fn kinds_stay(&self) -> Result<()> {
-        let folder = self.folder.join("kinds");
+        let folder = self.0.folder().join("kinds");
         fs::create_dir_all(&folder)?;
         let from = workspace::root().join("crds");
         let mut names = Vec::new();
@@ -319,10 +183,10 @@ impl Flux<'_> {
         resources.push("settings.json".to_owned());
         kustomization(&resources)?;
         write("goes")?;
-        self.commit().await?;
+        self.0.commit().await?;
         self.kustomize("kinds").await?;
         self.says("kinds", "True", "applied revision").await?;
-        let definitions: Api<CustomResourceDefinition> = Api::all(self.cluster.client());
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.0.client());
         for name in &names {
             let labels = definitions.get(name).await?.metadata.labels;
             let labels = labels.unwrap_or_default();
@@ -332,8 +196,8 @@ impl Flux<'_> {
 
         write("stays")?;
         kustomization(&["settings.json".to_owned()])?;
-        self.commit().await?;
-        let maps: Api<ConfigMap> = Api::namespaced(self.cluster.client(), "default");
+        self.0.commit().await?;
+        let maps: Api<ConfigMap> = Api::namespaced(self.0.client(), "default");
         eventually(SOON, "what left Git to be pruned", async || {
             let (goes, stays) = (maps.get_opt("goes").await?, maps.get_opt("stays").await?);
             Ok((goes.is_none() && stays.is_some()).then_some(()))
@@ -352,13 +216,13 @@ impl Flux<'_> {
 
 pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) -> Result<()> {
     let governed = &fixture.governed;
-    let flux = Flux::start(&governed.cluster, &fixture.kustomize_controller).await?;
+    let flux = Git::start(&governed.cluster, &fixture.kustomize_controller).await?;
     let namespaces: Api<Namespace> = Api::all(governed.client());
     let taken = serde_json::from_value(json!({"metadata": {"name": "taken"}}))?;
     namespaces.create(&PostParams::default(), &taken).await?;
     flux.write("good", Some(spec("good", "good-web")))?;
     flux.write("bad", Some(spec("bad", "taken")))?;
-    flux.commit().await?;
+    flux.0.commit().await?;
 
     // Ready when ours is.
     flux.kustomize("good").await?;
@@ -374,7 +238,7 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
     flux.says("bad", "False", "landingzone/bad").await?;
     println!("failed {:?} after it was declared", asked.elapsed());
     flux.write("bad", Some(spec("bad", "bad-web")))?;
-    flux.commit().await?;
+    flux.0.commit().await?;
     flux.says("bad", "True", "applied revision").await?;
 
     // Neither of the two undoes what the other does.
@@ -397,7 +261,7 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
     // Out of Git, out of the cluster, but nothing that it stood for.
     let namespace = namespaces.get("good-web").await?;
     flux.write("good", None)?;
-    flux.commit().await?;
+    flux.0.commit().await?;
     eventually(CONVERGED, "the landing zone to be pruned", async || {
         Ok(zones.get_opt("good").await?.is_none().then_some(()))
     })
