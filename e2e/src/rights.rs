@@ -38,8 +38,6 @@ pub struct Call {
 pub struct Right {
     /// The role that grants it.
     pub role: String,
-    /// Which of its rules, counted from 0.
-    pub rule: usize,
     /// The namespace of the role; None where it is for the whole cluster.
     pub namespace: Option<String>,
     /// The group of the API.
@@ -53,26 +51,6 @@ pub struct Right {
 }
 
 impl Right {
-    /// Whether both are of one rule and about one verb.
-    #[must_use]
-    pub fn has_verb_of(&self, other: &Self) -> bool {
-        (&self.role, self.rule, &self.verb) == (&other.role, other.rule, &other.verb)
-    }
-
-    /// Whether both are of one rule and about one resource.
-    #[must_use]
-    pub fn has_resource_of(&self, other: &Self) -> bool {
-        let of = |it: &Self| {
-            (
-                it.role.clone(),
-                it.rule,
-                it.group.clone(),
-                it.resource.clone(),
-            )
-        };
-        of(self) == of(other)
-    }
-
     /// All rights that roles grant, apart.
     ///
     /// # Errors
@@ -93,8 +71,8 @@ impl Right {
                 _ => continue,
             };
             let name = role.name.context("a role without a name")?;
-            for (index, rule) in rules.iter().enumerate() {
-                rights.extend(apart(&name, role.namespace.as_deref(), (index, rule)));
+            for rule in &rules {
+                rights.extend(apart(&name, role.namespace.as_deref(), rule));
             }
         }
         Ok(rights)
@@ -113,11 +91,7 @@ impl Right {
     }
 }
 
-fn apart(
-    role: &str,
-    namespace: Option<&str>,
-    (number, granted): (usize, &PolicyRule),
-) -> Vec<Right> {
+fn apart(role: &str, namespace: Option<&str>, granted: &PolicyRule) -> Vec<Right> {
     let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let names = some(&granted.resource_names);
     let names: Vec<Option<String>> = if names.is_empty() {
@@ -131,7 +105,6 @@ fn apart(
             for verb in &granted.verbs {
                 rights.extend(names.iter().map(|name| Right {
                     role: role.to_owned(),
-                    rule: number,
                     namespace: namespace.map(str::to_owned),
                     group: group.clone(),
                     resource: resource.clone(),

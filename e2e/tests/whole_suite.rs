@@ -46,6 +46,18 @@ fn is_asked_for_elsewhere(right: &Right) -> bool {
     }
 }
 
+/// Looking at an object that a write met where none was expected: the same code asks so of every kind, and tests bring it about
+/// for those that lie in namespaces.
+fn is_asked_of_others(right: &Right) -> bool {
+    let is_shared = [
+        "tiers",
+        "clusterroles",
+        "clusterrolebindings",
+        "limitranges",
+    ];
+    right.verb == "get" && is_shared.contains(&right.resource.as_str())
+}
+
 /// Nothing more than it needs, nothing that it lacks.
 async fn each_right_is_used_and_each_call_is_granted((): &()) -> Result<()> {
     let mut manifests = Vec::new();
@@ -92,18 +104,11 @@ async fn each_right_is_used_and_each_call_is_granted((): &()) -> Result<()> {
         .filter(|call| !rights.iter().any(|right| right.grants(call)))
         .collect();
     ensure!(denied.is_empty(), "asked for and not granted: {denied:#?}");
-    // One rule is about resources of which the same code asks the same: it is enough that each of them is asked for, and each verb.
-    let used: Vec<&Right> = rights
-        .iter()
-        .filter(|right| calls.iter().any(|call| right.grants(call)))
-        .collect();
-    let is_used = |right: &Right| {
-        used.iter().any(|it| it.has_verb_of(right))
-            && used.iter().any(|it| it.has_resource_of(right))
-    };
+    let is_used = |right: &Right| calls.iter().any(|call| right.grants(call));
     let unused: BTreeSet<_> = rights
         .iter()
-        .filter(|right| !is_asked_for_elsewhere(right) && !is_used(right))
+        .filter(|right| !is_asked_for_elsewhere(right) && !is_asked_of_others(right))
+        .filter(|right| !is_used(right))
         .map(|right| (&*right.group, &*right.resource, &*right.verb))
         .collect();
     ensure!(unused.is_empty(), "granted and never used: {unused:#?}");

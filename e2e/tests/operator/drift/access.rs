@@ -66,6 +66,11 @@ pub async fn a_widened_reader_role_is_put_back(fixture: &Fixture) -> Result<()> 
     shop.puts_back(&role, "rules[0].resourceNames: removed", None)
         .await?;
     let binding = shop.object(Kind::ClusterRoleBinding, name);
+    binding
+        .change(json!({"op": "add", "path": "/subjects/-", "value": mallory()}))
+        .await?;
+    shop.puts_back(&binding, "subjects: 2 entries, declared 1", Some(MALLORY))
+        .await?;
     binding.delete().await?;
     shop.puts_back(&binding, "deleted", None).await
 }
