@@ -2,16 +2,20 @@
 //!
 //! A thousand landing zones of three zones, each declared with its flows and one crossing to the next, and five
 //! policies of its team in each namespace. What is measured is what a command does with them once they are read: the
-//! matrix of all zones, and the review of one policy. A number of landing zones can be given as an argument.
+//! matrix of all zones, the review of one policy, and the webhook's answer to one. A number of landing zones can be given as an argument.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails loudly")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::networking::v1 as networking;
-use landing_zone_operator::api::CrossingDirection;
+use kube::core::DynamicObject;
+use kube::core::admission::AdmissionReview;
+use landing_zone_operator::admission::{Knowledge, answer};
 use landing_zone_operator::api::{AdoptionPolicy, DeletePolicy, PodSecurity, Protocol, Stage};
+use landing_zone_operator::api::{CrossingDirection, GuardStage};
 use landing_zone_operator::build;
 use landing_zone_operator::domain::{
     CalicoNaming, Crossing, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, Namespace, Neighbour,
@@ -82,6 +86,7 @@ fn main() {
         );
         if tiers {
             reviewed(&zones, &resolved, &platform);
+            answered(&zones, &resolved, &platform);
         }
     }
 }
@@ -104,18 +109,81 @@ fn reviewed(zones: &[LandingZone], resolved: &[Resolved], platform: &Platform) {
             }
         }
     }
-    took.sort_unstable();
-    let at = |part: usize| {
-        took.get((took.len() * part / 1000).min(took.len() - 1))
-            .unwrap()
-    };
     println!(
-        "review of one policy among {}: {:.3} ms median, {:.3} ms at 99 %, {:.3} ms at most; {found} findings",
+        "review of one policy among {}: {}; {found} findings",
         took.len(),
-        milliseconds(*at(500)),
-        milliseconds(*at(990)),
-        milliseconds(*at(1000))
+        spread(&mut took)
     );
+}
+
+/// How long the webhook takes for the creation of each of the teams' policies: from the body that the API server sends to the
+/// one that it is answered, without the connection and without waiting for others.
+fn answered(zones: &[LandingZone], resolved: &[Resolved], platform: &Platform) {
+    let known: Vec<_> = zones.iter().zip(resolved).collect();
+    let knowledge = Knowledge {
+        stage: GuardStage::Enforce,
+        landscape: Arc::new(Landscape::new(&known, &[], platform.clone())),
+    };
+    let mut took = Vec::new();
+    let mut refused = 0;
+    for zone in zones {
+        for namespace in &zone.namespaces {
+            for written in team_policies(namespace.name.as_str(), zone.code.as_str()) {
+                let body = admission_review(namespace.name.as_str(), &written).to_string();
+                let (time, is_allowed) = timed(|| {
+                    let review: AdmissionReview<DynamicObject> =
+                        serde_json::from_str(&body).unwrap();
+                    let request = review.try_into().unwrap();
+                    let response = answer(&request, &knowledge);
+                    let is_allowed = response.allowed;
+                    let told = serde_json::to_vec(&response.into_review()).unwrap();
+                    assert!(!told.is_empty());
+                    is_allowed
+                });
+                took.push(time);
+                refused += usize::from(!is_allowed);
+            }
+        }
+    }
+    let all: Duration = took.iter().sum();
+    println!(
+        "the webhook's answer to one policy: {}; {:.0} a second on one core; {refused} of {} refused",
+        spread(&mut took),
+        f64::from(u32::try_from(took.len()).unwrap()) / all.as_secs_f64(),
+        took.len()
+    );
+}
+
+/// What kube-apiserver sends when somebody creates an object.
+fn admission_review(namespace: &str, object: &Value) -> Value {
+    let (group, version) = object["apiVersion"]
+        .as_str()
+        .and_then(|it| it.split_once('/'))
+        .unwrap();
+    let kind = json!({"group": group, "version": version, "kind": object["kind"]});
+    let resource = json!({"group": group, "version": version, "resource": "networkpolicies"});
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
+            "name": object["metadata"]["name"], "namespace": namespace, "operation": "CREATE",
+            "userInfo": {"username": "team", "groups": ["system:authenticated"]},
+            "object": object, "oldObject": null, "dryRun": false,
+        },
+    })
+}
+
+/// Half of them, 99 of 100, and all stay below.
+fn spread(took: &mut [Duration]) -> String {
+    took.sort_unstable();
+    let at = |part: usize| took[(took.len() * part / 1000).min(took.len() - 1)];
+    format!(
+        "{:.3} ms median, {:.3} ms at 99 %, {:.3} ms at most",
+        milliseconds(at(500)),
+        milliseconds(at(990)),
+        milliseconds(at(1000))
+    )
 }
 
 fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {

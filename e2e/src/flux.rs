@@ -149,6 +149,17 @@ impl<'a> Flux<'a> {
         apply(&self.client(), serde_json::from_value(kustomization)?).await
     }
 
+    /// How many objects a Kustomization says that it has applied.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn applied(&self, name: &str) -> Result<usize> {
+        let kustomizations = self.objects("kustomize.toolkit.fluxcd.io", "Kustomization");
+        let found = kustomizations.get(name).await?;
+        let entries = found.data["status"]["inventory"]["entries"].as_array();
+        Ok(entries.map_or(0, Vec::len))
+    }
+
     /// The condition Ready of a Kustomization.
     ///
     /// # Errors

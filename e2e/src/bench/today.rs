@@ -71,7 +71,7 @@ pub(super) async fn flux_apply(
         fs::create_dir_all(&folder)?;
         for (number, objects) in zones.iter().enumerate() {
             let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-            fs::write(folder.join(format!("{number}.json")), list.to_string())?;
+            fs::write(folder.join(format!("{number}.yaml")), list.to_string())?;
         }
         names.push(name);
     }
@@ -81,13 +81,24 @@ pub(super) async fn flux_apply(
         flux.kustomize(name, json!({"interval": "1h", "prune": true}))
             .await?;
     }
+    let mut applied = 0;
     for name in &names {
-        eventually(PATIENCE, "Flux to have applied all", async || {
+        let entries = eventually(PATIENCE, "Flux to have applied all", async || {
             let said = flux.said(name).await?;
             ensure!(said["status"] != "False", "{said}");
-            Ok((said["status"] == "True").then_some(()))
+            if said["status"] != "True" {
+                return Ok(None);
+            }
+            flux.applied(name).await.map(Some)
         })
         .await?;
+        applied += entries;
     }
-    Ok(started.elapsed().as_secs_f64())
+    let seconds = started.elapsed().as_secs_f64();
+    ensure!(
+        applied == objects.len(),
+        "Flux has applied {applied} of {} objects",
+        objects.len()
+    );
+    Ok(seconds)
 }

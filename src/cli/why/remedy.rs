@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::end::{Asked, End};
 use crate::api::{
@@ -14,8 +14,8 @@ use crate::cli::crossings::today;
 use crate::cli::landscape::{Landscape, Place, PlaceKind};
 use crate::cli::propose::yaml::{fragment, shared_service_fragment};
 use crate::domain::{
-    Crossing, Destination, LandingZone, Platform, PortRange, ServicePeer, SharedService,
-    is_metadata,
+    Crossing, Destination, LandingZone, Peer as Outside, Platform, PortRange, ServicePeer,
+    SharedService, is_metadata,
 };
 use crate::policy::TransportProtocol;
 use crate::review::declare::{
@@ -237,12 +237,27 @@ fn outwards(platform: &Platform, (own, zone): &Inside, to: &End<'_>, port: Optio
 
 /// What opens all of the internet, which few mean.
 fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
+    let all = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+    let is_it = |it: &Crossing| {
+        let is_all = match &it.peer {
+            Outside::Addresses { cidrs, .. } => all.iter().all(|range| cidrs.contains(range)),
+            _ => false,
+        };
+        let is_here = it.own.zone.as_ref().is_none_or(|it| it.as_str() == zone);
+        let is_egress = it.direction == CrossingDirection::Egress;
+        is_egress && is_all && is_here && covers(&it.ports, port)
+    };
+    if own.network.crossings.iter().any(is_it) {
+        return "all addresses are declared: what is denied of them is kept apart by the boundary, as addresses of pods and of metadata \
+                are, or the declaration is not in force\n"
+            .to_owned();
+    }
     let here = Peer {
         zone: Some(zone.to_owned()),
         ..Peer::default()
     };
     let there = Peer {
-        cidrs: vec![Cidr(IpNet::V4(Ipv4Net::default()))],
+        cidrs: all.map(Cidr).into(),
         ..Peer::default()
     };
     let name = crossing_name(
@@ -254,7 +269,7 @@ fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
     entry.acknowledge = Some(RangeAcknowledgement::AllAddresses);
     let fragment = declare(own.name.as_str(), "egress", &entry);
     format!(
-        "{fragment}  (somebody has to acknowledge that this is all addresses of IPv4: ask again with the one that is meant, and it is \
+        "{fragment}  (somebody has to acknowledge that this is all addresses there are: ask again with the one that is meant, and it is \
          written out)\n"
     )
 }

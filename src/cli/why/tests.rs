@@ -615,17 +615,24 @@ spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
 fn all_of_the_internet_is_declared_as_that() {
     let out = told_of(OUTSIDE, "shop/data", "internet:443");
     assert!(out.lines().next().unwrap().ends_with(": denied"), "{out}");
-    // The internet has IPv6 as well.
+    // What is kept apart stays so, and nothing is offered a second time.
     let after = told_of(&applied(OUTSIDE, &out), "shop/data", "internet:443");
     assert!(
         after.lines().next().unwrap().ends_with(": partly"),
         "{after}"
     );
-    let opened = told_of(&applied(OUTSIDE, &out), "shop/data", "203.0.113.99:443");
     assert!(
-        opened.lines().next().unwrap().ends_with(": allowed"),
-        "{opened}"
+        after.contains("all addresses are declared") && !after.contains(" declares\n"),
+        "{after}"
     );
+    // The internet has IPv6 as well.
+    for to in ["203.0.113.99:443", "[2001:db8::99]:443"] {
+        let after = told_of(&applied(OUTSIDE, &out), "shop/data", to);
+        assert!(
+            after.lines().next().unwrap().ends_with(": allowed"),
+            "{after}"
+        );
+    }
     assert!(out.contains("acknowledge: AllAddresses"), "{out}");
     assert!(
         out.contains("ask again with the one that is meant"),
