@@ -68,11 +68,11 @@ impl Neighbour {
         Ok(Self { stop, asking })
     }
 
-    /// Ends it. Returns the time below which 99 of 100 requests stayed, seconds.
+    /// Ends it. Returns the time below which 99 of 100 requests stayed, or all where there were fewer, seconds.
     pub async fn end(self) -> Result<f64> {
         self.stop.cancel();
         let mut took = self.asking.await.context("the neighbour was cut off")??;
-        ensure!(took.len() >= 100, "only {} requests", took.len());
+        ensure!(!took.is_empty(), "not one request was answered");
         took.sort_by(f64::total_cmp);
         Ok(at(&took, 0.99))
     }

@@ -11,6 +11,7 @@ use e2e::binaries::{OperatorBinaries, Profile, helm};
 use e2e::governed::CONVERGED;
 use e2e::install::{install_calico_crds, parse_manifests};
 use e2e::kustomize::{self, Overlay};
+use e2e::operator::OPERATOR_USER;
 use e2e::process::command_that_dies_with_us;
 use e2e::progress::Progress;
 use e2e::scenario::{self, Shared};
@@ -279,6 +280,7 @@ async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
     the_pod_is_admitted(&cluster).await?;
 
     // With the rights that the chart gives it.
+    let began = cluster.audit_log().mark()?;
     let operator = built.start(&cluster).await?;
     let zones: Api<LandingZone> = Api::all(client.clone());
     let spec = serde_json::from_value(json!({
@@ -309,6 +311,14 @@ async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
     built.said(Some(&cluster), &["rollback", RELEASE, "1", "-n", NAMESPACE])?;
     ensure!(replicas().await? == Some(2), "{:?}", replicas().await?);
     ready(&zones, "shop").await?;
+    // What it lacks would be refused.
+    let asked = cluster.audit_log().since(began)?;
+    let asked = asked.iter().filter(|it| it.user == OPERATOR_USER);
+    let refused: Vec<_> = asked.clone().filter(|it| it.code == 403).collect();
+    ensure!(
+        asked.count() > 0 && refused.is_empty(),
+        "refused: {refused:#?}"
+    );
 
     built.said(Some(&cluster), &["uninstall", RELEASE, "-n", NAMESPACE])?;
     ensure!(

@@ -113,8 +113,11 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     let mut planned = spec("planned", "planned-web");
     planned["stage"] = json!("Plan");
     flux.write("planned", Some(planned))?;
+    let mut paused = spec("paused", "paused-web");
+    paused["suspend"] = json!(true);
+    flux.write("paused", Some(paused))?;
     flux.0.commit().await?;
-    for name in ["early", "planned"] {
+    for name in ["early", "planned", "paused"] {
         flux.kustomize(name).await?;
     }
     flux.kustomize_by("blind", &json!([])).await?;
@@ -122,7 +125,7 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     let zones: Api<LandingZone> = Api::all(cluster.client());
     eventually(CONVERGED, "the landing zones to be applied", async || {
         let all = zones.list(&ListParams::default()).await?.items;
-        Ok((all.len() == 3).then_some(()))
+        Ok((all.len() == 4).then_some(()))
     })
     .await?;
     // What this is about: without the checks it is too early.
@@ -142,7 +145,9 @@ pub async fn flux_waits_for_an_operator_that_is_not_there_yet(fixture: &Fixture)
     let status = zones.get("early").await?.status.context("no status")?;
     ensure!(is_ready(&status), "{:?}", status.conditions);
     // As it was meant, and nothing more will come.
-    flux.says("planned", "True", "applied revision").await?;
+    for name in ["planned", "paused"] {
+        flux.says(name, "True", "applied revision").await?;
+    }
     flux.kinds_stay().await?;
     operator.terminate().await?;
     cluster.stop().await
