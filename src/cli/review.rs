@@ -32,6 +32,7 @@ mod pods;
 mod report;
 mod safe;
 mod sarif;
+mod several;
 mod table;
 mod unread;
 

@@ -31,7 +31,7 @@ use crate::policy::{
 
 use super::known::{self, canonical};
 use super::landscape::{Boundary, KnownNamespace, Landscape};
-use super::object::{Body, Object};
+use super::object::{Body, Object, StagedAction};
 use super::opening::Place;
 use super::{Finding, Rule};
 use walk::Direction;
@@ -71,6 +71,16 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
     if object.is_operators {
         return Vec::new();
     }
+    if object.staged == Some(StagedAction::Delete) {
+        judge.find(
+            Rule::DecidesUnread,
+            FieldPath::default().key("spec").key("stagedAction"),
+            "it is staged to take away the policy of its name: what that holds back would no longer be held back by it once it is \
+             enforced",
+            "have somebody read the policy that goes",
+        );
+        return judge.findings;
+    }
     for path in &object.unknown {
         judge.find(
             Rule::UnknownField,
@@ -107,7 +117,7 @@ fn judged(object: &Object, landscape: &Landscape, only: Option<&str>) -> Vec<Fin
         Body::Deciding(deciding) => judge.deciding(&deciding.kind),
     }
     judge.witness_of_invalid();
-    if object.staged {
+    if object.staged.is_some() {
         judge.staged();
     }
     judge.findings

@@ -40,7 +40,7 @@ pub use fatal::Fatal;
 pub use finding::Finding;
 pub use judge::{CALICOS_PREFIXES, FIRST_ORDER_OF_TEAMS, judge, judge_for};
 pub use landscape::{Boundary, KnownNamespace, Landscape};
-pub use object::{Body, Deciding, Object, Unread};
+pub use object::{Body, Deciding, Object, StagedAction, Unread};
 pub use opening::Opening;
 pub use part::judged_part;
 pub use rule::{Rule, Severity};

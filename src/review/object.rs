@@ -16,6 +16,24 @@ use crate::policy::{
     Objection, PolicyKind, Tier, Unreadable, Why, Written,
 };
 
+/// What becomes of the policy of its name once a staged one is enforced (`spec.stagedAction`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StagedAction {
+    /// It says what the staged one does.
+    Set,
+    /// It is taken away.
+    Delete,
+}
+
+impl StagedAction {
+    fn of(object: &Value) -> Self {
+        match object.pointer("/spec/stagedAction").and_then(Value::as_str) {
+            Some("Delete") => Self::Delete,
+            _ => Self::Set,
+        }
+    }
+}
+
 /// Something that is judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
@@ -23,8 +41,8 @@ pub struct Object {
     pub body: Body,
     /// Where it was written to: where nothing says which directions it has, they differ.
     pub written: Written,
-    /// Whether it is staged: recorded, and not in force.
-    pub staged: bool,
+    /// What is staged with it: it is recorded, and not in force; None: it is in force.
+    pub staged: Option<StagedAction>,
     /// Actions that are not spelled as Calico's API has them, and requests of HTTP where none can be meant.
     pub spelled: Vec<Objection>,
     /// Rules that mean some requests of HTTP only, where Calico's API takes it.
@@ -160,7 +178,7 @@ impl Object {
         Ok(Self {
             body,
             written,
-            staged,
+            staged: staged.then(|| StagedAction::of(object)),
             spelled: [spelled(object, shape), http(object, shape, false)].concat(),
             http: http(object, shape, true)
                 .into_iter()

@@ -31,13 +31,14 @@ fn a_waiver_that_a_change_brings_along_has_to_be_approved() {
     );
 
     assert!(
-        table.contains(": note[code-missing] (needs approval: the waiver is new): "),
+        table.contains(": note[code-missing] (needs approval: what is waived is new): "),
         "{table}"
     );
     let markdown = review(&files, &[&arguments[..6], &["-o", "markdown"]].concat()).out;
     assert!(
-        markdown
-            .contains("**note <code>code-missing</code>, needs approval: the waiver is new** in "),
+        markdown.contains(
+            "**note <code>code-missing</code>, needs approval: what is waived is new** in "
+        ),
         "{markdown}"
     );
     let sarif = review(&files, &[&arguments[..6], &["-o", "sarif"]].concat()).json();

@@ -179,3 +179,102 @@ spec:
         assert_eq!(ran.rules(), Vec::<&str>::new(), "{labels}: {}", ran.out);
     }
 }
+
+/// A cluster has one object of a name. Whoever writes it a second time, and otherwise, decides which one that is.
+#[test]
+fn what_is_written_a_second_time_otherwise_has_to_be_approved() {
+    let spaces = format!(
+        "{}---\n{}",
+        namespace("a1", "{applicationcode: a}"),
+        namespace("b1", "{applicationcode: b}")
+    );
+    let policy = |selector: &str| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {{name: deny, namespace: a1}}\n\
+             spec: {{selector: \"{selector}\", types: [Ingress, Egress]}}\n"
+        )
+    };
+    let base = format!("{spaces}---\n{}", policy("all()"));
+    let joined = namespace("b1", "{applicationcode: a}");
+    let weak = policy("app == 'none'");
+    for second in [&joined, &weak] {
+        let same = format!("{base}---\n{second}");
+        let beside = [
+            ("base/a.yaml", base.as_str()),
+            ("now/a.yaml", same.as_str()),
+        ];
+        let elsewhere = [
+            ("base/a.yaml", base.as_str()),
+            ("now/a.yaml", base.as_str()),
+            ("now/other/b.yaml", second.as_str()),
+        ];
+        for files in [&beside[..], &elsewhere[..]] {
+            let ran = review(files, &["-f", "now", "--base", "base", "-o", "json"]);
+            assert_eq!(
+                ran.json()["approvalRequired"],
+                true,
+                "{}{}",
+                ran.out,
+                ran.err
+            );
+            assert!(ran.out.contains("is written several times"), "{}", ran.out);
+        }
+        // As it was, it is nobody's change; nor is what is written twice and alike.
+        let known = [
+            ("base/a.yaml", same.as_str()),
+            ("now/a.yaml", same.as_str()),
+        ];
+        let ran = review(&known, &["-f", "now", "--base", "base", "-o", "json"]);
+        assert_eq!(
+            ran.json()["approvalRequired"],
+            false,
+            "{}{}",
+            ran.out,
+            ran.err
+        );
+    }
+    let alike = format!("{base}---\n{}", policy("all()"));
+    let files = [
+        ("base/a.yaml", base.as_str()),
+        ("now/a.yaml", alike.as_str()),
+    ];
+    let ran = review(&files, &["-f", "now", "--base", "base", "-o", "json"]);
+    assert_eq!(
+        ran.json()["approvalRequired"],
+        false,
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}
+
+/// What is staged to take a policy away needs the approval that taking it away does.
+#[test]
+fn what_is_staged_to_take_a_policy_away_has_to_be_approved() {
+    let staged = "\
+apiVersion: projectcalico.org/v3
+kind: StagedNetworkPolicy
+metadata: {name: deny, namespace: application2-ns2}
+spec: {stagedAction: Delete}
+";
+    let files = [("zones.yaml", ZONES), ("a.yaml", staged)];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.rules(), ["decides-unread"], "{}", ran.out);
+    assert_eq!(ran.json()["approvalRequired"], true);
+}
+
+/// What has objects applied that stand elsewhere is no policy, and may bring some.
+#[test]
+fn what_brings_objects_from_elsewhere_is_told() {
+    let flux = "\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: more, namespace: flux-system}
+spec: {interval: 10m, prune: true, path: ./more, sourceRef: {kind: GitRepository, name: more}}
+";
+    let files = [("zones.yaml", ZONES), ("a.yaml", flux)];
+    let ran = review(&files, &["-f", ".", "-o", "markdown"]);
+    let told =
+        "<code>Kustomization.kustomize.toolkit.fluxcd.io</code> (what it brings is not read here";
+    assert!(ran.out.contains(told), "{}", ran.out);
+}

@@ -10,7 +10,7 @@ use super::declared::{self, Located, is_about};
 use super::input::{Input, ObjectName, Written};
 use super::kustomization::Applied;
 use super::report::{self, Counted, CountedOf, Report, Reported, breaking, crossing};
-use super::{Reviewed, between, kustomization, unread};
+use super::{Reviewed, between, kustomization, several, unread};
 use crate::cli::base::{self, Base};
 use crate::cli::schema::SchemaError;
 use crate::domain::Flavour;
@@ -39,6 +39,7 @@ pub(super) fn report(
     let mut report = compared(now, &before.input, found, (declared, changed), base);
     report.notes.extend(left_out(now, &was, &applied, base));
     report.findings.extend(unread::gone(&was, &is));
+    report.findings.extend(several::written(&was, &is, base));
     between::opened(&mut report, &was, &is);
     kustomization::changed(&mut report, (&before.input, base), now);
     report.compared = base.pairs().to_vec();

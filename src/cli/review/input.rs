@@ -18,6 +18,10 @@ use crate::api::names::GROUP;
 use crate::domain::{FieldPath, LandingZone, Platform, Segment};
 use crate::review::{Object, Unread};
 
+/// Groups whose kinds have the names of others, too: a Kustomization is Flux's or kustomize's own.
+const FLUX: &str = ".toolkit.fluxcd.io";
+const ARGO_CD: &str = "argoproj.io";
+
 /// Everything that a review looks at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Input {
@@ -316,6 +320,8 @@ impl Input {
         if name.group != GROUP {
             let kind = if name.kind.is_empty() {
                 "without kind".to_owned()
+            } else if name.group.ends_with(FLUX) || name.group == ARGO_CD {
+                format!("{}.{}", name.kind, name.group)
             } else {
                 name.kind
             };

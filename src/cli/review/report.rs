@@ -61,13 +61,25 @@ pub(super) struct NotJudged {
     pub decides: bool,
 }
 
+/// Kinds of Flux and of Argo CD that have objects applied which stand elsewhere, policies among them.
+const BRINGING: [&str; 4] = [
+    "Kustomization.kustomize.toolkit.fluxcd.io",
+    "HelmRelease.helm.toolkit.fluxcd.io",
+    "Application.argoproj.io",
+    "ApplicationSet.argoproj.io",
+];
+
 impl NotJudged {
     /// What of the files was passed over.
     pub fn of(input: &Input) -> Vec<Self> {
         let kinds = input.skipped.iter().map(|(kind, count)| {
-            let decides = kind.contains("NetworkPolicy");
-            let why = if decides {
+            let is_policy = kind.contains("NetworkPolicy");
+            let brings = BRINGING.contains(&kind.as_str());
+            let decides = is_policy || brings;
+            let why = if is_policy {
                 "this command does not judge policies of that kind: somebody has to read them"
+            } else if brings {
+                "what it brings is not read here: have it rendered, and reviewed as well"
             } else {
                 "it is neither a policy nor a declaration"
             };
@@ -443,7 +455,7 @@ impl Reported {
         let is_unseen = self.finding.waived.is_some() && self.needs_approval();
         is_unseen.then_some(match self.waiver_before {
             Some(_) => "needs approval: the waiver has another reason",
-            None => "needs approval: the waiver is new",
+            None => "needs approval: what is waived is new",
         })
     }
 

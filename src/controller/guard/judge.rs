@@ -223,7 +223,7 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
             let mut short = short(&name, finding, inputs.flavour)?;
             short.open |= is_first && finding.leaves_boundary();
             // It decides nothing yet.
-            short.open &= !read.staged;
+            short.open &= read.staged.is_none();
             Some(short)
         });
         short.collect()
