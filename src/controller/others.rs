@@ -102,6 +102,10 @@ impl Source {
             return true;
         }
         let flavour = facts.flavour();
+        if self == Self::StagedGlobal && !flavour.staged {
+            // Defined without tiers: the operator writes none, and nobody watches them.
+            return false;
+        }
         let plural = self.resource(flavour).plural;
         let groups: &[&str] = if self.is_of_administrators() {
             &[ADMINISTRATORS]
@@ -261,4 +265,29 @@ pub(super) fn take_in(
 fn policies(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
     let policies = context.team_policies.write();
     policies.unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the guard waits for has to be watched by somebody: else it would never judge anything.
+    #[test]
+    fn staged_policies_without_tiers_are_not_waited_for() {
+        let storage = |kinds: &[&str]| ClusterFacts {
+            definitions: kinds
+                .iter()
+                .map(|kind| format!("{kind}.crd.projectcalico.org"))
+                .collect(),
+            ..ClusterFacts::default()
+        };
+        let staged = ["globalnetworkpolicies", "stagedglobalnetworkpolicies"];
+        let with_tiers = [&staged[..], &["tiers"]].concat();
+        assert!(!Source::StagedGlobal.is_in(&storage(&staged)));
+        assert!(Source::StagedGlobal.is_in(&storage(&with_tiers)));
+        for facts in [storage(&staged), storage(&with_tiers)] {
+            let resource = Kind::StagedGlobalNetworkPolicy.api_resource(facts.flavour());
+            assert_eq!(Source::StagedGlobal.is_in(&facts), resource.is_some());
+        }
+    }
 }

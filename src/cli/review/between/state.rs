@@ -30,22 +30,12 @@ impl State {
     /// Namespaces that only the other state writes, or that only policies name, are there all the same: who takes a file away has not
     /// taken away what runs.
     pub fn of(input: &Input, other: &Input, zones: &Held, stand_ins: &StandIns) -> Self {
-        Self::with(input, other, zones, stand_ins, &BTreeSet::new())
+        Self::of_strangers(input, other, zones, stand_ins, &BTreeSet::new())
     }
 
     /// The same, where each of some namespaces has nothing but the code of an application that nobody knows: those that share a
     /// code still do.
     pub fn of_strangers(
-        input: &Input,
-        other: &Input,
-        zones: &Held,
-        stand_ins: &StandIns,
-        strangers: &BTreeSet<&str>,
-    ) -> Self {
-        Self::with(input, other, zones, stand_ins, strangers)
-    }
-
-    fn with(
         input: &Input,
         other: &Input,
         zones: &Held,
