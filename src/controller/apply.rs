@@ -32,8 +32,13 @@ pub(super) use write_error::TIMEOUT;
 pub use applied::{Applied, Failure, Repaired};
 pub use write_error::WriteError;
 
-/// Requests of the whole process that may be under way at once.
+/// Requests of the whole process that may be under way at once, but those that grant rights.
 const IN_FLIGHT: usize = 32;
+/// Requests of the whole process that grant rights in the whole cluster and may be under way at once. They have places of
+/// their own, since each of them takes some ten times as long as any other without giving anybody anything to do: the API
+/// server looks whether the operator has the rights itself, and for each role that it reads for that it waits until what it
+/// reads is fresh, a tenth of a second each time (measured with Kubernetes 1.37).
+const GRANTS_IN_FLIGHT: usize = 32;
 /// Requests of one landing zone that may be under way at once.
 const IN_FLIGHT_EACH: usize = 8;
 
@@ -44,6 +49,8 @@ pub struct Writer {
     cache: Cache,
     metrics: Arc<Metrics>,
     permits: Arc<Semaphore>,
+    /// Those of requests that grant rights in the whole cluster.
+    permits_to_grant: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -66,6 +73,12 @@ pub struct Behalf<'a> {
     pub flavour: Flavour,
 }
 
+/// The writes of a plan to objects of some kinds.
+fn in_phase(plan: &Plan, phase: fn(Kind) -> bool) -> impl Iterator<Item = &Write> {
+    let writes = plan.writes.iter();
+    writes.filter(move |write| phase(write.target.key.kind))
+}
+
 impl Writer {
     /// A writer that takes what it wrote into the cache.
     #[must_use]
@@ -75,6 +88,7 @@ impl Writer {
             cache,
             metrics,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            permits_to_grant: Arc::new(Semaphore::new(GRANTS_IN_FLIGHT)),
         }
     }
 
@@ -89,45 +103,18 @@ impl Writer {
             failed: blocked,
             ..Applied::default()
         };
-        let in_phase = |phase: fn(Kind) -> bool| {
-            plan.writes
-                .iter()
-                .filter(move |write| phase(write.target.key.kind))
-        };
-        let is_global = |kind: Kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy);
-        let policies = in_phase(|kind| kind == Kind::Tier || kind.is_calico_policy());
-        if is_blocked {
-            applied
-                .skipped
-                .extend(policies.map(|write| write.target.key.clone()));
-        } else {
-            // One after the other, in the order of evaluation: what allows is there before what denies.
-            self.write_all(policies, behalf, 1, &mut applied).await;
-        }
-
-        // A namespace that its policies do not wait for would be open.
-        let held_up = plan
-            .waiting
-            .iter()
-            .chain(plan.postponed.iter().map(|postponed| &postponed.key))
-            .any(|key| is_global(key.kind));
-        let policies_failed = held_up || !applied.failed.is_empty();
         // The API server looks a role up before it lets anybody bind it, and learns of new ones with a
-        // little delay: so roles come well before their bindings.
-        let roles = in_phase(|kind| kind == Kind::ClusterRole);
-        self.write_all(roles, behalf, IN_FLIGHT_EACH, &mut applied)
-            .await;
-
-        let (now, later): (Vec<_>, Vec<_>) =
-            in_phase(|kind| kind == Kind::Namespace).partition(|write| {
-                let stays = matches!(write.change, Change::Metadata { .. });
-                !policies_failed || (stays && write.cause == Cause::Drift)
-            });
-        applied
-            .skipped
-            .extend(later.iter().map(|write| write.target.key.clone()));
-        self.write_all(now.into_iter(), behalf, IN_FLIGHT_EACH, &mut applied)
-            .await;
+        // little delay: so roles come well before their bindings. Nothing else waits for them.
+        let roles = async {
+            let mut applied = Applied::default();
+            let roles = in_phase(plan, |kind| kind == Kind::ClusterRole);
+            self.write_all(roles, behalf, IN_FLIGHT_EACH, &mut applied)
+                .await;
+            applied
+        };
+        let boundary = self.write_boundary(plan, is_blocked, behalf, &mut applied);
+        let (roles, policies_failed) = futures::join!(roles, boundary);
+        applied.add(roles);
 
         let missing: Vec<String> = applied
             .failed
@@ -138,7 +125,7 @@ impl Writer {
             .filter(|key| self.cache.read().get(key).is_none())
             .map(|key| key.name.clone())
             .collect();
-        let rest = in_phase(|kind| {
+        let rest = in_phase(plan, |kind| {
             !matches!(
                 kind,
                 Kind::Tier
@@ -187,6 +174,45 @@ impl Writer {
             .filter(|prune| !still_denied || !prune.key.kind.is_policy());
         self.prune_all(then, behalf.flavour, &mut applied).await;
         applied
+    }
+
+    /// Writes the policies, then the namespaces. Returns whether any policy is not in force.
+    async fn write_boundary(
+        &self,
+        plan: &Plan,
+        is_blocked: bool,
+        behalf: Behalf<'_>,
+        applied: &mut Applied,
+    ) -> bool {
+        let is_global = |kind: Kind| matches!(kind, Kind::Tier | Kind::GlobalNetworkPolicy);
+        let policies = in_phase(plan, |kind| kind == Kind::Tier || kind.is_calico_policy());
+        if is_blocked {
+            applied
+                .skipped
+                .extend(policies.map(|write| write.target.key.clone()));
+        } else {
+            // One after the other, in the order of evaluation: what allows is there before what denies.
+            self.write_all(policies, behalf, 1, applied).await;
+        }
+
+        // A namespace that its policies do not wait for would be open.
+        let held_up = plan
+            .waiting
+            .iter()
+            .chain(plan.postponed.iter().map(|postponed| &postponed.key))
+            .any(|key| is_global(key.kind));
+        let policies_failed = held_up || !applied.failed.is_empty();
+        let (now, later): (Vec<_>, Vec<_>) = in_phase(plan, |kind| kind == Kind::Namespace)
+            .partition(|write| {
+                let stays = matches!(write.change, Change::Metadata { .. });
+                !policies_failed || (stays && write.cause == Cause::Drift)
+            });
+        applied
+            .skipped
+            .extend(later.iter().map(|write| write.target.key.clone()));
+        self.write_all(now.into_iter(), behalf, IN_FLIGHT_EACH, applied)
+            .await;
+        policies_failed
     }
 
     /// Writes objects; once one has no answer in time, the others are not tried: a landing zone must
@@ -550,7 +576,13 @@ impl Writer {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value, kube::Error> {
         let request = request.map_err(kube::Error::BuildRequest)?;
-        let _permit = self.permits.acquire().await;
+        let grants = matches!(key.kind, Kind::ClusterRole | Kind::ClusterRoleBinding);
+        let permits = if grants {
+            &self.permits_to_grant
+        } else {
+            &self.permits
+        };
+        let _permit = permits.acquire().await;
         let labels = crate::telemetry::WriteLabels {
             verb,
             kind: key.kind.name().to_owned(),

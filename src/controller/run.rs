@@ -33,8 +33,9 @@ use crate::cluster::{ClusterFacts, failure, watch_nodes, watch_signs};
 use crate::domain::Platform;
 use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
 
-/// Landing zones that are reconciled at once.
-const CONCURRENCY: u16 = 32;
+/// Landing zones that are reconciled at once: enough that the API server always has something to do while some of them wait for
+/// the rights that they grant.
+const CONCURRENCY: u16 = 64;
 
 /// How long the writes in hand may take once the operator is told to stop: an API server that does
 /// not answer must not hold it until Kubernetes kills it, after 30 s.
