@@ -103,7 +103,7 @@ fn an_unknown_field_is_told_where_it_stands() {
     let policy = policy(OUTSIDE).replace("namespaceSelector", "selektor");
     let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
     let ran = review(&files, &["-f", "."]);
-    let told = "a.yaml:11:7: warning[unknown-field]: ";
+    let told = "a.yaml:12:17: warning[unknown-field]: ";
     assert!(ran.out.contains(told), "{}", ran.out);
     let path = "spec.ingress[0].source.selektor is no field of this kind";
     assert!(ran.out.contains(path), "{}", ran.out);
