@@ -79,9 +79,10 @@ pub(super) enum LandscapeError {
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct SourceArgs {
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
-    /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
-    /// service accounts, pods, workloads and endpoint slices count, in any mixture; documents of other kinds are passed over.
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones as well, as kubectl reads them), or - for
+    /// standard input; repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets,
+    /// namespaces, service accounts, pods, workloads and endpoint slices count, in any mixture; documents of other kinds are
+    /// passed over.
     /// What landing zones render to is added
     #[arg(
         short = 'f',
