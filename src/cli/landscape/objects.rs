@@ -229,7 +229,7 @@ impl Objects {
 /// An object cannot be read because of a field.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {why}")]
-pub(super) struct Flawed {
+pub(in crate::cli) struct Flawed {
     pub path: FieldPath,
     pub why: String,
 }

@@ -71,7 +71,7 @@ pub(super) struct Asked<'a> {
     pub estate: &'a Estate<'a>,
     /// Namespaces that were declared before and are not any more.
     pub released: &'a BTreeMap<LandingZoneName, Vec<Released>>,
-    /// Landing zones whose real stage counts; all others are asked as if in stage Enforce.
+    /// Landing zones whose real stage counts, and beside them that of all others; those are else asked as if in stage Enforce.
     pub by_stage: &'a BTreeSet<LandingZoneName>,
     /// What was rendered already: a landing zone is asked about by each of its neighbours.
     pub known: RefCell<BTreeMap<LandingZoneName, Rc<Rendered>>>,

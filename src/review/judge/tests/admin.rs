@@ -88,7 +88,7 @@ fn what_calico_cannot_do_is_told_where_it_allows() {
     assert_eq!(found[0].path.to_string(), "spec.ingress[0].from[1]");
     // What is not judged is said, and what to do instead.
     assert!(
-        found[0].message.contains("nodes are no peers to Calico, and what a network plugin that knows them would open is not judged"),
+        found[0].message.contains("nodes are no peers to Calico, and what a network plugin that knows them would open is not judged; Calico leaves the rule out"),
         "{found:?}"
     );
     assert_eq!(
