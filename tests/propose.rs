@@ -478,11 +478,11 @@ fn what_is_wrong_with_the_files_is_told() {
 }
 
 #[test]
-fn what_cannot_be_read_is_exit_code_1() {
+fn what_cannot_be_read_is_exit_code_2() {
     let folder = usual();
     for log in ["missing.log", "git"] {
         let ran = propose_in(&folder, &["-f", "git", "--from-log", log], b"");
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
         let told = format!("error: {log}: failed to read it: ");
         assert!(ran.err.starts_with(&told), "{}", ran.err);
     }
@@ -491,7 +491,7 @@ fn what_cannot_be_read_is_exit_code_1() {
         &["-f", "missing.yaml", "--from-log", "node.log"],
         b"",
     );
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
 }
 
 #[test]

@@ -513,9 +513,9 @@ fn text_that_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn a_missing_file_is_exit_code_1() {
+fn a_missing_file_is_exit_code_2() {
     let ran = render(&[("a.yaml", APP1)], &["-f", "a.yaml", "-f", "missing.yaml"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
     assert!(
         ran.err.starts_with("missing.yaml: failed to read it: "),
         "{}",
@@ -567,6 +567,29 @@ fn help_names_the_exit_codes_and_the_version_is_printed() {
     let ran = render(&[], &["--help"]);
     assert_eq!(ran.code, 0);
     assert!(ran.out.contains("Exit codes:"), "{}", ran.out);
+    let missing = ["-f", "missing.yaml"];
+    let of_log = [&missing[..], &["--from-log", "missing.log"]].concat();
+    let why = [&["a/b", "c/d"], &missing[..]].concat();
+    // What could not be done is the same code everywhere, and not that of what is found.
+    for (command, arguments) in [
+        ("render", &missing[..]),
+        ("matrix", &missing),
+        ("why", &why),
+        ("propose", &of_log),
+        ("review", &missing),
+        ("diff", &missing),
+    ] {
+        let run = |arguments: &[&str]| {
+            let mut run = Command::cargo_bin("kubectl-landingzone").unwrap();
+            run.arg(command).args(arguments).output().unwrap()
+        };
+        let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+        let (_, codes) = help.split_once("Exit codes:").unwrap();
+        assert!(codes.contains("\n  2  "), "{command}: {codes}");
+        let ran = run(arguments);
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{command}: {err}");
+    }
     Command::cargo_bin("kubectl-landingzone")
         .unwrap()
         .arg("--version")

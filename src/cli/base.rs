@@ -4,6 +4,8 @@
 //! otherwise have it known when it moves to one that is reviewed.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -33,6 +35,8 @@ pub(super) struct Compared {
 /// Why nobody can say what was there before.
 #[derive(Debug, Error)]
 pub(super) enum BaseError {
+    #[error("--base {}: failed to read it", base.display())]
+    Unread { base: PathBuf, source: io::Error },
     #[error(
         "failed to find what -f {} was in --base {}: both {} and {} are there: give --base the folder in which only one of \
          them lies, for instance --base {}",
@@ -76,8 +80,12 @@ impl Base {
     /// folder or file was that is called otherwise.
     ///
     /// # Errors
-    /// More than one place could be meant, or none is.
+    /// The base is not there, more than one place of it could be meant, or none is.
     pub(super) fn of(base: &Path, paths: &[PathBuf]) -> Result<Self, BaseError> {
+        if let Err(source) = fs::metadata(base) {
+            let base = base.to_owned();
+            return Err(BaseError::Unread { base, source });
+        }
         let mut pairs: Vec<Compared> = Vec::new();
         for path in paths {
             if pairs.iter().any(|it| it.path == *path) {
@@ -114,16 +122,13 @@ impl Base {
                 one.with = Some(base.to_owned());
                 one.is_plain = base.is_file();
             }
-            [one, ..] if base.exists() => {
+            [one, ..] => {
                 return Err(BaseError::Nowhere {
                     path: one.path.clone(),
                     base: base.to_owned(),
                 });
             }
-            // That it does not exist is told where it is read.
-            all => all
-                .iter_mut()
-                .for_each(|it| it.with = Some(base.to_owned())),
+            [] => {}
         }
         Ok(Self {
             base: base.to_owned(),

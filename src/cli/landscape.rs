@@ -15,21 +15,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
-use serde_json::Value;
 
 use super::Outcome;
 use super::client::{ClientError, runtime};
 use super::crossings;
 use super::declaration::{self, Declarations};
-use super::document::{self, Content, Node};
-use super::finding;
+use super::document;
+use super::finding::{self, Finding};
 use super::flavour::FlavourArgs;
 use super::platform::PlatformArgs;
 use super::reader::Hints;
 use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES};
 use crate::api::names;
-use crate::domain::{Flavour, LandingZone, Platform};
+use crate::domain::{FieldPath, Flavour, LandingZone, Platform};
 use crate::policy::{AddressSet, Endpoint, LabelMap, Member, TransportProtocol, World, labels};
 
 pub(super) use objects::Objects;
@@ -79,9 +78,10 @@ pub(super) enum LandscapeError {
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct SourceArgs {
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for standard input;
-    /// repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets, namespaces,
-    /// service accounts, pods, workloads and endpoint slices count, in any mixture; documents of other kinds are passed over.
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones as well, as kubectl reads them), or - for
+    /// standard input; repeatable. Landing zones, the platform, policies of Kubernetes and of Calico, tiers, network sets,
+    /// namespaces, service accounts, pods, workloads and endpoint slices count, in any mixture; documents of other kinds are
+    /// passed over.
     /// What landing zones render to is added
     #[arg(
         short = 'f',
@@ -315,9 +315,22 @@ fn read(
     }
     let mut objects = Objects::default();
     for file in &sources.files {
-        for document in &document::parse(&file.text).documents {
-            for object in listed(&document.root) {
-                objects.add(&object, &file.name);
+        let stream = document::parse(&file.text);
+        // In a folder it may be a template, which is none of ours.
+        if let Some(flaw) = stream
+            .syntax
+            .first()
+            .filter(|_| mentions_policies(&file.text))
+        {
+            let flaw = Finding::of_flaw(&file.name, flaw);
+            objects.notes.push(format!(
+                "{flaw}: whatever cannot be read there counts as missing"
+            ));
+        }
+        for document in &stream.documents {
+            for (root, _) in declaration::objects(document) {
+                let place = |path: &FieldPath| format!("{}:{}", file.name, root.locate(path));
+                objects.add_at(&root.to_json(), &place);
             }
         }
     }
@@ -351,15 +364,9 @@ fn read(
     Ok(Ok(Landscape::of(cluster, zones, platform, objects)))
 }
 
-/// The object, or those of a list.
-fn listed(root: &Node) -> Vec<Value> {
-    let kind = root.get("kind").and_then(|kind| kind.text());
-    match root.get("items").map(|items| &items.content) {
-        Some(Content::List(items)) if kind.is_some_and(|kind| kind.ends_with("List")) => {
-            items.iter().map(|item| item.to_json()).collect()
-        }
-        _ => vec![root.to_json()],
-    }
+/// Whether a text may hold a policy: the name of each of their kinds ends so.
+fn mentions_policies(text: &str) -> bool {
+    text.contains("NetworkPolicy")
 }
 
 impl Landscape {

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use self::entry::{Entry, Rules};
 use super::Outcome;
-use super::base::Base;
+use super::base::{Base, BaseError};
 use super::landscape::{Asked, Landscape, LandscapeError, PlaceName, SourceArgs};
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
@@ -57,7 +57,7 @@ impl Only {
 /// A form of output.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum MatrixFormat {
-    /// A line for whatever may pass
+    /// A line for whatever may pass; what decides it is shortened there, and whole in JSON
     #[default]
     Table,
     /// An array with an object for each pair, closed ones included (see --only); one to a line, unless it goes to a
@@ -111,6 +111,14 @@ impl MatrixArgs {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Outcome, MatrixError> {
+        // Nothing is said of files that cannot be compared.
+        let bases = match self.bases() {
+            Ok(bases) => bases,
+            Err(error) => {
+                writeln!(stderr, "error: {}", super::with_sources(&error))?;
+                return Ok(Outcome::BadInput);
+            }
+        };
         let mut landscapes = match self.source.read(&Asked::default(), stdin, stderr)? {
             Ok(landscapes) => landscapes,
             Err(outcome) => return Ok(outcome),
@@ -156,18 +164,7 @@ impl MatrixArgs {
             }
         } else {
             let mut paths = Vec::new();
-            for base in &self.base {
-                let base = match self.base.as_slice() {
-                    [base] => Base::of(base, &self.source.paths),
-                    _ => Base::of_several(base, &self.source.paths),
-                };
-                let base = match base {
-                    Ok(base) => base,
-                    Err(error) => {
-                        writeln!(stderr, "error: {error}")?;
-                        return Ok(Outcome::BadInput);
-                    }
-                };
+            for base in &bases {
                 for note in base.notes() {
                     writeln!(stderr, "note: --base: {note}")?;
                 }
@@ -198,6 +195,16 @@ impl MatrixArgs {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
         Ok(Outcome::Done)
+    }
+
+    /// What was there before at the paths that are read.
+    fn bases(&self) -> Result<Vec<Base>, BaseError> {
+        let paths = &self.source.paths;
+        let bases = self.base.iter().map(|base| match self.base.as_slice() {
+            [_] => Base::of(base, paths),
+            _ => Base::of_several(base, paths),
+        });
+        bases.collect()
     }
 }
 

@@ -82,17 +82,18 @@ enum Command {
     Why(why::WhyArgs),
 }
 
+/// Of those that look for nothing: 1 is kept for what is found.
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  it could not be done, for instance a file could not be read
-  2  the input or the command line is wrong";
+  2  it could not be done: a file or the cluster could not be read, or the input or the command line is wrong";
 
-/// How a command ended.
+/// How a command ended. The codes mean the same everywhere: 0 there is nothing to say, or it is done; 1 something is found or
+/// differs; 2 it could not be done. Only `status` has one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done: exit code 0.
     Done,
-    /// It could not be done: exit code 1.
+    /// It could not be done: exit code 2.
     Failed,
     /// The input is wrong: exit code 2, which clap uses for a wrong command line as well.
     BadInput,
@@ -108,8 +109,8 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         Self::from(match outcome {
             Outcome::Done => 0,
-            Outcome::Failed | Outcome::Found => 1,
-            Outcome::BadInput | Outcome::Unread => 2,
+            Outcome::Found => 1,
+            Outcome::Failed | Outcome::BadInput | Outcome::Unread => 2,
             Outcome::Waits => 3,
         })
     }

@@ -24,7 +24,7 @@ use crate::domain::{Flavour, LandingZone, Platform, Resolved, TeamPolicies};
 /// What to render, and for which cluster.
 #[derive(Args, Clone, Debug)]
 pub struct RenderArgs {
-    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones left out), or - for
+    /// File or folder (with all *.yaml, *.yml and *.json below it, hidden ones as well, as kubectl reads them), or - for
     /// standard input; repeatable. Documents of other kinds are skipped
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,

@@ -54,7 +54,7 @@ use super::landscape::{ClusterFiles, cluster_files};
 use super::platform::PlatformArgs;
 use super::render::note_skipped;
 use super::schema::SchemaError;
-use super::source::{self, Hidden, MAX_FILE_BYTES, SourceFile, Sources};
+use super::source::{self, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;
 use crate::policy::NetworkSet;
 use crate::review::{Body, Landscape, Rule, declare};
@@ -308,20 +308,21 @@ impl ReviewArgs {
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Option<Told>, ReviewError> {
+        // Nothing is said of files that cannot be compared.
+        let base = match self.base.as_deref().map(|it| Base::of(it, paths)) {
+            Some(Err(error)) => {
+                writeln!(stderr, "error: {}", super::with_sources(&error))?;
+                return Ok(None);
+            }
+            Some(Ok(base)) => Some(base),
+            None => None,
+        };
         let given = if self.live {
             self.live(stderr)?
         } else {
             self.given(paths, stdin, stderr)?
         };
         let mut reviewed = Reviewed::of(given.input, flavour);
-        let base = match self.base.as_deref().map(|it| Base::of(it, paths)) {
-            Some(Err(error)) => {
-                writeln!(stderr, "error: {error}")?;
-                return Ok(None);
-            }
-            Some(Ok(base)) => Some(base),
-            None => None,
-        };
         let before = match &base {
             Some(base) => Some(self.before(base, flavour, stderr)?),
             None => None,
@@ -382,8 +383,7 @@ impl ReviewArgs {
         stdin: &mut dyn Read,
         stderr: &mut dyn Write,
     ) -> Result<Given, ReviewError> {
-        let mut sources =
-            source::read_for(paths, stdin, MAX_FILE_BYTES, input::concerns, Hidden::Read);
+        let mut sources = source::read_for(paths, stdin, MAX_FILE_BYTES, input::concerns);
         let failures = std::mem::take(&mut sources.failures);
         let input = self.read(sources)?;
         note_skipped(stderr, &input.skipped, input.skipped_files)?;
@@ -446,13 +446,7 @@ impl ReviewArgs {
         }
         let paths = base.paths();
         let nothing = &mut io::empty();
-        let sources = source::read_for(
-            &paths,
-            nothing,
-            MAX_FILE_BYTES,
-            input::concerns,
-            Hidden::Read,
-        );
+        let sources = source::read_for(&paths, nothing, MAX_FILE_BYTES, input::concerns);
         for failure in &sources.failures {
             writeln!(stderr, "{}", super::with_sources(failure))?;
         }

@@ -12,6 +12,8 @@ use super::finding::Finding;
 
 /// No file with landing zones is as long; what is longer is not read into memory.
 pub const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
+/// Git's own folder, the only one that is not gone through: nobody applies what lies there.
+const GIT: &str = ".git";
 /// Levels of folders below a named one.
 const MAX_FOLDER_DEPTH: usize = 64;
 
@@ -57,24 +59,10 @@ pub struct ReadError {
 }
 
 /// Reads files of at most `max_bytes`, folders with all below them, and `-` for standard input, for the sake of
-/// landing zones.
+/// landing zones. Hidden files and folders are read as well, as `kubectl apply --recursive` does: what is applied and not
+/// read would be left out of whatever is said.
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read, max_bytes: u64) -> Sources {
-    read_for(
-        paths,
-        stdin,
-        max_bytes,
-        mentions_landing_zones,
-        Hidden::LeftOut,
-    )
-}
-
-/// What becomes of hidden files and folders in a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hidden {
-    /// They are left out.
-    LeftOut,
-    /// They are read, as `kubectl apply --recursive` does; Git's own folder is not.
-    Read,
+    read_for(paths, stdin, max_bytes, mentions_landing_zones)
 }
 
 /// The same, where `concerns` tells of a file that is no text whether it may hold what is looked for.
@@ -83,7 +71,6 @@ pub fn read_for(
     stdin: &mut dyn Read,
     max_bytes: u64,
     concerns: fn(&[u8]) -> bool,
-    hidden: Hidden,
 ) -> Sources {
     let mut reader = Reader {
         sources: Sources::default(),
@@ -91,7 +78,6 @@ pub fn read_for(
         stdin_read: false,
         max_bytes,
         concerns,
-        hidden,
     };
     for path in paths {
         if path.as_os_str() == "-" {
@@ -130,7 +116,6 @@ struct Reader {
     stdin_read: bool,
     max_bytes: u64,
     concerns: fn(&[u8]) -> bool,
-    hidden: Hidden,
 }
 
 impl Reader {
@@ -153,12 +138,7 @@ impl Reader {
         };
         entries.sort();
         for entry in entries {
-            let name = entry.file_name().map(OsStr::as_encoded_bytes);
-            let is_left_out = |name: &[u8]| match self.hidden {
-                Hidden::LeftOut => name.starts_with(b"."),
-                Hidden::Read => name == b".git",
-            };
-            if name.is_some_and(is_left_out) {
+            if entry.file_name() == Some(OsStr::new(GIT)) {
                 continue;
             }
             if entry.is_dir() {

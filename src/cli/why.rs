@@ -73,7 +73,10 @@ impl WhyArgs {
             let (from, asked) = match asked(landscape, &self.from, &self.to) {
                 Ok(both) => both,
                 Err(error) => {
-                    writeln!(stderr, "error: {}: {error}", landscape.cluster)?;
+                    // What is wrong is the question; of several clusters one may have what is asked about.
+                    let of_several = landscapes.len() > 1;
+                    let cluster = of_several.then(|| format!("cluster {}: ", landscape.cluster));
+                    writeln!(stderr, "error: {}{error}", cluster.unwrap_or_default())?;
                     return Ok(Outcome::BadInput);
                 }
             };

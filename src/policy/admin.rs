@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::rewrite::{self, ORCHESTRATOR, Written};
 use super::{
     Action, EntityRule, GlobalNetworkPolicy, GlobalNetworkPolicySpec, Policy, PolicyKind,
-    PolicyRule, Rule, Selector, Unreadable,
+    PolicyRule, Rule, Selector, Unreadable, Way,
 };
 use crate::domain::FieldPath;
 
@@ -188,12 +188,56 @@ pub(super) const TIERS: [(&str, f64); 4] = [
     ("kube-baseline", 10_000_000.0),
 ];
 
-/// A rule has something that Calico cannot do: named ports, nodes, names in DNS, or ranges of those who connect.
+/// What a rule has that Calico cannot do.
 #[derive(thiserror::Error, Clone, Copy, Debug, PartialEq, Eq)]
-#[error(
-    "Calico cannot do what it asks for: named ports, nodes, domain names, or ranges of those who connect"
-)]
-pub struct Unsupported;
+pub enum Unsupported {
+    /// Nodes as peers, in rules of this direction.
+    #[error(
+        "nodes are no peers to Calico, and what a network plugin that knows them would open is not judged"
+    )]
+    Nodes(Way),
+    /// Names in DNS.
+    #[error(
+        "names in DNS are no peers to Calico without Calico Enterprise, and what they would open is not judged"
+    )]
+    DomainNames,
+    /// What containers call a port.
+    #[error("Calico does not look up what containers call a port in these kinds")]
+    NamedPort,
+    /// Ranges of those who connect.
+    #[error(
+        "these kinds know ranges of addresses only for whom is connected to, not for those who connect"
+    )]
+    RangesOfSources,
+    /// Something else, or nothing.
+    #[error("it names no peer that Calico knows: namespaces, pods, or ranges of addresses")]
+    Peer,
+}
+
+impl Unsupported {
+    /// What to write instead at a place.
+    #[must_use]
+    pub fn instead(self, path: &FieldPath) -> String {
+        match self {
+            Self::Nodes(Way::Egress) => format!(
+                "name the addresses of the nodes: write networks instead of nodes in {path}, or remove it"
+            ),
+            Self::Nodes(Way::Ingress) => format!(
+                "remove {path}: whom nodes may reach, the platform opens as one of spec.sharedServices with the peer nodes: true"
+            ),
+            Self::DomainNames => format!("name addresses: write networks in {path}, or remove it"),
+            Self::NamedPort => {
+                format!("write the number of the port in the rule of {path}, or remove it")
+            }
+            Self::RangesOfSources => format!(
+                "remove {path}: whom addresses may reach, the platform opens as one of spec.sharedServices"
+            ),
+            Self::Peer => {
+                format!("write {path} as a rule of its own that Calico can do, or remove it")
+            }
+        }
+    }
+}
 
 /// One peer of a rule of an administrator's, with all that the rule says of ports.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +246,37 @@ pub struct AdminPeerRule {
     pub rules: Vec<PolicyRule>,
     /// The namespaces that are meant; None: it is about addresses.
     pub namespaces: Option<Selector>,
+}
+
+impl AdminPolicy {
+    /// Peers that Calico cannot do anything with, with what their rules do: it leaves out one that allows, and any other denies
+    /// everything.
+    #[must_use]
+    pub fn not_done(&self) -> Vec<(Unreadable, Action)> {
+        let spec = FieldPath::default().key("spec");
+        let lists = [
+            ("ingress", &self.spec.ingress),
+            ("egress", &self.spec.egress),
+        ];
+        let mut found = Vec::new();
+        for (list, rules) in lists {
+            for (index, rule) in rules.iter().enumerate() {
+                let at = spec.key(list).index(index);
+                let (peers, name) = match list {
+                    "ingress" => (&rule.from, "from"),
+                    _ => (&rule.to, "to"),
+                };
+                for (position, peer) in peers.iter().enumerate() {
+                    let at = at.key(name).index(position);
+                    let read = rule.of_peer(peer, list == "ingress", &at);
+                    if let (Err(why), Some(action)) = (read, rule.does()) {
+                        found.push((why, action));
+                    }
+                }
+            }
+        }
+        found
+    }
 }
 
 impl AdminRule {
@@ -362,13 +437,13 @@ fn rules(rule: &AdminRule, is_ingress: bool) -> Vec<Rule> {
             let of_protocol = |index: usize| made.iter().filter_map(move |it| it.get(index));
             (0..protocols).flat_map(of_protocol).cloned().collect()
         }
-        Err(Unsupported) if action == Action::Allow => Vec::new(),
-        Err(Unsupported) => vec![Rule::new(Action::Deny)],
+        Err(_) if action == Action::Allow => Vec::new(),
+        Err(_) => vec![Rule::new(Action::Deny)],
     }
 }
 
 fn end(peer: &AdminPeer, is_ingress: bool) -> Result<EntityRule, Unsupported> {
-    let read = pods(peer, &FieldPath::default()).map_err(|_| Unsupported)?;
+    let read = pods(peer, &FieldPath::default()).map_err(|_| Unsupported::Peer)?;
     let mut end = EntityRule::default();
     if let Some((namespaces, pods)) = read {
         // Of namespaces alone Calico says nothing about pods.
@@ -377,11 +452,22 @@ fn end(peer: &AdminPeer, is_ingress: bool) -> Result<EntityRule, Unsupported> {
     } else if !peer.networks.is_empty() && !is_ingress {
         let is_range = |net: &String| net.parse::<IpNet>().is_ok() || net.parse::<IpAddr>().is_ok();
         if !peer.networks.iter().all(is_range) {
-            return Err(Unsupported);
+            return Err(Unsupported::Peer);
         }
         end.nets.clone_from(&peer.networks);
+    } else if peer.nodes.is_some() {
+        let way = if is_ingress {
+            Way::Ingress
+        } else {
+            Way::Egress
+        };
+        return Err(Unsupported::Nodes(way));
+    } else if !peer.domain_names.is_empty() {
+        return Err(Unsupported::DomainNames);
+    } else if !peer.networks.is_empty() {
+        return Err(Unsupported::RangesOfSources);
     } else {
-        return Err(Unsupported);
+        return Err(Unsupported::Peer);
     }
     Ok(end)
 }
@@ -400,7 +486,9 @@ fn protocols(rule: &AdminRule) -> Result<Protocols, Unsupported> {
                 Some(IntOrString::Int(i32::from(one.port))),
             )),
             (None, Some(several)) => all.push((protocol(&several.protocol), Some(range(several)))),
-            (None, None) if port.named_port.is_some() => return Err(Unsupported),
+            (None, None) if port.named_port.is_some() => {
+                return Err(Unsupported::NamedPort);
+            }
             (None, None) => return Ok(vec![(None, Vec::new())]),
         }
     }
@@ -411,7 +499,7 @@ fn protocols(rule: &AdminRule) -> Result<Protocols, Unsupported> {
             .find_map(|(name, ports)| Some((name, ports.as_ref()?)));
         let Some((name, ports)) = said else {
             if it.destination_named_port.is_some() {
-                return Err(Unsupported);
+                return Err(Unsupported::NamedPort);
             }
             return Ok(vec![(None, Vec::new())]);
         };

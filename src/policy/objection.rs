@@ -144,9 +144,7 @@ impl Why {
             }
             Self::Hint(_) => format!("write {path}: AssumeNeededOnEveryNode, or remove it"),
             Self::Operator(_) => format!("write {path}: In, NotIn, Exists or DoesNotExist"),
-            Self::Unsupported(_) => {
-                format!("write {path} as a rule of its own that Calico can do, or remove it")
-            }
+            Self::Unsupported(what) => what.instead(path),
         }
     }
 }

@@ -12,7 +12,8 @@
 //! | `approval` | what the policies open beyond what the declarations explain |
 //!
 //! A landing zone in stage Observe is judged as if it were in stage Enforce: what is declared while nothing is
-//! denied yet would otherwise be open later without anybody having seen it.
+//! denied yet would otherwise be open later without anybody having seen it. Where one begins or ends to be observed, what is
+//! shown is what is open.
 
 mod about;
 mod approval;

@@ -192,6 +192,10 @@ impl<'a> Judge<'a> {
 
     fn invalid(&mut self, unreadable: &Unreadable) {
         let what = match self.object.body {
+            // The API server takes most of it.
+            Body::Admin(..) if matches!(unreadable.why, policy::Why::Unsupported(_)) => {
+                "Calico leaves the rule out"
+            }
             Body::Kubernetes(_) | Body::Admin(..) => {
                 "the API server refuses it, or Calico leaves the rule out"
             }

@@ -155,6 +155,7 @@ impl Object {
         }?;
         let mut unknown = Vec::new();
         let spec = FieldPath::default().key("spec");
+        let known = with_ends(known, shape);
         if let (Some(spec_written), known) = (object.get("spec"), known.get("spec")) {
             lost(
                 spec_written,
@@ -416,6 +417,23 @@ fn unread(object: &Value, unknown: &[FieldPath]) -> Vec<(FieldPath, Value)> {
         Some((path.clone(), value.clone()))
     });
     of_unknown.chain(rules).collect()
+}
+
+/// What was understood, with both ends of each rule of Calico's: one without criteria is not written, and its field is
+/// known all the same.
+fn with_ends(mut known: Value, shape: Shape) -> Value {
+    if matches!(shape, Shape::Calico | Shape::Global) {
+        for direction in ["/spec/ingress", "/spec/egress"] {
+            let rules = known.pointer_mut(direction).and_then(Value::as_array_mut);
+            for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+                for end in ["source", "destination"] {
+                    rule.entry(end)
+                        .or_insert_with(|| Value::Object(serde_json::Map::default()));
+                }
+            }
+        }
+    }
+    known
 }
 
 /// Fields that are written, say something, and were not understood.

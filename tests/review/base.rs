@@ -172,8 +172,24 @@ fn a_base_that_cannot_be_read_is_told() {
         "{}",
         ran.err
     );
-    let ran = review(&files, &["-f", "policies", "--base", "nowhere"]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+}
+
+#[test]
+fn a_base_that_is_not_there_is_an_error_and_nothing_else() {
+    let policy = policy(OUTSIDE);
+    let files = [
+        ("policies/z.yaml", ZONES),
+        ("policies/a.yaml", policy.as_str()),
+        ("policies/b.yaml", "kind: ConfigMap\n"),
+    ];
+    let both = ["-f", "policies/z.yaml", "-f", "policies/a.yaml"];
+    for paths in [&["-f", "policies"][..], &both] {
+        let ran = review(&files, &[paths, &["--base", "nowhere"]].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+        let said =
+            "error: --base nowhere: failed to read it: No such file or directory (os error 2)\n";
+        assert_eq!(ran.err, said);
+    }
 }
 
 /// A landing zone with a quota, and with what it declares of its network.

@@ -97,6 +97,18 @@ fn what_leaves_is_told_with_its_place_and_exit_code_1() {
     );
 }
 
+/// Whoever misspelt the only field of an object is led to that field, not to what it stands in.
+#[test]
+fn an_unknown_field_is_told_where_it_stands() {
+    let policy = policy(OUTSIDE).replace("namespaceSelector", "selektor");
+    let files = [("zones.yaml", ZONES), ("a.yaml", policy.as_str())];
+    let ran = review(&files, &["-f", "."]);
+    let told = "a.yaml:12:17: warning[unknown-field]: ";
+    assert!(ran.out.contains(told), "{}", ran.out);
+    let path = "spec.ingress[0].source.selektor is no field of this kind";
+    assert!(ran.out.contains(path), "{}", ran.out);
+}
+
 #[test]
 fn what_stays_inside_is_nothing_and_exit_code_0() {
     let policy = policy(INSIDE);

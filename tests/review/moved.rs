@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 
+use super::base::{TO_PARTNER, zones};
 use super::command::*;
 
 /// What is found where files of one folder come to be others.
@@ -88,6 +89,55 @@ fn what_stays_inside_may_move() {
     let inside = policy(INSIDE);
     let ran = added(&[("east/a.yaml", &inside)], &[("west/a.yaml", &inside)]);
     assert_eq!((ran.rules(), ran.err.as_str()), (vec![], ""));
+}
+
+/// What is declared needs nobody's approval, here or there: a policy that only moves is no news, and is not counted as a change
+/// that crosses a boundary.
+#[test]
+fn what_is_declared_may_move() {
+    let policy = "\
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: partner, namespace: application2-ns2}
+spec:
+  selector: all()
+  types: [Egress]
+  egress:
+  - action: Allow
+    protocol: TCP
+    destination: {nets: [203.0.113.0/24], ports: [443]}
+";
+    let zones = zones(10, TO_PARTNER);
+    let compared = |after: &str| {
+        let files = [
+            ("main/p/z.yaml", zones.as_str()),
+            ("main/p/east/a.yaml", policy),
+            ("p/z.yaml", zones.as_str()),
+            ("p/west/a.yaml", after),
+        ];
+        review(&files, &["-f", "p", "--base", "main"])
+    };
+    let ran = compared(policy);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (
+            0,
+            "nothing found\nno approval needed: none of 0 changes crosses a boundary\n"
+        ),
+        "{}",
+        ran.err
+    );
+    // One that says another thing is told, as declared.
+    let narrower = policy.replace("203.0.113.0/24", "203.0.113.0/25");
+    let ran = compared(&narrower);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(
+        ran.out.contains("  declared  crossing partner"),
+        "{}",
+        ran.out
+    );
+    let count = "no approval needed: 1 of 1 change crosses a boundary, declared or waived\n";
+    assert!(ran.out.ends_with(count), "{}", ran.out);
 }
 
 /// What kustomize builds stands in no folder.

@@ -206,7 +206,7 @@ async fn somebody_without_rights(governed: &Governed, plugin: &Plugin<'_>) -> Re
     ensure!(ran.code == Some(2), "{} {}", ran.out, ran.err);
     ensure!(ran.err.contains("networkpolicies"), "{}", ran.err);
     let ran = plugin.run(account.path(), "matrix --live")?;
-    ensure!(ran.code == Some(1) && ran.out.is_empty(), "{}", ran.out);
+    ensure!(ran.code == Some(2) && ran.out.is_empty(), "{}", ran.out);
     for words in ["landingzones", "--landing-zone", "no boundary is known"] {
         ensure!(ran.err.contains(words), "{words}: {} {}", ran.out, ran.err);
     }

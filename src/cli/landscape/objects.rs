@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::workload::{WorkloadKind, WorkloadName};
+use crate::cli::declaration::field_path;
+use crate::domain::FieldPath;
 use crate::policy::{
-    AdminPolicy, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy, PolicyKind,
-    ServiceEndpoint, Tier, TransportProtocol, Written,
+    Action, AdminPolicy, GlobalNetworkPolicy, LabelMap, NetworkPolicy, NetworkSet, Policy,
+    PolicyKind, ServiceEndpoint, Tier, TransportProtocol, Unreadable, Written,
 };
 
 /// Objects by kind.
@@ -43,8 +45,14 @@ pub(in crate::cli) struct Objects {
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 impl Objects {
-    /// Takes an object that says its kind; others are passed over. What would count and cannot be read is noted.
+    /// Takes an object that says its kind; others are passed over. What would count and cannot be read is noted, with where it
+    /// comes from.
     pub fn add(&mut self, object: &Value, source: &str) {
+        self.add_at(object, &|_| source.to_owned());
+    }
+
+    /// The same, where more is known of the place of a field.
+    pub fn add_at(&mut self, object: &Value, place: &dyn Fn(&FieldPath) -> String) {
         let text = |field: &str| object.get(field).and_then(Value::as_str);
         let version = text("apiVersion").unwrap_or_default();
         let kind = text("kind").unwrap_or_default();
@@ -63,30 +71,45 @@ impl Objects {
             ("", "Pod") => parsed(object).map(|pod| self.pods.push(pod)),
             ("discovery.k8s.io", "EndpointSlice") => self.slice(object),
             ("policy.networking.k8s.io", "AdminNetworkPolicy") => {
-                self.admin(object, PolicyKind::Admin)
+                self.admin(object, PolicyKind::Admin, place)
             }
             ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy") => {
-                self.admin(object, PolicyKind::BaselineAdmin)
+                self.admin(object, PolicyKind::BaselineAdmin, place)
             }
             ("policy.networking.k8s.io", "ClusterNetworkPolicy") => {
-                self.admin(object, PolicyKind::ClusterNetworkPolicy)
+                self.admin(object, PolicyKind::ClusterNetworkPolicy, place)
             }
             ("apps" | "batch", _) => self.workload(object, group, kind),
             _ => Ok(()),
         };
         if let Err(why) = taken {
-            let pointer = |path: &str| object.pointer(path).and_then(Value::as_str);
-            let name = pointer("/metadata/name").unwrap_or_default();
-            let name = match pointer("/metadata/namespace") {
-                Some(namespace) => format!("{namespace}/{name}"),
-                None => name.to_owned(),
-            };
-            let note = format!("{source}: {kind} {name} counts as missing: {why}");
-            self.notes.push(note.replace(char::is_control, " "));
+            self.note(
+                object,
+                (&why.path, place),
+                &format!("counts as missing: {why}"),
+            );
         }
     }
 
-    fn workload(&mut self, object: &Value, group: &str, kind: &str) -> Result<(), String> {
+    /// Notes something of an object, and where it stands.
+    fn note(
+        &mut self,
+        object: &Value,
+        (path, place): (&FieldPath, &dyn Fn(&FieldPath) -> String),
+        what: &str,
+    ) {
+        let pointer = |path: &str| object.pointer(path).and_then(Value::as_str);
+        let kind = pointer("/kind").unwrap_or_default();
+        let name = pointer("/metadata/name").unwrap_or_default();
+        let name = match pointer("/metadata/namespace") {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name.to_owned(),
+        };
+        let note = format!("{}: {kind} {name} {what}", place(path));
+        self.notes.push(note.replace(char::is_control, " "));
+    }
+
+    fn workload(&mut self, object: &Value, group: &str, kind: &str) -> Result<(), Flawed> {
         let Some(kind) = WorkloadKind::of(group, kind) else {
             return Ok(());
         };
@@ -106,33 +129,43 @@ impl Objects {
         Ok(())
     }
 
-    fn kubernetes(&mut self, object: &Value) -> Result<(), String> {
+    fn kubernetes(&mut self, object: &Value) -> Result<(), Flawed> {
         let policy: networking::NetworkPolicy = parsed(object)?;
-        let policy = Policy::of_kubernetes(&policy).map_err(|error| error.to_string())?;
+        let policy = Policy::of_kubernetes(&policy)?;
         self.policies.push(policy);
         Ok(())
     }
 
-    fn admin(&mut self, object: &Value, kind: PolicyKind) -> Result<(), String> {
+    fn admin(
+        &mut self,
+        object: &Value,
+        kind: PolicyKind,
+        place: &dyn Fn(&FieldPath) -> String,
+    ) -> Result<(), Flawed> {
         let policy: AdminPolicy = parsed(object)?;
-        let policy = Policy::of_admin(&policy, kind).map_err(|error| error.to_string())?;
-        self.policies.push(policy);
+        self.policies.push(Policy::of_admin(&policy, kind)?);
+        for (flawed, action) in policy.not_done() {
+            let instead = match action {
+                Action::Allow => "the rule is left out",
+                _ => "the rule denies everything",
+            };
+            let what = format!("{flawed}: {instead}");
+            self.note(object, (&flawed.path, place), &what);
+        }
         Ok(())
     }
 
-    fn calico(&mut self, object: &Value, kind: &str, written: Written) -> Result<(), String> {
+    fn calico(&mut self, object: &Value, kind: &str, written: Written) -> Result<(), Flawed> {
         match kind {
             "NetworkPolicy" => {
                 let policy: NetworkPolicy = parsed(object)?;
                 let policy = Policy::of_calico(&policy, written);
-                self.policies
-                    .push(policy.map_err(|error| error.to_string())?);
+                self.policies.push(policy?);
             }
             "GlobalNetworkPolicy" => {
                 let policy: GlobalNetworkPolicy = parsed(object)?;
                 let policy = Policy::of_global(&policy, written);
-                self.policies
-                    .extend(policy.map_err(|error| error.to_string())?);
+                self.policies.extend(policy?);
             }
             "NetworkSet" | "GlobalNetworkSet" => self.sets.push(parsed(object)?),
             "Tier" => self.tiers.push(parsed(object)?),
@@ -142,7 +175,7 @@ impl Objects {
         Ok(())
     }
 
-    fn namespace(&mut self, object: &Value) -> Result<(), String> {
+    fn namespace(&mut self, object: &Value) -> Result<(), Flawed> {
         let namespace: k8s_openapi::api::core::v1::Namespace = parsed(object)?;
         let metadata = namespace.metadata;
         let labels = metadata.labels.unwrap_or_default();
@@ -151,7 +184,7 @@ impl Objects {
         Ok(())
     }
 
-    fn service_account(&mut self, object: &Value) -> Result<(), String> {
+    fn service_account(&mut self, object: &Value) -> Result<(), Flawed> {
         let account: k8s_openapi::api::core::v1::ServiceAccount = parsed(object)?;
         let metadata = account.metadata;
         let name = (
@@ -163,7 +196,7 @@ impl Objects {
         Ok(())
     }
 
-    fn slice(&mut self, object: &Value) -> Result<(), String> {
+    fn slice(&mut self, object: &Value) -> Result<(), Flawed> {
         let slice: EndpointSlice = parsed(object)?;
         let metadata = slice.metadata;
         let service = metadata.labels.as_ref().and_then(|it| it.get(SERVICE_NAME));
@@ -193,6 +226,26 @@ impl Objects {
     }
 }
 
-fn parsed<T: DeserializeOwned>(object: &Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(object).map_err(|error| error.to_string())
+/// An object cannot be read because of a field.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {why}")]
+pub(in crate::cli) struct Flawed {
+    pub path: FieldPath,
+    pub why: String,
+}
+
+impl From<Unreadable> for Flawed {
+    fn from(unreadable: Unreadable) -> Self {
+        Self {
+            why: unreadable.why.to_string(),
+            path: unreadable.path,
+        }
+    }
+}
+
+pub(super) fn parsed<T: DeserializeOwned>(object: &Value) -> Result<T, Flawed> {
+    serde_path_to_error::deserialize(object).map_err(|error| Flawed {
+        path: field_path(error.path()),
+        why: error.inner().to_string(),
+    })
 }

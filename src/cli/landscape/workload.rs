@@ -5,6 +5,9 @@ use std::fmt;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
 
+use super::objects::{Flawed, parsed};
+use crate::domain::FieldPath;
+
 /// A kind whose objects make pods by a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli) enum WorkloadKind {
@@ -71,17 +74,22 @@ impl WorkloadKind {
     }
 
     /// How its pods are made; None where that is not written, as in a patch.
-    pub fn template(self, object: &Value) -> Result<Option<PodTemplateSpec>, String> {
-        let pointer = match self {
-            Self::CronJob => "/spec/jobTemplate/spec/template",
-            _ => "/spec/template",
+    pub fn template(self, object: &Value) -> Result<Option<PodTemplateSpec>, Flawed> {
+        let keys = match self {
+            Self::CronJob => &["spec", "jobTemplate", "spec", "template"][..],
+            _ => &["spec", "template"],
         };
-        let Some(template) = object.pointer(pointer) else {
+        let template = keys.iter().try_fold(object, |value, key| value.get(key));
+        let Some(template) = template else {
             return Ok(None);
         };
-        serde_path_to_error::deserialize(template)
-            .map(Some)
-            .map_err(|error| format!("{}: {error}", &pointer[1..].replace('/', ".")))
+        parsed(template).map(Some).map_err(|flawed: Flawed| {
+            let above = keys
+                .iter()
+                .fold(FieldPath::default(), |path, key| path.key(*key));
+            let path = FieldPath([above.0, flawed.path.0].concat());
+            Flawed { path, ..flawed }
+        })
     }
 }
 

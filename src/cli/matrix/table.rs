@@ -65,9 +65,56 @@ fn row(mark: &str, entry: &Entry) -> [String; 5] {
         format!("{}{boundary}", entry.to),
         entry.verdict.text().to_owned(),
         entry.ports.join(", "),
-        entry.decided_by.clone(),
+        decided(&entry.decided_by),
     ]
 }
+
+/// What decides, as far as a line has room for it: policies of the whole cluster by their names alone, and how many more there
+/// are. All of it stands in JSON and in HTML.
+fn decided(text: &str) -> String {
+    if text.chars().count() <= DECIDED {
+        return text.to_owned();
+    }
+    let text = text.replace("GlobalNetworkPolicy ", "");
+    let deciders = text.split("; ").flat_map(|way| way.split(" or "));
+    let deciders: Vec<&str> = deciders.collect();
+    let mut told = String::new();
+    let mut count = 0;
+    for decider in &deciders {
+        let joint = match (count, decider.contains(": ")) {
+            (0, _) => "",
+            (_, true) => "; ",
+            (_, false) => " or ",
+        };
+        let next = format!("{told}{joint}{decider}");
+        if count > 0 && next.chars().count() > DECIDED {
+            break;
+        }
+        told = next;
+        count += 1;
+    }
+    if told.chars().count() > DECIDED {
+        told = told.chars().take(DECIDED - 1).collect();
+        told.push('…');
+    }
+    // The last one may be a number of others.
+    let others = deciders.iter().skip(count);
+    let more: usize = others
+        .map(|it| {
+            it.strip_suffix(" more")
+                .and_then(|it| it.parse().ok())
+                .unwrap_or(1)
+        })
+        .sum();
+    if more > 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(told, " and {more} more");
+    }
+    told
+}
+
+/// Characters of what decides that stand in a line.
+const DECIDED: usize = 60;
 
 /// Ports and what decides are as long as they are; the rest stands in columns.
 fn rows(names_cluster: bool, rows: impl Iterator<Item = Row>) -> String {

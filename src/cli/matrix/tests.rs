@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::*;
 
 mod change;
+mod read;
 mod several;
 
 #[derive(Parser)]
@@ -347,6 +348,37 @@ fn the_table_tells_what_passes() {
     assert_eq!(row[2..5], ["allowed", "TCP", "8443"], "{out}");
     assert!(!out.contains("denied"), "{out}");
     assert!(out.contains("pairs are closed"), "{out}");
+}
+
+/// What decides is as long as the names of policies are: a table has room for some of it, and JSON has all.
+#[test]
+fn what_decides_leaves_the_table_narrow() {
+    let files = [("all.yaml", SHOP)];
+    let (_, out, _) = run(&files, &["-f", "all.yaml"]);
+    let head = out.lines().next().unwrap();
+    let column = head.find("DECIDED BY").unwrap();
+    for line in out.lines().filter(|it| it.starts_with("shop/")) {
+        let decided: String = line.chars().skip(column).collect();
+        assert!(
+            decided.chars().count() <= 60 + " and 10 more".len(),
+            "{line}"
+        );
+    }
+    let crossing = out
+        .lines()
+        .find(|it| it.starts_with("shop/frontend ") && it.contains(" orders/api* "));
+    let crossing = crossing.unwrap();
+    assert!(
+        crossing.contains("  egress: landingzones-platform.landing-zone-shop-"),
+        "{crossing}"
+    );
+    assert!(crossing.ends_with(" and 1 more"), "{crossing}");
+    let entries = json(&files, &["-f", "all.yaml", "-o", "json"]);
+    let whole = entries
+        .iter()
+        .find(|it| place(&it["from"]) == "shop/frontend" && place(&it["to"]) == "orders/api");
+    let whole = whole.unwrap()["decidedBy"].as_str().unwrap();
+    assert!(whole.contains("; ingress: GlobalNetworkPolicy "), "{whole}");
 }
 
 /// Applications are known by their code, as the seed's are.

@@ -88,6 +88,8 @@ fn compared(
     let moved = moved.filter_map(|it| known.moved(after.written.get(it.written)?));
     let moved: BTreeSet<String> = moved.collect();
     let notes = known.notes().chain(moved).collect();
+    let declared_before = declared_before(before, &found_before);
+    findings.retain(|it| !is_as_declared(it, after, &declared_before));
     for reported in &mut findings {
         reported.waiver_is_new = true;
     }
@@ -99,8 +101,9 @@ fn compared(
     changed.retain(|name| !told(name));
     // What did not change can cross all the same, where what is known besides did.
     let unread = report::unread(&report.findings);
-    let needing = crossing.iter().chain(&breaking).chain(&unread);
-    changed.extend(needing.map(|name| (*name).clone()));
+    let settled = report::settled(&report.findings);
+    let crossing_now = crossing.iter().chain(&breaking).chain(&unread);
+    changed.extend(crossing_now.chain(&settled).map(|name| (*name).clone()));
     changed.sort();
     changed.dedup();
     let opening = declared.iter().filter(|it| it.change.crosses_boundary);
@@ -113,6 +116,38 @@ fn compared(
     report.changes = declared;
     report.notes = notes;
     report
+}
+
+/// Objects as they were, by what they are called, each with what was declared of what was found in it.
+type DeclaredBefore<'a> = BTreeMap<[String; 4], Vec<(&'a Value, Vec<&'a Finding>)>>;
+
+fn declared_before<'a>(before: &'a Input, found: &'a [Reported]) -> DeclaredBefore<'a> {
+    let mut all = DeclaredBefore::new();
+    for (written, positions) in by_object(before, found) {
+        let mut declared = findings(found, &positions);
+        declared.retain(|it| it.declared.is_some());
+        if !declared.is_empty() {
+            let of_name = all.entry(identity(&written.json)).or_default();
+            of_name.push((&written.json, declared));
+        }
+    }
+    all
+}
+
+/// Whether it is declared, and was before in an object that says the same: wherever that stands now, and whatever else is known
+/// of those beside it, that is no news.
+fn is_as_declared(reported: &Reported, after: &Input, before: &DeclaredBefore<'_>) -> bool {
+    let finding = &reported.finding;
+    let Some(written) = after.written.get(reported.written) else {
+        return false;
+    };
+    let known = before.get(&identity(&written.json));
+    finding.declared.is_some()
+        && known.into_iter().flatten().any(|(json, declared)| {
+            let mut declared = declared.iter();
+            **json == written.json
+                && declared.any(|it| (it.rule, &it.path) == (finding.rule, &finding.path))
+        })
 }
 
 /// Why things were waived before for which a waiver gives another reason now, by the position of the object.

@@ -17,7 +17,7 @@ use super::report::{NotJudged, Report, Reported};
 use crate::cli::base::{self, Base};
 use crate::cli::declaration;
 use crate::cli::document;
-use crate::cli::source::{self, Hidden, MAX_FILE_BYTES, SourceFile};
+use crate::cli::source::{self, MAX_FILE_BYTES, SourceFile};
 use crate::domain::FieldPath;
 use crate::review::{Finding, Rule};
 
@@ -146,13 +146,7 @@ pub(super) fn complete(all: &mut Vec<Written<Altering>>, files: &[SourceFile]) -
         let unread: Vec<PathBuf> = unread.map(|it| own.join(it)).collect();
         if !unread.is_empty() && one.name.group != FLUX {
             let unread: Vec<PathBuf> = unread.into_iter().filter(|it| is_taken(it)).collect();
-            let there = source::read_for(
-                &unread,
-                &mut io::empty(),
-                MAX_FILE_BYTES,
-                |_| true,
-                Hidden::Read,
-            );
+            let there = source::read_for(&unread, &mut io::empty(), MAX_FILE_BYTES, |_| true);
             parts.extend(there.files.into_iter().map(|it| it.text));
             one.read
                 .fields

@@ -212,10 +212,7 @@ impl Report {
 
     /// Counts those that cross and need nobody's approval.
     pub fn new(findings: Vec<Reported>, counted: Counted) -> Self {
-        let settled = findings
-            .iter()
-            .filter(|it| it.finding.leaves_boundary() && !it.needs_approval());
-        let settled: BTreeSet<_> = settled.map(|it| &it.object).collect();
+        let settled = settled(&findings);
         Self {
             settled: settled.len(),
             changes: Vec::new(),
@@ -322,6 +319,13 @@ pub(super) fn crossing(findings: &[Reported]) -> BTreeSet<&ObjectName> {
     let is_crossing = |it: &&Reported| it.needs_approval() && it.finding.leaves_boundary();
     let crossing = findings.iter().filter(is_crossing);
     crossing.map(|it| &it.object).collect()
+}
+
+/// The objects that cross a boundary, and nobody has to approve that: it is declared, or waived.
+pub(super) fn settled(findings: &[Reported]) -> BTreeSet<&ObjectName> {
+    let is_settled = |it: &&Reported| it.finding.leaves_boundary() && !it.needs_approval();
+    let settled = findings.iter().filter(is_settled);
+    settled.map(|it| &it.object).collect()
 }
 
 /// The objects that end Felix, and somebody has to approve that.

@@ -53,10 +53,52 @@ fn write_finding(out: &mut String, reported: &Reported) -> std::fmt::Result {
     ];
     for (name, text) in rows {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            writeln!(out, "  {name:<9} {}", one_line(text))?;
+            let text = one_line(text);
+            let lines = match name {
+                "instead" => steps(&text),
+                _ => vec![text.as_str()],
+            };
+            let mut lines = lines.into_iter();
+            writeln!(out, "  {name:<9} {}", lines.next().unwrap_or_default())?;
+            for line in lines {
+                writeln!(out, "  {:<9} {line}", "")?;
+            }
         }
     }
     Ok(())
+}
+
+/// Characters of a line with all that is to be done; what is longer stands in several, one for each step.
+const WIDEST: usize = 100;
+
+/// The steps of what is to be done, each in a line of its own: what is copied into a file is never broken.
+fn steps(text: &str) -> Vec<&str> {
+    if text.chars().count() <= WIDEST {
+        return vec![text];
+    }
+    let mut steps = Vec::new();
+    let mut rest = text;
+    while let Some((at, gap)) = next_step(rest) {
+        let (step, behind) = rest.split_at(at);
+        steps.push(step);
+        rest = behind.get(gap..).unwrap_or_default();
+    }
+    steps.push(rest);
+    steps
+}
+
+/// Where the next step begins, and how much stands between: never within quotes.
+fn next_step(text: &str) -> Option<(usize, usize)> {
+    let mut is_quoted = false;
+    for (at, c) in text.char_indices() {
+        let is_joint = |joint: &str| !is_quoted && text[at..].starts_with(joint);
+        if c == '"' {
+            is_quoted = !is_quoted;
+        } else if is_joint("; ") || is_joint(", and declare in ") {
+            return Some((at + 1, 1));
+        }
+    }
+    None
 }
 
 fn write_change(out: &mut String, located: &Located) -> std::fmt::Result {

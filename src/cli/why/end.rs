@@ -1,6 +1,6 @@
 //! The two ends of a question, as people write them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -62,6 +62,15 @@ pub(super) enum EndError {
     OfService(IpAddr),
     #[error("{0:?} is not a port: write it like :443 or :53/UDP, with TCP, UDP or SCTP")]
     Port(String),
+    #[error(
+        "{text} is an IPv6 address, and may be meant as {address} with port {port}: write [{address}]:{port} for that, or \
+         [{text}] for the address and all ports"
+    )]
+    AddressOrPort {
+        text: String,
+        address: Ipv6Addr,
+        port: u16,
+    },
 }
 
 /// The kinds of workloads, in words.
@@ -292,8 +301,16 @@ fn of_address(landscape: &Landscape, address: IpAddr) -> Result<End<'_>, EndErro
 pub(super) fn with_port<'a>(landscape: &'a Landscape, text: &str) -> Result<Asked<'a>, EndError> {
     // An IPv6 address has colons of its own.
     let bracketed = text.strip_prefix('[').and_then(|it| it.split_once(']'));
+    if let Some(error) = address_or_port(text) {
+        return Err(error);
+    }
     let (name, port) = match bracketed {
-        Some((name, rest)) => (name, rest.strip_prefix(':')),
+        Some((name, "")) => (name, None),
+        Some((name, rest)) => {
+            let port = rest.strip_prefix(':');
+            let port = port.ok_or_else(|| EndError::Port(rest.to_owned()))?;
+            (name, Some(port))
+        }
         None if text.parse::<IpAddr>().is_ok() => (text, None),
         None => match text.rsplit_once(':') {
             Some((name, port)) => (name, Some(port)),
@@ -304,6 +321,17 @@ pub(super) fn with_port<'a>(landscape: &'a Landscape, text: &str) -> Result<Aske
     Ok(Asked {
         port: port.transpose()?,
         end: found(landscape, name)?,
+    })
+}
+
+/// That somebody may have meant the last part of an IPv6 address as a port; None: it cannot be one.
+fn address_or_port(text: &str) -> Option<EndError> {
+    text.parse::<Ipv6Addr>().ok()?;
+    let (address, port) = text.rsplit_once(':')?;
+    Some(EndError::AddressOrPort {
+        text: text.to_owned(),
+        address: address.parse().ok()?,
+        port: port.parse().ok().filter(|port| *port > 0)?,
     })
 }
 

@@ -248,8 +248,8 @@ fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
         is_egress && is_all && is_here && covers(&it.ports, port)
     };
     if own.network.crossings.iter().any(is_it) {
-        return "all addresses are declared: what is denied of them is kept apart by the boundary, as addresses of pods and of metadata \
-                are, or the declaration is not in force\n"
+        return "all addresses are declared: what is denied of them is kept apart by the boundary,\nas addresses of pods and of \
+                metadata are, or the declaration is not in force\n"
             .to_owned();
     }
     let here = Peer {
@@ -269,8 +269,8 @@ fn internet(own: &LandingZone, zone: &str, port: Option<Port>) -> String {
     entry.acknowledge = Some(RangeAcknowledgement::AllAddresses);
     let fragment = declare(own.name.as_str(), "egress", &entry);
     format!(
-        "{fragment}  (somebody has to acknowledge that this is all addresses there are: ask again with the one that is meant, and it is \
-         written out)\n"
+        "{fragment}  (somebody has to acknowledge that this is all addresses there are:\n  ask again with the one that is meant, and \
+         it is written out)\n"
     )
 }
 
@@ -407,7 +407,8 @@ fn elsewhere(place: Option<&Place>) -> String {
     match place.map(|place| &place.kind) {
         Some(PlaceKind::Dns) => "DNS is open on port 53, and only from landing zones\n".to_owned(),
         Some(PlaceKind::Addresses) => {
-            "addresses are opened one by one: ask again with one of them, and what to declare is written out\n".to_owned()
+            "addresses are opened one by one: ask again with one of them, and what to declare is written out\n"
+                .to_owned()
         }
         _ => "what runs in no landing zone is opened by the platform alone, as one of its sharedServices\n"
             .to_owned(),

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod questions;
+
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
@@ -297,17 +299,6 @@ fn without_a_port_all_that_passes_is_told() {
         "{closed}"
     );
     assert!(closed.contains("ask again with one of them"), "{closed}");
-}
-
-#[test]
-fn wrong_questions_are_refused_with_a_way_out() {
-    let (outcome, _, err) = ask("shop/frontnd", "shop/data");
-    assert_eq!(outcome, Outcome::BadInput);
-    assert!(err.contains("did you mean shop/frontend?"), "{err}");
-    let (_, _, err) = ask("shop/frontend", "shop/data:http");
-    assert!(err.contains("\"http\" is not a port"), "{err}");
-    let (_, _, err) = ask("shop/frontend", "shop/data:0");
-    assert!(err.contains("\"0\" is not a port"), "{err}");
 }
 
 #[test]

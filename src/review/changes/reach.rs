@@ -71,7 +71,7 @@ pub(super) struct Asked<'a> {
     pub estate: &'a Estate<'a>,
     /// Namespaces that were declared before and are not any more.
     pub released: &'a BTreeMap<LandingZoneName, Vec<Released>>,
-    /// Landing zones whose real stage counts; all others are asked as if in stage Enforce.
+    /// Landing zones whose real stage counts, and beside them that of all others; those are else asked as if in stage Enforce.
     pub by_stage: &'a BTreeSet<LandingZoneName>,
     /// What was rendered already: a landing zone is asked about by each of its neighbours.
     pub known: RefCell<BTreeMap<LandingZoneName, Rc<Rendered>>>,
@@ -213,7 +213,17 @@ impl<'a> Question<'a> {
         cluster.add_zone(zone, &own.namespaces, &self.labels_here());
         cluster.add_outsiders(&self.openings);
         ask(&cluster, &self.outside(&cluster), &mut reached);
-        for peer in &self.peers {
+        let is_open = |it: &LandingZone| it.stage == Stage::Observe;
+        let counts = side.by_stage.contains(self.name) && is_open(zone);
+        // Where neither side denies anything, no declaration is needed, and no packet has to be sent to know it.
+        let others = side.estate.zones.values().copied();
+        let open = others.filter(|it| counts && is_open(it) && it.name != *self.name);
+        let open: BTreeMap<&LandingZoneName, &LandingZone> =
+            open.map(|it| (&it.name, it)).collect();
+        for there in open.values() {
+            all_between(zone, there, &mut reached);
+        }
+        for peer in self.peers.iter().filter(|it| !open.contains_key(it)) {
             let Some(there) = side.zone(peer) else {
                 continue;
             };
@@ -320,6 +330,27 @@ impl<'a> Question<'a> {
     /// The ranges that declarations name, for words.
     pub fn nets(&self) -> &[IpNet] {
         &self.nets
+    }
+}
+
+/// All pods of one landing zone reach all of another one, and are reached by them.
+fn all_between(own: &LandingZone, there: &LandingZone, reached: &mut Reached) {
+    let all = |zone: &LandingZone| -> Vec<Pods> {
+        let layers = extent::layers(zone).into_iter();
+        let pods = layers.map(|layer| Pods {
+            layer: layer.clone(),
+            labels: LabelMap::new(),
+        });
+        pods.collect()
+    };
+    let theirs = all(there);
+    for pods in all(own) {
+        for other in &theirs {
+            for direction in [CrossingDirection::Egress, CrossingDirection::Ingress] {
+                let other = Outsider::LandingZone(there.name.clone(), other.clone());
+                reached.insert((pods.clone(), direction, other), spans::all_ports());
+            }
+        }
     }
 }
 

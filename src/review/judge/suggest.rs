@@ -227,6 +227,12 @@ impl Wanted<'_, '_> {
             }
             .into();
         }
+        if leak.rule == Rule::AnyPeer {
+            return Declaring {
+                text: self.somebody(),
+                settles: false,
+            };
+        }
         if !leak.who.is_empty()
             && let Some(told) = zones::told(self)
         {
@@ -244,6 +250,22 @@ impl Wanted<'_, '_> {
             text,
             settles: false,
         }
+    }
+
+    /// How to say who is meant instead of everybody. Whoever was found first is no likelier than all others.
+    fn somebody(&self) -> String {
+        let addresses = match self.walked.form {
+            Form::Calico => "nets",
+            Form::Kubernetes => "ipBlock",
+            Form::Admin => "networks",
+        };
+        let pods = match self.walked.form {
+            Form::Calico | Form::Kubernetes => "namespaceSelector",
+            Form::Admin => "the labels of namespaces",
+        };
+        format!(
+            "if others are meant, say who, and what to declare for them is told: a landing zone by {pods}, addresses by {addresses}"
+        )
     }
 
     /// What says that it is meant where nobody declares anything.

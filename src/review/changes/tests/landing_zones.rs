@@ -86,6 +86,66 @@ fn what_observing_opens_is_shown() {
     }
 }
 
+/// Of two landing zones that are both observed, neither denies anything: whoever begins to be observed opens itself to all that
+/// are already, declared or not.
+#[test]
+fn what_observing_opens_to_others_that_are_observed_is_shown() {
+    let third = with(
+        THIRD,
+        "  applicationCode: third\n",
+        "  applicationCode: third\n  stage: Observe\n",
+    );
+    let enforced = THIRD.replace("third", "fourth");
+    let at = |stage: &str, neighbour: &str| {
+        let code = "  applicationCode: application2\n";
+        let zones = with(&orders(stage), code, &format!("{code}  {neighbour}\n"));
+        format!("{third}{enforced}{}", zones.trim_start())
+    };
+    let shown = |neighbour: &str| {
+        let found = between(
+            &at("stage: Enforce", neighbour),
+            &at("stage: Observe", neighbour),
+        );
+        let reach = only(&found).reach.clone();
+        let other = at("stage: Observe", neighbour);
+        let raised = between(&other, &at("stage: Enforce", neighbour));
+        let raised = &only(&raised).reach;
+        assert_eq!(
+            (&raised.before, &raised.after),
+            (&reach.after, &reach.before)
+        );
+        reach
+    };
+    let reach = shown("stage: Observe");
+    assert_eq!(
+        reach.before,
+        ["application2/backend → orders/data TCP 5432"]
+    );
+    for line in [
+        "third/web → orders/data all ports",
+        "orders/web → third/web all ports",
+        // A crossing is declared there, and what it leaves closed is open as well.
+        "application2/backend → orders/data all ports",
+        "application2/frontend → orders/web all ports",
+    ] {
+        assert!(
+            reach.after.iter().any(|it| it == line),
+            "{line}: {:#?}",
+            reach.after
+        );
+    }
+    let is_closed = |line: &String| line.contains("fourth");
+    assert!(!reach.after.iter().any(is_closed), "{:#?}", reach.after);
+    // Beside one that holds its boundary, only what is declared is open.
+    let reach = shown("stage: Enforce");
+    let to_neighbour = reach.after.iter().filter(|it| it.contains("application2"));
+    let to_neighbour: Vec<&String> = to_neighbour.collect();
+    assert_eq!(
+        to_neighbour,
+        ["application2/backend → orders/data TCP 5432"]
+    );
+}
+
 #[test]
 fn a_crossing_that_is_declared_while_nothing_is_denied_needs_approval() {
     let base = with(

@@ -86,6 +86,22 @@ fn what_calico_cannot_do_is_told_where_it_allows() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].rule, Rule::Invalid);
     assert_eq!(found[0].path.to_string(), "spec.ingress[0].from[1]");
+    // What is not judged is said, and what to do instead.
+    assert!(
+        found[0].message.contains("nodes are no peers to Calico, and what a network plugin that knows them would open is not judged; Calico leaves the rule out"),
+        "{found:?}"
+    );
+    assert_eq!(
+        found[0].suggestion,
+        "remove spec.ingress[0].from[1]: whom nodes may reach, the platform opens as one of spec.sharedServices with the peer nodes: true"
+    );
+    let mut out = admin("AdminNetworkPolicy", &json!([]));
+    out["spec"]["egress"] = json!([{"action": "Allow", "to": [{"nodes": {}}]}]);
+    let out = super::found(&out);
+    assert_eq!(
+        out[0].suggestion,
+        "name the addresses of the nodes: write networks instead of nodes in spec.egress[0].to[0], or remove it"
+    );
     let named = json!([{"action": "Allow", "ports": [{"namedPort": "http"}], "from": [{"namespaces": {}}]}]);
     assert_eq!(
         super::rules(&admin("AdminNetworkPolicy", &named)),

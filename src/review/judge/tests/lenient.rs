@@ -279,3 +279,37 @@ fn requests_of_http_are_no_matter_of_felix() {
         assert_eq!(rules(&other), ["invalid"], "{field}");
     }
 }
+
+/// An end of a rule of which nothing is understood is written by nobody: what is wrong with it is in it all the same.
+#[test]
+fn the_field_that_is_unknown_is_named_where_it_is_the_only_one() {
+    let policy = stored(&json!({
+        "types": ["Ingress", "Egress"],
+        "ingress": [{"action": "Allow", "source": {"selektor": "app == 'web'"}}],
+        "egress": [
+            {"action": "Deny"},
+            {"action": "Deny", "destination": {"nett": ["10.0.0.0/8"], "servces": {"name": "a"}}},
+        ],
+    }));
+    let unknown = found(&policy);
+    let unknown = unknown.iter().filter(|it| it.rule == Rule::UnknownField);
+    let paths: Vec<String> = unknown.map(|it| it.path.to_string()).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.egress[1].destination.nett",
+            "spec.egress[1].destination.servces",
+            "spec.ingress[0].source.selektor",
+        ]
+    );
+    // Rules of Kubernetes have no such ends at all.
+    let kubernetes = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "team", "namespace": "app2-ns2"},
+        "spec": {"podSelector": {}, "ingress": [{"source": {"selector": "all()"}}]},
+    });
+    assert_eq!(
+        found(&kubernetes)[0].path.to_string(),
+        "spec.ingress[0].source"
+    );
+}

@@ -334,6 +334,35 @@ fn both_landing_zones_get_their_lines() {
     );
 }
 
+/// Of everybody, the one that is found first is no likelier to be meant than another.
+#[test]
+fn whoever_means_everybody_is_not_told_of_one_of_them() {
+    let peers = json!([]);
+    for (policy, who) in [
+        (
+            to(&json!({})),
+            "a landing zone by namespaceSelector, addresses by nets",
+        ),
+        (
+            from(&json!({})),
+            "a landing zone by namespaceSelector, addresses by nets",
+        ),
+        (
+            kubernetes_from(&peers),
+            "a landing zone by namespaceSelector, addresses by ipBlock",
+        ),
+    ] {
+        let found = plain().found(&policy);
+        let suggestion = &found[0].suggestion;
+        assert!(
+            suggestion.contains("to stay inside; if others are meant, say who, "),
+            "{suggestion}"
+        );
+        assert!(suggestion.contains(who), "{suggestion}");
+        assert!(!suggestion.contains("orders"), "{suggestion}");
+    }
+}
+
 #[test]
 fn the_side_that_declares_it_already_is_told() {
     let ingress = json!({"ingress": [
