@@ -118,3 +118,18 @@ fn merged_fields_count_as_kubectl_reads_them() {
         );
     }
 }
+
+/// In the root of a repository lies more than what Kubernetes reads.
+#[test]
+fn a_workflow_of_github_is_no_reason_to_stop() {
+    let crossing = policy(OUTSIDE);
+    let workflow = "on: [push]\njobs: {a: {steps: [{run: echo yes}]}}\n";
+    let files = [
+        ("zones.yaml", ZONES),
+        ("a.yaml", crossing.as_str()),
+        (".github/workflows/ci.yaml", workflow),
+    ];
+    let ran = review(&files, &["-f", ".", "-o", "json"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(ran.json()["findings"].as_array().unwrap().len(), 1);
+}

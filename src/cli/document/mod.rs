@@ -12,6 +12,7 @@ use std::fmt;
 
 pub use node::{Content, Entry, Node};
 pub use parse::{Stream, parse};
+pub use scalar::is_read_differently;
 
 use crate::domain::{FieldPath, Problem};
 

@@ -51,6 +51,11 @@ pub(super) fn resolve(word: &str) -> Result<Value, &'static str> {
     Ok(Value::String(word.to_owned()))
 }
 
+/// Whether readers differ about an unquoted word; to each of them it is a boolean, a number, or just these characters.
+pub fn is_read_differently(word: &str) -> bool {
+    resolve(word).is_err()
+}
+
 const NO_NUMBER: &str = "JSON, and so Kubernetes, has no such number";
 
 fn integer(word: &str) -> Value {

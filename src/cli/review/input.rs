@@ -163,7 +163,8 @@ fn odd_line_break(file: &SourceFile) -> Option<Finding> {
 fn is_telling(flaw: &Flaw) -> bool {
     const TELLING: [&str; 4] = ["apiVersion", "kind", "metadata", "items"];
     match flaw.problem.path.0.as_slice() {
-        [] => true,
+        // A key such as `on`, as workflows of GitHub have it, is none of these, whoever reads it.
+        [] => !document::is_read_differently(&flaw.problem.value),
         [Segment::Key(key)] => TELLING.contains(&key.as_str()),
         _ => false,
     }
