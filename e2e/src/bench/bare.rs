@@ -1,17 +1,47 @@
 //! A client that writes objects and does nothing else. It waits for each answer and looks at none but its code.
+//!
+//! It is a service account with all rights, as whatever writes objects in a cluster is: of the administrator that a cluster
+//! begins with, a member of `system:masters`, the API server does not ask whether he may, and what it asks of everybody else
+//! grows with the bindings that there are.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
-use kube::Client;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::PostParams;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::LocalCluster;
+use crate::cluster::Kubeconfig;
 use crate::owned::KINDS;
 
 /// Under this name its fields are owned.
 const MANAGER: &str = "bench";
+
+/// Where its service account is.
+const NAMESPACE: &str = "default";
+
+/// Gives it a service account with all rights. Returns how to be it.
+pub async fn move_in(cluster: &LocalCluster) -> Result<Kubeconfig> {
+    let client = cluster.client();
+    let account = serde_json::from_value(json!({"metadata": {"name": MANAGER}}))?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    accounts.create(&PostParams::default(), &account).await?;
+    let binding = serde_json::from_value(json!({
+        "metadata": {"name": MANAGER},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": MANAGER, "namespace": NAMESPACE}],
+    }))?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(client);
+    bindings.create(&PostParams::default(), &binding).await?;
+    cluster
+        .kubeconfig_for_service_account(NAMESPACE, MANAGER)
+        .await
+}
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::bare::{Write, write_all};
+use super::bare::{self, Write, write_all};
 use super::figures::{Compared, Figures, Floor, at};
 use super::foreign::{Foreign, foreign_writes, paced};
 use super::run::{Bench, apiserver, empty_cluster, per_1000};
@@ -26,7 +26,7 @@ impl Bench {
             })
             .collect::<Result<_>>()?;
         self.stop_operator().await?;
-        let client = self.cluster.client();
+        let client = bare::move_in(&self.cluster).await?.client().await?;
         self.floor_of_drift(&client).await?;
         self.floor_of_storm(&client).await?;
         self.floor_of_platform_change(&client, &statuses).await?;
@@ -43,9 +43,10 @@ impl Bench {
         let writes = everything(&objects, &statuses)?;
         for in_flight in IN_FLIGHT {
             let cluster = empty_cluster(fleet).await?;
+            let client = bare::move_in(&cluster).await?.client().await?;
             let apiserver = apiserver(&cluster).await?;
             let before = Usage::of(apiserver)?.processor;
-            let took = write_all(&cluster.client(), &writes, in_flight).await?;
+            let took = write_all(&client, &writes, in_flight).await?;
             let used = Usage::of(apiserver)?.processor.saturating_sub(before);
             cluster.stop().await?;
             figures.floors.push(Floor {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use landing_zone_operator::api::names::OWNER;
 use serde_json::{Value, json};
 
+use super::bare;
 use crate::LocalCluster;
 use crate::flux::Flux;
 use crate::process::{command_that_dies_with_us, spawn};
@@ -20,6 +21,7 @@ pub(super) async fn kubectl_apply(cluster: &LocalCluster, objects: &[Value]) -> 
     let (namespaces, others): (Vec<_>, Vec<_>) =
         objects.iter().partition(|it| it["kind"] == "Namespace");
     let items: Vec<_> = namespaces.into_iter().chain(others).collect();
+    let kubeconfig = bare::move_in(cluster).await?;
     let file = cluster.directory().join("rendered.json");
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     std::fs::write(&file, list.to_string()).context("failed to write what is rendered")?;
@@ -27,7 +29,7 @@ pub(super) async fn kubectl_apply(cluster: &LocalCluster, objects: &[Value]) -> 
     command
         .args(["apply", "--server-side", "--output=name", "--filename"])
         .arg(&file)
-        .env("KUBECONFIG", cluster.kubeconfig().path())
+        .env("KUBECONFIG", kubeconfig.path())
         .env("KUBECACHEDIR", cluster.directory().join("kubectl-cache"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
