@@ -323,7 +323,8 @@ async fn tell(
     if complete && status::is_first_judgement_due(&status, base) {
         // Whoever judges asks for a reconcile: then all is told at once. Only where that does not happen it is
         // told without.
-        let since = *memory.unjudged_since.get_or_insert(round.now);
+        // From now on, not since the round began: among many landing zones it may have taken as long as that.
+        let since = *memory.unjudged_since.get_or_insert_with(Instant::now);
         let left = SETTLES_WITHIN.saturating_sub(since.elapsed());
         if !left.is_zero() {
             memory.untold = Some((status, round.version.clone()));
