@@ -9,18 +9,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::LocalCluster;
 use crate::cluster::Kubeconfig;
 use crate::owned::KINDS;
+use crate::wait::eventually;
 
 /// Under this name its fields are owned.
 const MANAGER: &str = "bench";
+
+/// How long its rights may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where its service account is.
 const NAMESPACE: &str = "default";
@@ -38,9 +42,17 @@ pub async fn move_in(cluster: &LocalCluster) -> Result<Kubeconfig> {
     }))?;
     let bindings: Api<ClusterRoleBinding> = Api::all(client);
     bindings.create(&PostParams::default(), &binding).await?;
-    cluster
+    let kubeconfig = cluster
         .kubeconfig_for_service_account(NAMESPACE, MANAGER)
-        .await
+        .await?;
+    // The API server hears of the binding by a watch.
+    let namespaces: Api<Namespace> = Api::all(kubeconfig.client().await?);
+    eventually(PATIENCE, "its rights to be known", async || {
+        namespaces.list(&ListParams::default().limit(1)).await?;
+        Ok(Some(()))
+    })
+    .await?;
+    Ok(kubeconfig)
 }
 
 /// A request that is ready to be sent.

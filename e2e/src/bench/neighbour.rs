@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::figures::at;
 use crate::LocalCluster;
+use crate::wait::eventually;
 
 const NAME: &str = "neighbour";
 const NAMESPACE: &str = "default";
+/// How long his rights may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// From the answer to one request to the next request.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -39,7 +42,14 @@ impl Neighbour {
         let maps: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
         let map = serde_json::from_value(json!({"metadata": {"name": NAME}}))?;
         maps.create(&PostParams::default(), &map).await?;
-        Ok(())
+        // The API server hears of the binding by a watch.
+        let his: Api<ConfigMap> =
+            Api::namespaced(cluster.client_as_user(NAME, &[]).await?, NAMESPACE);
+        eventually(PATIENCE, "his rights to be known", async || {
+            his.get(NAME).await?;
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Begins to ask.
