@@ -4,14 +4,17 @@ use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
 use anyhow::{Context, Result};
 use http::{Response, StatusCode};
+use k8s_openapi::api::core::v1::EnvVar;
 
 use crate::{
     binaries::{OperatorBinaries, Profile},
     cluster::{Kubeconfig, LocalCluster},
     http::HttpClient,
+    install::read_manifests,
     ports::free_port,
     process::{Process, Program},
     wait::eventually,
+    workspace,
 };
 
 const NAMESPACE: &str = "landing-zone-system";
@@ -33,6 +36,20 @@ pub struct OperatorOptions {
     pub environment: Vec<(String, String)>,
     /// Names the log file, for clusters in which several run.
     pub name: Option<String>,
+}
+
+/// The variables of the environment that the operator's Deployment sets.
+fn shipped_environment() -> Result<Vec<(String, String)>> {
+    let manifests = read_manifests(&workspace::root().join("config/operator/operator.yaml"))?;
+    let mut manifests = manifests.iter();
+    let deployment = manifests.find_map(|it| it.data.pointer("/spec/template/spec/containers/0"));
+    let variables = deployment
+        .context("the operator has no Deployment")?
+        .get("env");
+    let variables = variables.cloned().unwrap_or_default();
+    let variables: Vec<EnvVar> = serde_json::from_value(variables)?;
+    let fixed = variables.into_iter();
+    Ok(fixed.filter_map(|it| Some((it.name, it.value?))).collect())
 }
 
 /// An operator that runs. Dropped, it is killed.
@@ -79,6 +96,9 @@ impl OperatorProcess {
             .arguments(options.arguments)
             .variable("KUBECONFIG", kubeconfig.path())
             .variable("RUST_BACKTRACE", "1");
+        for (name, value) in shipped_environment()? {
+            program = program.variable(name, value);
+        }
         for (name, value) in options.environment {
             program = program.variable(name, value);
         }

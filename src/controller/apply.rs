@@ -123,7 +123,7 @@ impl Writer {
             .chain(&applied.skipped)
             .filter(|key| key.kind == Kind::Namespace)
             .filter(|key| self.cache.read().get(key).is_none())
-            .map(|key| key.name.clone())
+            .map(|key| key.name.to_string())
             .collect();
         let rest = in_phase(plan, |kind| {
             !matches!(
@@ -136,8 +136,8 @@ impl Writer {
             )
         });
         let (now, later): (Vec<_>, Vec<_>) = rest.partition(|write| {
-            let namespace = write.target.key.namespace.as_ref();
-            namespace.is_none_or(|namespace| !missing.contains(namespace))
+            let namespace = write.target.key.namespace.as_deref();
+            namespace.is_none_or(|namespace| !missing.iter().any(|it| it == namespace))
         });
         applied
             .skipped
@@ -386,7 +386,7 @@ impl Writer {
             field_manager: Some(MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let body = target.object.text().as_bytes().to_vec();
+        let body = target.object.json();
         let request = request(&target.key, flavour)?.create(&params, body);
         match self.send(RequestVerb::Create, &target.key, request).await {
             Ok(stored) => self.take(target, stored, flavour),

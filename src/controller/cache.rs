@@ -84,7 +84,7 @@ impl Observed {
     /// Keeps no more than the digest of what nobody declares, nor of what is larger than anything that
     /// the operator writes: people with rights in a single namespace must not fill the memory.
     pub fn bound(&mut self, may_be_declared: bool) {
-        let fits = |object: &Packed| object.text().len() <= LARGEST_KEPT;
+        let fits = |object: &Packed| object.size() <= LARGEST_KEPT;
         if !may_be_declared || !self.object.as_ref().is_some_and(fits) {
             self.object = None;
         }
@@ -113,7 +113,8 @@ const LARGEST_KEPT: usize = 64 * 1024;
 /// All observed objects, by kind, and which kinds were listed completely.
 #[derive(Debug, Default)]
 pub struct Objects {
-    entries: HashMap<ObjectKey, Entry>,
+    /// By kind first, so that what concerns one kind looks at no other.
+    entries: BTreeMap<ObjectKey, Entry>,
     /// Owner label → keys, so that pruning finds what a landing zone holds.
     by_owner: BTreeMap<String, BTreeSet<ObjectKey>>,
     synced: BTreeSet<Kind>,
@@ -153,16 +154,19 @@ impl Objects {
 
     /// All namespaces, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Observed)> {
-        let entries = self.entries.iter();
-        let namespaces = entries.filter(|(key, _)| key.kind == Kind::Namespace);
-        namespaces.map(|(key, entry)| (key.name.as_str(), &entry.observed))
+        let namespaces = self.of_kind(Kind::Namespace);
+        namespaces.map(|(key, found)| (&*key.name, found))
     }
 
     /// All objects of a kind.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Observed> {
-        let entries = self.entries.iter();
-        let of_kind = entries.filter(move |(key, _)| key.kind == kind);
-        of_kind.map(|(_, entry)| &entry.observed)
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&ObjectKey, &Observed)> {
+        let of_kind = self.entries_of(kind);
+        of_kind.map(|(key, entry)| (key, &entry.observed))
+    }
+
+    fn entries_of(&self, kind: Kind) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
+        let from = self.entries.range(ObjectKey::first_of(kind)..);
+        from.take_while(move |(key, _)| key.kind == kind)
     }
 
     /// Whether a namespace bears that ownership label, or none though the operator wrote it: then it
@@ -199,7 +203,7 @@ impl Objects {
     /// How many objects are held, by kind.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
-        self.entries.keys().filter(|key| key.kind == kind).count()
+        self.entries_of(kind).count()
     }
 
     /// Takes in an observation, unless a later one is there already. Returns what was there before,
@@ -296,9 +300,8 @@ impl Objects {
     pub fn list_ends(&mut self, kind: Kind) -> Vec<ObjectKey> {
         let began = self.listing.remove(&kind).unwrap_or(0);
         let vanished: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|(key, entry)| key.kind == kind && entry.seen < began)
+            .entries_of(kind)
+            .filter(|(_, entry)| entry.seen < began)
             .map(|(key, _)| key.clone())
             .collect();
         for key in &vanished {
@@ -337,12 +340,7 @@ impl Objects {
 
     /// Forgets a whole kind: its watch ended.
     fn unwatch(&mut self, kind: Kind) {
-        let keys: Vec<_> = self
-            .entries
-            .keys()
-            .filter(|key| key.kind == kind)
-            .cloned()
-            .collect();
+        let keys: Vec<_> = self.entries_of(kind).map(|(key, _)| key.clone()).collect();
         for key in &keys {
             self.forget(key, None);
         }
@@ -365,7 +363,7 @@ pub struct Late;
 
 /// Whether one resource version is older than another. They are numbers of one sequence in every
 /// API server since 1.35 by contract, and before it in practice; what does not parse is not older.
-fn is_older(this: &str, that: &str) -> bool {
+pub fn is_older(this: &str, that: &str) -> bool {
     match (this.parse::<u128>(), that.parse::<u128>()) {
         (Ok(this), Ok(that)) => this < that,
         _ => false,

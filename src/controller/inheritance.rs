@@ -85,7 +85,7 @@ mod tests {
         let key: ObjectKey = key.parse().unwrap();
         let fields = json!({"f:metadata": {"f:labels": {format!("f:{OWNER}"): {}, "f:zone": {}}}});
         let object: Value = json!({"metadata": {
-            "name": key.name, "uid": "1", "resourceVersion": "1",
+            "name": &*key.name, "uid": "1", "resourceVersion": "1",
             "labels": owner.map(|owner| json!({OWNER: owner})),
             "managedFields": [{"manager": manager, "fieldsV1": fields}],
         }});

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use kube::core::{ApiResource, GroupVersionKind};
 
@@ -192,28 +193,23 @@ pub struct ObjectKey {
     /// Its kind.
     pub kind: Kind,
     /// Its namespace, for kinds that live in one.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
+    pub namespace: Option<Arc<str>>,
+    /// Its name. Shared by all copies of a key, since there are many.
+    pub name: Arc<str>,
 }
 
 impl ObjectKey {
     /// The key of an object that the API of a flavour calls `served`.
     #[must_use]
-    pub fn of_served(
-        kind: Kind,
-        namespace: Option<String>,
-        served: &str,
-        flavour: Flavour,
-    ) -> Self {
+    pub fn of_served(kind: Kind, namespace: Option<&str>, served: &str, flavour: Flavour) -> Self {
         let name = if kind.is_calico_policy() {
-            flavour.name_in_storage(served)
+            flavour.name_in_storage(served).into()
         } else {
-            served.to_owned()
+            served.into()
         };
         Self {
             kind,
-            namespace,
+            namespace: namespace.map(Arc::from),
             name,
         }
     }
@@ -228,13 +224,23 @@ impl ObjectKey {
         }
     }
 
+    /// What comes before all keys of a kind.
+    #[must_use]
+    pub fn first_of(kind: Kind) -> Self {
+        Self {
+            kind,
+            namespace: None,
+            name: Arc::default(),
+        }
+    }
+
     /// The key of a namespace.
     #[must_use]
-    pub fn namespace(name: impl Into<String>) -> Self {
+    pub fn namespace(name: impl AsRef<str>) -> Self {
         Self {
             kind: Kind::Namespace,
             namespace: None,
-            name: name.into(),
+            name: name.as_ref().into(),
         }
     }
 
@@ -283,12 +289,12 @@ impl FromStr for ObjectKey {
             (Some(name), None, None) => Ok(Self {
                 kind,
                 namespace: None,
-                name: name.to_owned(),
+                name: name.into(),
             }),
             (Some(namespace), Some(name), None) => Ok(Self {
                 kind,
-                namespace: Some(namespace.to_owned()),
-                name: name.to_owned(),
+                namespace: Some(namespace.into()),
+                name: name.into(),
             }),
             _ => Err(unknown()),
         }

@@ -55,9 +55,7 @@ fn standing(
         .collect();
     let labelled = objects.owned_by(name).map(|(key, _)| key);
     let labelled = labelled.filter(|key| key.kind == Kind::Namespace);
-    let mut known = labelled
-        .map(|key| key.name.as_str())
-        .chain(zones.keys().copied());
+    let mut known = labelled.map(|key| &*key.name).chain(zones.keys().copied());
     if !known.any(|name| holding.has(name, objects)) {
         return None;
     }

@@ -4,9 +4,11 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::compare::Digest;
+use super::cache::is_older;
+use super::compare::{Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
 use crate::api::{DriftRepair, DriftStatus, LandingZoneStatus};
 use crate::domain::Opening;
@@ -31,8 +33,8 @@ pub struct Memory {
     pub uids: HashMap<String, String>,
     /// Objects that came back from the API server other than they were sent, and when.
     pub rewritten: HashMap<ObjectKey, (Digest, Instant)>,
-    /// The status as we last wrote it, and its resource version.
-    pub written: Option<(LandingZoneStatus, String)>,
+    /// The status as we last wrote it.
+    pub written: Option<WrittenStatus>,
     /// Drift counts, ahead of the status by at most 5 s.
     pub drift: Option<DriftStatus>,
     /// When drift counts were last written.
@@ -60,6 +62,15 @@ pub struct Memory {
     /// Whether a reconcile compared everything since the operator started.
     pub compared: bool,
     repairs: HashMap<ObjectKey, Repairs>,
+}
+
+/// A status as it was written.
+#[derive(Debug)]
+pub struct WrittenStatus {
+    /// Itself, until the watch has brought it.
+    ahead: Option<Box<LandingZoneStatus>>,
+    digest: Digest,
+    version: String,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +164,37 @@ impl Memory {
     pub fn namespace_gone(&mut self, namespace: &str) {
         self.in_force
             .retain(|key, _| key.kind == Kind::Namespace || key.in_namespace() != Some(namespace));
+    }
+}
+
+impl WrittenStatus {
+    /// A status, and the resource version that it got.
+    #[must_use]
+    pub fn new(status: LandingZoneStatus, version: String) -> Self {
+        Self {
+            digest: digest_of(&json!(status)),
+            ahead: Some(Box::new(status)),
+            version,
+        }
+    }
+
+    /// It, with its resource version, where the watch has only brought an older one so far.
+    #[must_use]
+    pub fn newer_than(&self, seen: &str) -> Option<(&LandingZoneStatus, &str)> {
+        let status = self
+            .ahead
+            .as_ref()
+            .filter(|_| is_older(seen, &self.version));
+        Some((status?, &self.version))
+    }
+
+    /// Takes in what the watch brought. Returns whether that says the same. The landing zone has it from now on, so it
+    /// is not kept twice.
+    pub fn came_back(&mut self, status: &LandingZoneStatus, version: &str) -> bool {
+        if !is_older(version, &self.version) {
+            self.ahead = None;
+        }
+        digest_of(&json!(status)) == self.digest
     }
 }
 

@@ -186,7 +186,7 @@ pub fn plan(basis: &Basis<'_>, objects: &Objects) -> Plan {
                 && basis.targets.get(key).is_none()
                 && key
                     .namespace
-                    .as_ref()
+                    .as_deref()
                     .is_none_or(|namespace| !basis.left_alone.contains(namespace))
         })
         .map(|(key, observed)| Prune {
@@ -312,7 +312,7 @@ pub fn field_change(target: &Target, found: &Observed) -> Change {
 fn namespace_change(basis: &Basis<'_>, target: &Target, found: &Observed) -> Option<Change> {
     let object = found.object.as_ref()?.unpack();
     let target_object = target.object.unpack();
-    let recorded = basis.recorded_keys.get(&target.key.name);
+    let recorded = basis.recorded_keys.get(&*target.key.name);
     let was_declared = |map: &str, key: &str| {
         PLACEMENT_KEYS.contains(&key)
             || recorded.is_some_and(|recorded| recorded.contains(&format!("{map}/{key}")))

@@ -163,13 +163,11 @@ pub(super) fn observe(
     platform: Arc<domain::Platform>,
 ) -> Observation {
     let seen = zone.metadata.resource_version.clone().unwrap_or_default();
-    let number = |version: &str| version.parse::<u128>().unwrap_or(0);
     // Our own last write may not have come back through the watch yet.
-    let (status, resource_version) = match &memory.written {
-        Some((status, version)) if number(version) > number(&seen) => {
-            (Some(status.clone()), version.clone())
-        }
-        _ => (zone.status.clone(), seen),
+    let written = memory.written.as_ref();
+    let (status, resource_version) = match written.and_then(|it| it.newer_than(&seen)) {
+        Some((status, version)) => (Some(status.clone()), version.to_owned()),
+        None => (zone.status.clone(), seen),
     };
     Observation {
         name: zone.name_any(),

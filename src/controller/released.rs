@@ -71,7 +71,7 @@ impl Former<'_> {
         let labelled = objects
             .owned_by(owner)
             .filter(|(key, _)| key.kind == Kind::Namespace)
-            .map(|(key, _)| key.name.as_str());
+            .map(|(key, _)| &*key.name);
         let names: BTreeSet<&str> = labelled.chain(recorded.keys().copied()).collect();
         names
             .into_iter()
@@ -127,7 +127,7 @@ impl Former<'_> {
         heir.is_some_and(|heir| {
             let mut declared = heir.spec.namespaces.iter();
             found.labelled_by_us
-                && (declared.any(|it| it.name == key.name)
+                && (declared.any(|it| *it.name == *key.name)
                     || inventory(heir.status.as_ref()).contains(key))
         })
     }
@@ -190,7 +190,7 @@ mod tests {
         let fields = json!({"f:metadata": {"f:labels": {format!("f:{OWNER}"): {}}}});
         let object = json!({
             "metadata": {
-                "name": key.name, "uid": format!("uid of {}", key.name), "resourceVersion": "1",
+                "name": &*key.name, "uid": format!("uid of {}", key.name), "resourceVersion": "1",
                 "labels": {OWNER: owner, "zone": "web"},
                 "managedFields": [{"manager": manager, "fieldsV1": fields}],
             },

@@ -105,7 +105,7 @@ impl<'a> IntoIterator for &'a Targets {
 #[derive(Clone, Debug)]
 pub struct Rendered {
     /// The landing zone, without the namespaces that are withheld from it.
-    pub zone: LandingZone,
+    pub zone: Arc<LandingZone>,
     /// The objects.
     pub targets: Targets,
     /// Digest of all of them.
@@ -176,7 +176,7 @@ impl Rendered {
         check(&desired.staged_global_network_policies, flavour)?;
         let targets = Targets::new(targets(build::manifests(&desired, flavour)?, flavour)?);
         Ok(Self {
-            zone,
+            zone: Arc::new(zone),
             digest: targets.digest,
             targets,
             source,
@@ -252,7 +252,7 @@ fn target(object: &Value, flavour: Flavour) -> Result<Target, RenderError> {
     let (Some(kind), Some(name)) = (kind, text("/metadata/name")) else {
         return Err(RenderError::Unknown(object.to_string()));
     };
-    let namespace = text("/metadata/namespace").map(str::to_owned);
+    let namespace = text("/metadata/namespace");
     let key = ObjectKey::of_served(kind, namespace, name, flavour);
     let digest = match kind {
         // Of a namespace single labels and annotations are ours.

@@ -15,7 +15,7 @@ use super::apply::{Applied, Repaired};
 use super::context::{Context, Stands, Stored};
 use super::guard;
 use super::kind::Kind;
-use super::memory::Memory;
+use super::memory::{Memory, WrittenStatus};
 use super::plan::Plan;
 use super::reconcile::{Error, Observation};
 use super::status;
@@ -39,8 +39,8 @@ pub(super) fn remember(context: &Context, memory: &mut Memory, applied: &Applied
         if key.kind == Kind::Namespace
             && let Some(found) = objects.get(key)
         {
-            memory.uids.insert(key.name.clone(), found.uid.clone());
-            memory.lost.remove(&key.name);
+            memory.uids.insert(key.name.to_string(), found.uid.clone());
+            memory.lost.remove(&*key.name);
         }
     }
     for key in &applied.pruned {
@@ -241,7 +241,7 @@ pub(super) async fn publish(
         .await
         .map_err(Error::Status)?;
     tell_changes(observation, context, memory, &status);
-    memory.written = Some((status, version));
+    memory.written = Some(WrittenStatus::new(status, version));
     Ok(None)
 }
 
@@ -264,9 +264,10 @@ async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube:
     let memory = context.memory(&zone.name_any());
     let mut memory = memory.lock().await;
     let drift = memory.drift.clone();
-    let known = memory.untold.take().map(|untold| (untold, true));
-    let known = known.or_else(|| Some((memory.written.clone()?, false)));
-    let Some(((mut status, version), is_untold)) = known else {
+    let untold = memory.untold.take();
+    let is_untold = untold.is_some();
+    let known = untold.or_else(|| last_written(&memory, zone));
+    let Some((mut status, version)) = known else {
         return Ok(());
     };
     if drift.is_some() && status.drift != drift {
@@ -277,6 +278,16 @@ async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube:
     status::write(&context.client, zone, &version, &status)
         .await
         .map(drop)
+}
+
+/// The status as this operator last wrote it, and the resource version that goes with it; None: it wrote none.
+fn last_written(memory: &Memory, zone: &LandingZone) -> Option<(LandingZoneStatus, String)> {
+    let seen = zone.metadata.resource_version.as_deref()?;
+    let (status, version) = match memory.written.as_ref()?.newer_than(seen) {
+        Some(ahead) => ahead,
+        None => (zone.status.as_ref()?, seen),
+    };
+    Some((status.clone(), version.to_owned()))
 }
 
 /// One event for each change of state, told against what was told last: in a fight a landing zone

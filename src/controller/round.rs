@@ -13,7 +13,7 @@ use super::context::Context;
 use super::crossings;
 use super::inheritance;
 use super::kind::{Kind, ObjectKey};
-use super::memory::Memory;
+use super::memory::{Memory, WrittenStatus};
 use super::plan::{Basis, Change, Plan, plan};
 use super::pretenders::Pretenders;
 use super::reconcile::{Error, LOOK_AGAIN, Observation, next};
@@ -309,7 +309,7 @@ fn lost_namespaces(
         .filter(|target| target.key.kind == Kind::Namespace)
         .filter(|target| applied_before || memory.in_force.contains_key(&target.key))
         .filter(|target| objects.get(&target.key).is_none_or(|found| found.deleting))
-        .map(|target| target.key.name.clone())
+        .map(|target| target.key.name.to_string())
         .collect();
     for namespace in &lost {
         memory.namespace_gone(namespace);
@@ -398,6 +398,6 @@ async fn record_inventory(
     )
     .await
     .map_err(Error::Status)?;
-    memory.written = Some((status.clone(), version.clone()));
+    memory.written = Some(WrittenStatus::new(status.clone(), version.clone()));
     Ok((Some(status), version))
 }

@@ -194,7 +194,7 @@ fn dispatch(named: Named, event: Event<DynamicObject>, context: &Context) {
 fn key_of((kind, flavour): Named, object: &DynamicObject) -> ObjectKey {
     let meta = &object.metadata;
     let served = meta.name.as_deref().unwrap_or_default();
-    ObjectKey::of_served(kind, meta.namespace.clone(), served, flavour)
+    ObjectKey::of_served(kind, meta.namespace.as_deref(), served, flavour)
 }
 
 fn version_of(object: &DynamicObject) -> Option<&str> {
@@ -408,7 +408,8 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
     known.insert(name.clone(), seen);
     // What somebody else wrote into the status is put right.
     let status = zone.and_then(|zone| zone.status.as_ref());
-    if is_same && is_own_status(&name, status, context) {
+    let version = meta.resource_version.as_deref().unwrap_or_default();
+    if is_own_status(&name, status, version, context) && is_same {
         return;
     }
     if let Some(zone) = zone {
@@ -419,13 +420,21 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
 
 /// Whether a status is the one that the operator wrote last. While a reconcile holds the memory,
 /// that reconcile's own write is what comes back; it looks at the end whether anything is left.
-fn is_own_status(name: &str, status: Option<&LandingZoneStatus>, context: &Context) -> bool {
+fn is_own_status(
+    name: &str,
+    status: Option<&LandingZoneStatus>,
+    version: &str,
+    context: &Context,
+) -> bool {
     let memory = context.memory(name);
-    let Ok(memory) = memory.try_lock() else {
+    let Ok(mut memory) = memory.try_lock() else {
         // Asking once more costs a local comparison.
         return false;
     };
-    memory.written.as_ref().map(|(written, _)| written) == status
+    match (&mut memory.written, status) {
+        (Some(written), Some(status)) => written.came_back(status, version),
+        (written, status) => written.is_none() && status.is_none(),
+    }
 }
 
 fn claim(zone: &LandingZone, context: &Context) {

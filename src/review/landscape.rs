@@ -56,13 +56,31 @@ impl fmt::Display for Boundary {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnownNamespace {
     /// Its labels.
-    pub labels: LabelMap,
+    pub labels: Arc<LabelMap>,
     /// Inside of which boundary it lies.
     pub(super) boundary: Option<usize>,
     /// Whether a landing zone declares it, and not only labels say so.
     pub(super) is_declared: bool,
     /// Whether it may have labels besides, which nobody has shown.
     is_open: bool,
+}
+
+/// Records that a namespace has a label.
+fn record_label(
+    by_label: &mut BTreeMap<String, BTreeMap<String, Vec<Arc<str>>>>,
+    name: &Arc<str>,
+    key: &str,
+    value: &str,
+) {
+    if !by_label.contains_key(key) {
+        by_label.insert(key.to_owned(), BTreeMap::new());
+    }
+    if let Some(by_value) = by_label.get_mut(key) {
+        by_value
+            .entry(value.to_owned())
+            .or_default()
+            .push(name.clone());
+    }
 }
 
 /// What the operator writes on every namespace of a landing zone, besides what begins with its own group.
@@ -98,9 +116,9 @@ pub struct Landscape {
     /// How many are declared.
     declared: usize,
     /// Namespaces by name.
-    namespaces: BTreeMap<String, KnownNamespace>,
-    /// Namespaces by each of their labels.
-    by_label: BTreeMap<(String, String), Vec<String>>,
+    namespaces: BTreeMap<Arc<str>, KnownNamespace>,
+    /// Namespaces by each of their labels: key, then value.
+    by_label: BTreeMap<String, BTreeMap<String, Vec<Arc<str>>>>,
     /// Services without a selector, by namespace and name: whoever may write endpoints decides what is behind them.
     pub services_by_hand: BTreeSet<(String, String)>,
     /// Pods that are known: what their containers call ports, a crossing has to number.
@@ -150,31 +168,28 @@ impl Landscape {
         let pretenders = zones.iter().flat_map(|it| &it.1.openings.pretenders);
         let pretenders: BTreeSet<&str> = pretenders.map(NamespaceName::as_str).collect();
         for written in namespaces {
-            let name = written.metadata.name.clone().unwrap_or_default();
-            if let Some(declared) = landscape.namespaces.get_mut(&name) {
+            let name = written.metadata.name.as_deref().unwrap_or_default();
+            if let Some(declared) = landscape.namespaces.get_mut(name) {
+                let name: Arc<str> = name.into();
                 // What is declared wins; what others labelled it with stays.
                 for (key, value) in written.metadata.labels.iter().flatten() {
                     if !declared.labels.contains_key(key) {
-                        declared.labels.insert(key.clone(), value.clone());
-                        let label = (key.clone(), value.clone());
-                        landscape
-                            .by_label
-                            .entry(label)
-                            .or_default()
-                            .push(name.clone());
+                        Arc::make_mut(&mut declared.labels).insert(key.clone(), value.clone());
+                        record_label(&mut landscape.by_label, &name, key, value);
                     }
                 }
                 continue;
             }
             // What is closed by name is nobody's, whatever its labels say.
-            let is_pretender = pretenders.contains(name.as_str());
+            let is_pretender = pretenders.contains(name);
             let boundary = if is_pretender {
                 None
             } else {
                 landscape.boundary_by_labels(written, &of_zones)
             };
             if let Some(boundary) = boundary {
-                landscape.boundaries[boundary].namespaces.insert(name);
+                let inside = &mut landscape.boundaries[boundary].namespaces;
+                inside.insert(name.to_owned());
             }
             landscape.add(written, boundary, false);
         }
@@ -191,6 +206,22 @@ impl Landscape {
         self
     }
 
+    /// Labels that somebody else keeps, too, are not kept twice.
+    #[must_use]
+    pub fn sharing<'a>(
+        mut self,
+        kept: impl IntoIterator<Item = (&'a str, &'a Arc<LabelMap>)>,
+    ) -> Self {
+        for (name, labels) in kept {
+            if let Some(known) = self.namespaces.get_mut(name)
+                && known.labels == *labels
+            {
+                known.labels = labels.clone();
+            }
+        }
+        self
+    }
+
     /// Network sets with the labels of their namespaces.
     #[must_use]
     pub fn with_sets<'a>(mut self, sets: impl IntoIterator<Item = &'a NetworkSet>) -> Self {
@@ -198,7 +229,7 @@ impl Landscape {
         for set in sets {
             let inside = set.metadata.namespace.as_deref();
             let known = inside.and_then(|name| self.namespaces.get(name));
-            let labels = known.map_or(&nothing, |it| &it.labels);
+            let labels = known.map_or(&nothing, |it| &*it.labels);
             let mut set = set.clone();
             let stored = labels_in_storage(&set.metadata);
             set.metadata.labels.get_or_insert_default().extend(stored);
@@ -246,7 +277,7 @@ impl Landscape {
     /// The name of a namespace, where it is known.
     pub(super) fn known_name(&self, name: &str) -> Option<&str> {
         let known = self.namespaces.get_key_value(name);
-        known.map(|(name, _)| name.as_str())
+        known.map(|(name, _)| &**name)
     }
 
     /// All boundaries.
@@ -257,26 +288,30 @@ impl Landscape {
 
     /// Namespaces that are known, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &KnownNamespace)> {
-        self.namespaces.iter().map(|(name, it)| (name.as_str(), it))
+        self.namespaces.iter().map(|(name, it)| (&**name, it))
     }
 
     /// Namespaces with a label.
     pub(super) fn labelled(&self, key: &str, value: &str) -> impl Iterator<Item = &str> {
-        let found = self.by_label.get(&(key.to_owned(), value.to_owned()));
-        found.into_iter().flatten().map(String::as_str)
+        let found = self.by_label.get(key).and_then(|it| it.get(value));
+        found.into_iter().flatten().map(|name| &**name)
     }
 
     fn add(&mut self, namespace: &Namespace, boundary: Option<usize>, is_declared: bool) {
-        let name = namespace.metadata.name.clone().unwrap_or_default();
+        let name: Arc<str> = namespace
+            .metadata
+            .name
+            .as_deref()
+            .unwrap_or_default()
+            .into();
         let mut labels = namespace.metadata.labels.clone().unwrap_or_default();
         // The API server gives it to every namespace.
-        labels.insert(METADATA_NAME.to_owned(), name.clone());
+        labels.insert(METADATA_NAME.to_owned(), name.to_string());
         for (key, value) in &labels {
-            let of_label = self.by_label.entry((key.clone(), value.clone()));
-            of_label.or_default().push(name.clone());
+            record_label(&mut self.by_label, &name, key, value);
         }
         let known = KnownNamespace {
-            labels,
+            labels: Arc::new(labels),
             boundary,
             is_declared,
             is_open: false,

@@ -76,7 +76,8 @@ impl<'a> Live<'a> {
             let page = api.list(&params).await?;
             for object in page.items {
                 let name = object.name_any();
-                let key = ObjectKey::of_served(kind, object.namespace(), &name, self.flavour);
+                let key =
+                    ObjectKey::of_served(kind, object.namespace().as_deref(), &name, self.flavour);
                 if keys.contains(&key) {
                     found.push((key, object));
                 }

@@ -29,7 +29,7 @@ pub(super) fn endpoints(pods: &[Value], landscape: &Landscape) -> Vec<Endpoint> 
         }
         let nothing = LabelMap::new();
         let own = metadata.and_then(|it| it.labels.as_ref());
-        let known = landscape.namespace(namespace).map(|it| &it.labels);
+        let known = landscape.namespace(namespace).map(|it| &*it.labels);
         let account = spec?.service_account_name.as_deref().unwrap_or("default");
         Some(Endpoint {
             namespace: namespace.to_owned(),

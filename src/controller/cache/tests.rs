@@ -108,7 +108,7 @@ fn what_a_team_labels_as_ours_takes_no_memory() {
         objects.observe(policy(name), with("a")).unwrap();
     }
     objects.observe(key(), seen("1", Some("shop"))).unwrap();
-    objects.strip("shop", |key| key.name == "declared");
+    objects.strip("shop", |key| &*key.name == "declared");
     let kept = |key: &ObjectKey| objects.get(key).unwrap().object.is_some();
     assert!(kept(&policy("declared")) && !kept(&policy("forged")));
     // Nobody but the platform writes these.

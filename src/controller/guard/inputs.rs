@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
-use serde_json::Value;
 
 use super::{InForce, State};
 use crate::cluster::ClusterFacts;
 use crate::controller::cache::Objects;
 use crate::controller::kind::Kind;
+use crate::controller::packed::Packed;
 use crate::domain::{Flavour, Platform};
 use crate::policy::{LabelMap, NetworkSet, Tier};
 use crate::review::{Body, Landscape, Object};
@@ -21,10 +21,9 @@ pub(super) struct Inputs {
     pub flavour: Flavour,
     platform: Arc<Platform>,
     zones: BTreeMap<String, Arc<InForce>>,
-    namespaces: BTreeMap<String, Arc<LabelMap>>,
+    namespaces: BTreeMap<Arc<str>, Arc<LabelMap>>,
     tiers: Option<Vec<Tier>>,
-    /// Network sets as JSON.
-    sets: Vec<Arc<[u8]>>,
+    sets: Vec<Packed>,
 }
 
 impl Inputs {
@@ -35,12 +34,14 @@ impl Inputs {
         state: &State,
     ) -> Self {
         let flavour = facts.flavour();
-        let namespaces = objects.namespaces();
-        let namespaces = namespaces.map(|(name, found)| (name.to_owned(), found.labels.clone()));
+        let namespaces = objects.of_kind(Kind::Namespace);
+        let namespaces = namespaces.map(|(key, found)| (key.name.clone(), found.labels.clone()));
         let tiers = flavour.tiers.then(|| {
             let tiers = objects.of_kind(Kind::Tier);
             tiers
-                .filter_map(|found| serde_json::from_str(found.object.as_ref()?.text()).ok())
+                .filter_map(|(_, found)| {
+                    serde_json::from_value(found.object.as_ref()?.unpack()).ok()
+                })
                 .collect()
         });
         let sets = state.written.iter();
@@ -51,7 +52,7 @@ impl Inputs {
             zones: state.in_force.clone(),
             namespaces: namespaces.collect(),
             tiers,
-            sets: sets.map(|(_, set)| set.text.clone()).collect(),
+            sets: sets.map(|(_, set)| set.object.clone()).collect(),
         }
     }
 
@@ -68,7 +69,7 @@ impl Inputs {
                 .collect(),
             namespaces: BTreeMap::new(),
             tiers: None,
-            sets: sets.map(|(_, set)| set.text.clone()).collect(),
+            sets: sets.map(|(_, set)| set.object.clone()).collect(),
         }
     }
 
@@ -77,14 +78,14 @@ impl Inputs {
         let zones: Vec<_> = self
             .zones
             .values()
-            .map(|it| (&it.zone, &it.crossings))
+            .map(|it| (it.zone.as_ref(), &it.crossings))
             .collect();
         let namespaces: Vec<_> = self
             .namespaces
             .iter()
             .map(|(name, labels)| Namespace {
                 metadata: ObjectMeta {
-                    name: Some(name.clone()),
+                    name: Some(name.to_string()),
                     labels: Some(LabelMap::clone(labels)),
                     ..ObjectMeta::default()
                 },
@@ -92,8 +93,11 @@ impl Inputs {
             })
             .collect();
         let platform = Platform::clone(&self.platform);
-        let sets: Vec<_> = self.sets.iter().filter_map(|text| set(text)).collect();
-        let mut landscape = Landscape::new(&zones, &namespaces, platform).with_sets(&sets);
+        let sets: Vec<_> = self.sets.iter().filter_map(set).collect();
+        let kept = self.namespaces.iter().map(|(name, it)| (&**name, it));
+        let mut landscape = Landscape::new(&zones, &namespaces, platform)
+            .sharing(kept)
+            .with_sets(&sets);
         landscape.tiers.clone_from(&self.tiers);
         landscape
     }
@@ -109,9 +113,8 @@ impl Inputs {
     }
 }
 
-fn set(text: &[u8]) -> Option<NetworkSet> {
-    let object: Value = serde_json::from_slice(text).ok()?;
-    match Object::read(&object)?.ok()?.body {
+fn set(object: &Packed) -> Option<NetworkSet> {
+    match Object::read(&object.unpack())?.ok()?.body {
         Body::NetworkSet(set) => Some(*set),
         _ => None,
     }

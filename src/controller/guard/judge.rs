@@ -15,6 +15,7 @@ use crate::api::names::OWNER;
 use crate::controller::context::Context;
 use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::others::{Key, Source};
+use crate::controller::packed::Packed;
 use crate::domain::{Flavour, NamespaceName};
 use crate::policy::{Selector, example};
 use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
@@ -51,7 +52,7 @@ pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
 struct Work {
     key: Key,
     taken_in: u64,
-    text: Arc<[u8]>,
+    object: Packed,
     is_whole: bool,
 }
 
@@ -82,7 +83,7 @@ async fn look(
             .map(|(key, written)| Work {
                 key: key.clone(),
                 taken_in: written.taken_in,
-                text: written.text.clone(),
+                object: written.object.clone(),
                 is_whole: written.is_whole,
             })
             .collect();
@@ -172,7 +173,7 @@ fn is_declared(context: &Context, key: &Key, owner: Option<&str>, flavour: Flavo
     let (Source::Kubernetes, namespace, name) = key else {
         return false;
     };
-    let key = ObjectKey::of_served(Kind::NetworkPolicy, namespace.clone(), name, flavour);
+    let key = ObjectKey::of_served(Kind::NetworkPolicy, namespace.as_deref(), name, flavour);
     let rendered = owner.and_then(|owner| context.rendered(owner));
     rendered.is_some_and(|rendered| rendered.get(&key).is_some())
 }
@@ -184,7 +185,7 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
         .as_deref()
         .and_then(|it| landscape.of_namespace(it));
     let inside = inside.and_then(|(boundary, _)| boundary.landing_zone.clone());
-    let json = serde_json::from_slice(&work.text).unwrap_or(Value::Null);
+    let json = work.object.unpack();
     let concerned = || match &inside {
         Some(zone) => vec![zone.clone()],
         None => concerned(*source, &json, inputs),

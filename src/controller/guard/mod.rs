@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::others::{Key, Source, key};
+use super::packed::Packed;
 use super::team_policies::is_ours;
 use crate::api::names::OWNER;
 use crate::cluster::ClusterFacts;
@@ -65,8 +66,8 @@ struct State {
 /// An object of others.
 #[derive(Debug)]
 struct Written {
-    /// The object as JSON, without what nobody judges.
-    text: Arc<[u8]>,
+    /// The object without what nobody judges.
+    object: Packed,
     /// Whether that is all of it; otherwise what decides whom it concerns, and nothing harmless.
     is_whole: bool,
     /// How large it is as a whole, in bytes.
@@ -83,7 +84,7 @@ struct Written {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct InForce {
     /// The landing zone, without the namespaces that are withheld from it.
-    pub zone: LandingZone,
+    pub zone: Arc<LandingZone>,
     /// What is open across its boundary.
     pub crossings: Resolved,
 }
@@ -95,7 +96,7 @@ impl Guard {
     }
 
     /// Records a landing zone as it is in force.
-    pub(super) fn governs(&self, zone: &LandingZone, crossings: &Resolved) {
+    pub(super) fn governs(&self, zone: &Arc<LandingZone>, crossings: &Resolved) {
         let mut state = self.lock();
         state.seen_in_force.insert(zone.name.to_string());
         if state.put_in_force(zone, crossings) {
@@ -111,7 +112,7 @@ impl Guard {
             return;
         }
         let is_news = match in_force {
-            Some((zone, crossings)) => state.put_in_force(&zone, &crossings),
+            Some((zone, crossings)) => state.put_in_force(&Arc::new(zone), &crossings),
             None => state.in_force.remove(name).is_some(),
         };
         if is_news {
@@ -216,7 +217,7 @@ impl Guard {
 
 impl State {
     /// Returns whether that is news.
-    fn put_in_force(&mut self, zone: &LandingZone, crossings: &Resolved) -> bool {
+    fn put_in_force(&mut self, zone: &Arc<LandingZone>, crossings: &Resolved) -> bool {
         let name = zone.name.to_string();
         let known = self.in_force.get(&name);
         if known.is_some_and(|known| known.zone == *zone && known.crossings == *crossings) {
@@ -242,24 +243,24 @@ impl State {
 
     /// Returns whether that is news.
     fn put(&mut self, key: Key, object: &Value) -> bool {
-        let text = object.to_string();
-        let size = text.len();
+        let packed = Packed::from(object);
+        let size = packed.size();
         if let Some(known) = self.written.get(&key)
             && known.is_whole
-            && *known.text == *text.as_bytes()
+            && known.object == packed
         {
             return false;
         }
         self.remove(&key);
         let kept = self.kept_in(key.1.as_deref());
         let is_whole = size <= LARGEST && kept + size <= LARGEST_NAMESPACE;
-        let text = if is_whole {
+        let kept = if is_whole {
             if let Some(namespace) = &key.1 {
                 *self.kept.entry(namespace.clone()).or_default() += size;
             }
-            text
+            packed
         } else {
-            reduced(key.0, object).to_string()
+            Packed::from(&reduced(key.0, object))
         };
         let owner = object
             .pointer("/metadata/labels")
@@ -267,7 +268,7 @@ impl State {
             .map(str::to_owned);
         self.clock += 1;
         let written = Written {
-            text: text.into_bytes().into(),
+            object: kept,
             is_whole,
             size,
             owner,

@@ -103,7 +103,7 @@ fn one_namespace_cannot_fill_the_memory() {
     // What is not kept is known by little.
     let longest = |state: &State| {
         let reduced = state.written.values().filter(|it| !it.is_whole);
-        reduced.map(|it| it.text.len()).max().unwrap()
+        reduced.map(|it| it.object.size()).max().unwrap()
     };
     assert!(longest(&guard.lock()) < 10_000);
     assert!(

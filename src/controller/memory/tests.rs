@@ -78,3 +78,27 @@ fn the_status_shows_the_last_repairs_and_counts_all() {
     let drift = memory.drift.unwrap();
     assert_eq!((drift.repaired, drift.recent.len()), (25, RECENT_REPAIRS));
 }
+
+/// It is kept until the watch has brought it, and what somebody else writes is still told from it.
+#[test]
+fn a_status_is_not_kept_twice() {
+    let status = |digest: &str| LandingZoneStatus {
+        applied_digest: Some(digest.to_owned()),
+        ..LandingZoneStatus::default()
+    };
+    let mut written = WrittenStatus::new(status("ours"), "20".to_owned());
+    assert_eq!(
+        written.newer_than("10"),
+        Some((&status("ours"), "20")),
+        "the watch is behind"
+    );
+    assert!(!written.came_back(&status("older"), "10"));
+    assert!(
+        written.newer_than("10").is_some(),
+        "an older one says nothing"
+    );
+    assert!(written.came_back(&status("ours"), "20"));
+    assert_eq!(written.newer_than("20"), None);
+    assert_eq!(written.newer_than("10"), None, "the landing zone has it");
+    assert!(!written.came_back(&status("of somebody else"), "30"));
+}

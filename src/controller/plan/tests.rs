@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::LandingZone;
+use crate::controller::packed::Packed;
 use crate::controller::rendered::{Rendered, Source};
 use crate::domain::{self, CalicoNaming, Flavour, Platform, PolicyApi};
 
@@ -308,4 +309,19 @@ fn stage_plan_says_what_would_be_done() {
             "leave Namespace/shop-x alone: it is not ours",
         ]
     );
+}
+
+/// Objects are kept for as long as the operator runs, some twenty for each landing zone. If this fails because they look
+/// otherwise now, `packed/typical.jsonl` has to look so, too.
+#[rstest]
+#[case(CALICO)]
+#[case(Flavour { api: PolicyApi::CalicoV3, tiers: true, staged: true, ..CALICO })]
+#[case(Flavour { api: PolicyApi::Kubernetes, ..CALICO })]
+fn what_is_rendered_takes_little(#[case] flavour: Flavour) {
+    let rendered = shop(flavour);
+    let sum = |of: fn(&Packed) -> usize| -> usize {
+        rendered.targets.iter().map(|it| of(&it.object)).sum()
+    };
+    let (takes, text) = (sum(Packed::takes), sum(Packed::size));
+    assert!(takes * 3 < text, "{takes} bytes for {text}");
 }

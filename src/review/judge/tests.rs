@@ -565,7 +565,8 @@ fn what_calico_drops_is_no_criterion() {
 
 #[test]
 fn labels_that_others_gave_to_a_namespace_count() {
-    let mut namespace = landscape().namespace("app2-ns2").unwrap().labels.clone();
+    let landscape = landscape();
+    let mut namespace = LabelMap::clone(&landscape.namespace("app2-ns2").unwrap().labels);
     namespace.insert("environment".to_owned(), "prod".to_owned());
     namespace.insert("zone".to_owned(), "forged".to_owned());
     let live = json!({"metadata": {"name": "app2-ns2", "labels": namespace}});

@@ -75,8 +75,8 @@ fn as_declared(world: &World, name: &str) -> Objects {
 fn quota() -> ObjectKey {
     ObjectKey {
         kind: Kind::ResourceQuota,
-        namespace: Some("shop-web".to_owned()),
-        name: "landing-zone".to_owned(),
+        namespace: Some("shop-web".into()),
+        name: "landing-zone".into(),
     }
 }
 

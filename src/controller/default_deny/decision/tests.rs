@@ -48,7 +48,7 @@ impl Known {
 
     fn put(&mut self, key: ObjectKey, labels: &Value) {
         let object = json!({"metadata": {
-            "name": key.name, "uid": "1", "resourceVersion": "1", "labels": labels,
+            "name": &*key.name, "uid": "1", "resourceVersion": "1", "labels": labels,
         }});
         let observed = Observed::of(key.kind, object).unwrap();
         self.objects.observe(key, observed).unwrap();
@@ -79,7 +79,7 @@ impl Known {
 /// Names of the policies, and how the default deny stands; None where all stays as it is.
 fn outcome(decision: &Decision) -> (Option<Vec<String>>, &str, &str) {
     let targets = decision.targets.as_ref();
-    let names = targets.map(|targets| targets.iter().map(|it| it.key.name.clone()).collect());
+    let names = targets.map(|targets| targets.iter().map(|it| it.key.name.to_string()).collect());
     let (Progress::Done(why) | Progress::Working(why) | Progress::Stuck(why)) =
         decision.verdict.progress;
     (names, decision.verdict.ready, why)

@@ -14,7 +14,7 @@ fn zone(name: &str) -> InForce {
     });
     let declared: api::LandingZone = serde_json::from_value(declared).unwrap();
     InForce {
-        zone: LandingZone::validate(&declared, &Platform::default()).unwrap(),
+        zone: Arc::new(LandingZone::validate(&declared, &Platform::default()).unwrap()),
         crossings: Resolved::default(),
     }
 }
@@ -29,7 +29,7 @@ fn told(guard: &Guard) -> Vec<(String, BoundaryFinding)> {
         let work = Work {
             key: key.clone(),
             taken_in: written.taken_in,
-            text: written.text.clone(),
+            object: written.object.clone(),
             is_whole: written.is_whole,
         };
         for (concerned, found) in judged(&work, &inputs, &landscape).0 {

@@ -27,7 +27,7 @@ pub(super) fn is_known(rest: &Selector, boundary: &Boundary, landscape: &Landsca
     let mut namespaces = boundary.namespaces.iter();
     namespaces.any(|name| {
         let known = landscape.namespace(name);
-        known.is_some_and(|it| rest.matches(&it.labels))
+        known.is_some_and(|it| rest.matches(&*it.labels))
     })
 }
 
