@@ -363,6 +363,7 @@ pub struct Late;
 
 /// Whether one resource version is older than another. They are numbers of one sequence in every
 /// API server since 1.35 by contract, and before it in practice; what does not parse is not older.
+#[must_use]
 pub fn is_older(this: &str, that: &str) -> bool {
     match (this.parse::<u128>(), that.parse::<u128>()) {
         (Ok(this), Ok(that)) => this < that,
