@@ -39,6 +39,7 @@ impl Packed {
 
     /// How much memory it takes, in bytes.
     #[cfg(test)]
+    #[must_use]
     pub fn takes(&self) -> usize {
         self.packed.len()
     }

@@ -183,7 +183,7 @@ impl UserCluster {
                 if object.labels().get(names::OWNER) != Some(&self.zone) {
                     continue;
                 }
-                let recorded = status.namespaces.iter().find(|it| it.name == key.name);
+                let recorded = status.namespaces.iter().find(|it| *it.name == *key.name);
                 let parameters = DeleteParams {
                     preconditions: Some(Preconditions {
                         uid: recorded.and_then(|it| it.uid.clone()).or(object.uid()),

@@ -103,7 +103,7 @@ fn changes<'a>(zone: &LandingZone, objects: &'a [Owned]) -> Result<Vec<Change<'a
         .namespaces
         .first()
         .context("no namespaces are declared")?;
-    let namespace = of(Kind::Namespace, &|it| it.key.name == namespace.name)
+    let namespace = of(Kind::Namespace, &|it| *it.key.name == *namespace.name)
         .context("the first namespace is not there")?;
     let binding = of(Kind::RoleBinding, &|it| {
         it.object.data["roleRef"]["name"] == "edit"
@@ -210,13 +210,13 @@ async fn logged(
             event.is_write()
                 && event.succeeded()
                 && event.resource == target.resource.plural
-                && event.name == target.key.name
+                && *event.name == *target.key.name
                 && event.subresource.is_empty()
                 && target
                     .key
                     .namespace
                     .as_ref()
-                    .is_none_or(|own| *own == event.namespace)
+                    .is_none_or(|own| **own == *event.namespace)
         });
         let (own, foreign): (Vec<_>, Vec<_>) =
             about_target.partition(|event| event.user == OPERATOR_USER);

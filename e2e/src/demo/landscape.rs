@@ -82,7 +82,7 @@ impl Landscape<'_> {
         let mut below = Vec::new();
         let itself = self
             .of(Kind::Namespace, None)
-            .find(|object| object.key.name == name);
+            .find(|object| *object.key.name == *name);
         if let Some(itself) = itself {
             below.push(Branch::new("labels", labels(itself)));
         }
@@ -342,7 +342,7 @@ fn role(role: &Owned) -> Branch {
         let names = words("resourceNames");
         format!("{} {} {names}", words("verbs"), words("resources"))
     });
-    Branch::new(&role.key.name, rules.collect::<Vec<_>>().join("; "))
+    Branch::new(&*role.key.name, rules.collect::<Vec<_>>().join("; "))
 }
 
 /// The zone of each namespace.

@@ -39,9 +39,7 @@ impl Direction {
 pub(super) fn title(policy: &Owned, owner: &str) -> (String, Option<f64>) {
     let name = &policy.key.name;
     let prefix = format!("landing-zone-{owner}-");
-    let short = name
-        .split_once(&prefix)
-        .map_or(name.as_str(), |(_, short)| short);
+    let short = name.split_once(&prefix).map_or(&**name, |(_, short)| short);
     let short = short.replace("--", "-");
     (short, policy.object.data["spec"]["order"].as_f64())
 }
@@ -147,7 +145,7 @@ fn own_zones(policy: &Owned, zones: &BTreeMap<String, String>) -> Vec<String> {
         .iter()
         .filter(|(namespace, _)| match selector {
             Some(selector) => selector.contains(&format!("'{namespace}'")),
-            None => policy.key.namespace.as_ref() == Some(namespace),
+            None => policy.key.namespace.as_deref() == Some(namespace.as_str()),
         })
         .map(|(_, zone)| zone.clone())
         .collect();

@@ -112,11 +112,10 @@ impl<'a> Shop<'a> {
             }
             _ => None,
         };
-        let name = name.to_owned();
         let key = ObjectKey {
             kind,
-            namespace,
-            name,
+            namespace: namespace.map(Into::into),
+            name: name.into(),
         };
         Object::new(self.governed.client(), key)
     }

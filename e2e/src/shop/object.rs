@@ -72,8 +72,8 @@ impl Object {
             .with_context(|| format!("failed to create {} {name}", types.kind))?;
         let key = ObjectKey {
             kind: known.unwrap_or(Kind::NetworkPolicy),
-            namespace,
-            name,
+            namespace: namespace.map(Into::into),
+            name: name.into(),
         };
         Ok(Self {
             key,

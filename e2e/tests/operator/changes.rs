@@ -358,7 +358,7 @@ pub async fn a_namespace_may_change_its_zone(fixture: &Fixture) -> Result<()> {
     shop.edit_and_converge(json!({
         "namespaces": [
             {"name": shop.named("web"), "zone": "web"},
-            {"name": data.name, "zone": "store"},
+            {"name": &*data.name, "zone": "store"},
         ],
         "network": {"flows": [
             {"name": "web-to-data", "from": {"zone": "web"}, "to": {"zone": "store"}},

@@ -38,7 +38,7 @@ async fn orders(shop: &Shop<'_>) -> Result<BTreeMap<String, f64>> {
     for policy in shop.policies().await? {
         let order = policy.at("/spec/order").await?;
         let order = order.as_f64().context("a policy without order")?;
-        orders.insert(policy.key().name.clone(), order);
+        orders.insert(policy.key().name.to_string(), order);
     }
     Ok(orders)
 }
@@ -53,7 +53,7 @@ pub async fn what_allows_is_there_before_what_denies(fixture: &Fixture) -> Resul
     let orders = orders(&shop).await?;
     for purpose in ["dns", "boundary", "data-flows", "deny"] {
         let name = shop.policy(purpose).key().name.clone();
-        ensure!(orders.contains_key(&name), "no {name} in {orders:?}");
+        ensure!(orders.contains_key(&*name), "no {name} in {orders:?}");
     }
     let created = creations(governed, mark, &orders).await?;
     for (first, then) in created.iter().zip(created.iter().skip(1)) {

@@ -32,7 +32,7 @@ fn policy(governed: &Governed, name: &str) -> Object {
     let key = ObjectKey {
         kind: Kind::GlobalNetworkPolicy,
         namespace: None,
-        name: name.to_owned(),
+        name: name.into(),
     };
     Object::new(governed.client(), key)
 }

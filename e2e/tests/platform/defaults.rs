@@ -14,8 +14,8 @@ use crate::{declare, edit, stands};
 fn in_data(shop: &Shop<'_>, kind: Kind) -> e2e::shop::Object {
     let key = ObjectKey {
         kind,
-        namespace: Some(shop.named("data")),
-        name: "landing-zone".to_owned(),
+        namespace: Some(shop.named("data").into()),
+        name: "landing-zone".into(),
     };
     e2e::shop::Object::new(shop.governed().client(), key)
 }

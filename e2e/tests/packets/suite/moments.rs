@@ -208,7 +208,7 @@ fn policies(wired: &Wired, zone: &str) -> Vec<Object> {
             let key = ObjectKey {
                 kind: Kind::GlobalNetworkPolicy,
                 namespace: None,
-                name: format!("default.landing-zone-{zone}-{purpose}"),
+                name: format!("default.landing-zone-{zone}-{purpose}").into(),
             };
             Object::new(wired.governed.client(), key)
         })
