@@ -211,7 +211,7 @@ impl Objects {
     pub fn observe(
         &mut self,
         key: ObjectKey,
-        observed: Observed,
+        mut observed: Observed,
     ) -> Result<Option<Observed>, Late> {
         self.clock += 1;
         let seen = self.clock;
@@ -222,10 +222,14 @@ impl Objects {
             return Err(Late);
         }
         let owner = observed.owner.clone();
-        let former_owner = self
-            .entries
-            .get_mut(&key)
-            .and_then(|known| known.former_owner.take());
+        let mut former_owner = None;
+        if let Some(known) = self.entries.get_mut(&key) {
+            former_owner = known.former_owner.take();
+            if known.observed.labels == observed.labels {
+                // Others hold them, too.
+                observed.labels = known.observed.labels.clone();
+            }
+        }
         let entry = Entry {
             observed,
             seen,

@@ -60,7 +60,7 @@ pub struct Context {
     /// Who has to do with whom across boundaries.
     pub neighbourhood: RwLock<Neighbourhood>,
     /// What others write, and what is found in it.
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     /// Where others' policies decide.
     pub team_policies: RwLock<Policies>,
     /// Whether a landing zone, or the default deny, is in stage Observe.
@@ -159,7 +159,7 @@ impl Context {
             nodes: watch::Sender::new(None),
             wanted_nodes: watch::Sender::new(WantedNodes::default()),
             neighbourhood: RwLock::default(),
-            guard: Guard::default(),
+            guard: Arc::default(),
             team_policies: RwLock::default(),
             observing: watch::Sender::new(false),
             platform: RwLock::default(),

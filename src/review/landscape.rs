@@ -206,6 +206,33 @@ impl Landscape {
         self
     }
 
+    /// Whether every policy is judged by both in the same way.
+    #[must_use]
+    pub fn judges_like(&self, other: &Self) -> bool {
+        let Self {
+            boundaries,
+            declared,
+            namespaces,
+            // Says the same as the namespaces.
+            by_label: _,
+            services_by_hand,
+            pods,
+            sets,
+            tiers,
+            platform,
+            // Says what was suggested, not what is found.
+            given: _,
+        } = self;
+        *boundaries == other.boundaries
+            && *declared == other.declared
+            && *namespaces == other.namespaces
+            && *services_by_hand == other.services_by_hand
+            && *pods == other.pods
+            && *sets == other.sets
+            && *tiers == other.tiers
+            && *platform == other.platform
+    }
+
     /// Labels that somebody else keeps, too, are not kept twice.
     #[must_use]
     pub fn sharing<'a>(
@@ -467,5 +494,30 @@ mod tests {
         let inside = &landscape.called("shop").unwrap().namespaces;
         assert!(inside.iter().eq(["shop-old"]), "{inside:?}");
         assert!(landscape.of_namespace("poser").is_none());
+    }
+
+    /// What is declared of a namespace wins, so nothing is judged anew while somebody else's edit of it stands; what nobody
+    /// declares counts.
+    #[test]
+    fn a_declared_label_that_drifts_changes_no_judgement() {
+        let zone = crate::build::fixture::landing_zone("shop");
+        let resolved = Resolved::default();
+        let declared = build::namespaces(&zone).remove(0);
+        let with = |labels: &[(&str, &str)]| {
+            let mut live = declared.clone();
+            for (key, value) in labels {
+                let all = live.metadata.labels.get_or_insert_default();
+                all.insert((*key).to_owned(), (*value).to_owned());
+            }
+            Landscape::new(&[(&zone, &resolved)], &[live], Platform::default())
+        };
+        let as_declared = with(&[]);
+        assert!(as_declared.judges_like(&with(&[])));
+        assert!(as_declared.judges_like(&with(&[(OWNER, "orders"), (ZONE, "drifted")])));
+        assert!(!as_declared.judges_like(&with(&[("team", "shop")])));
+        let one_more = namespace("other", &json!({}));
+        let zones = [(&zone, &resolved)];
+        let other = Landscape::new(&zones, &[declared.clone(), one_more], Platform::default());
+        assert!(!as_declared.judges_like(&other));
     }
 }

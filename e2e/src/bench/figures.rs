@@ -34,10 +34,12 @@ pub struct Figures {
     pub storm: Storm,
     /// One field of the platform that concerns every landing zone.
     pub platform_change: PlatformChange,
-    /// Resident memory of the operator when all is done, with its teams' policies, MiB.
+    /// Resident memory of the operator, converged and restarted, with its teams' policies, MiB.
     pub resident_mib: f64,
-    /// The most that it was since the restart, MiB.
+    /// The most that it was until then since the restart, MiB.
     pub peak_mib: f64,
+    /// The same after all storms and the change of the platform, with what is said of them, MiB.
+    pub afterwards_mib: f64,
     /// Watches that are open.
     pub watches: usize,
 }
@@ -301,8 +303,8 @@ impl fmt::Display for Figures {
         row(
             "memory",
             format!(
-                "{:.0} MiB, at most {:.0} MiB",
-                self.resident_mib, self.peak_mib
+                "{:.0} MiB, at most {:.0} MiB since the restart; {:.0} MiB after the storms",
+                self.resident_mib, self.peak_mib, self.afterwards_mib
             ),
         )?;
         row("watches", self.watches.to_string())

@@ -283,7 +283,20 @@ impl Bench {
         Ok(())
     }
 
+    /// Waits until it does nothing any more: what others write is judged without a request.
+    async fn at_rest(&self) -> Result<()> {
+        eventually(PATIENCE, "the operator to be at rest", async || {
+            let before = self.usage()?.processor;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let used = self.usage()?.processor.saturating_sub(before);
+            ensure!(used < Duration::from_millis(20), "it used {used:?}");
+            Ok(Some(()))
+        })
+        .await
+    }
+
     async fn idle(&mut self) -> Result<()> {
+        self.at_rest().await?;
         let mark = self.cluster.audit_log().mark()?;
         let before = self.usage()?;
         let started = Instant::now();
@@ -297,6 +310,8 @@ impl Bench {
             others: requests.iter().filter(|it| it.verb != "watch").count(),
             cpu_percent: used.as_secs_f64() / seconds * 100.0,
         };
+        self.figures.resident_mib = mebibytes(before.resident);
+        self.figures.peak_mib = mebibytes(before.peak);
         Ok(())
     }
 
@@ -427,9 +442,7 @@ impl Bench {
             seconds: since(changed, last.context("nothing was written")?),
             ..PlatformChange::default()
         };
-        let usage = self.usage()?;
-        self.figures.resident_mib = mebibytes(usage.resident);
-        self.figures.peak_mib = mebibytes(usage.peak);
+        self.figures.afterwards_mib = mebibytes(self.usage()?.resident);
         Ok(())
     }
 }

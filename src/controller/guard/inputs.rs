@@ -107,9 +107,18 @@ impl Inputs {
         self.zones.iter().map(|(name, it)| (name, it.as_ref()))
     }
 
-    /// The labels of a namespace.
-    pub fn labels(&self, namespace: &str) -> Option<&LabelMap> {
-        self.namespaces.get(namespace).map(Arc::as_ref)
+    /// Whether both judge every policy in the same way, as far as their landscapes do.
+    pub fn judge_like(&self, other: &Self) -> bool {
+        let Self {
+            flavour,
+            zones,
+            // All of these are in the landscape.
+            platform: _,
+            namespaces: _,
+            tiers: _,
+            sets: _,
+        } = self;
+        *flavour == other.flavour && *zones == other.zones
     }
 }
 

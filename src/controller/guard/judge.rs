@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::found::{Found, Judged, gets_through, is_asked_first, short};
 use super::inputs::Inputs;
 use super::room::read_again;
+use super::{Guard, State};
 use crate::api::BoundaryFinding;
 use crate::api::names::OWNER;
 use crate::controller::context::Context;
@@ -17,7 +18,7 @@ use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::others::{Key, Source};
 use crate::controller::packed::Packed;
 use crate::domain::{Flavour, NamespaceName};
-use crate::policy::{Selector, example};
+use crate::policy::{LabelMap, Selector, example};
 use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
 
 /// Changes come in bursts.
@@ -28,16 +29,23 @@ const REST: u32 = 4;
 /// How long what could not be read waits for another try.
 const RETRIED_AFTER: Duration = Duration::from_secs(10);
 
+/// While landing zones come into force one after the other, as after a restart, all that others write would be judged again
+/// and again; it waits for so long.
+const LONGEST_GATHER: Duration = Duration::from_secs(2);
+
+/// What was judged by last.
+type Known = (Inputs, Arc<Landscape>);
+
 /// Judges what others write, whenever something changes.
 pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
-    let mut known: Option<(Inputs, Arc<Landscape>)> = None;
+    let mut known: Option<Known> = None;
     let mut has_failed = false;
     loop {
         tokio::select! {
             () = context.guard.woken.notified() => {}
             () = tokio::time::sleep(RETRIED_AFTER), if has_failed => {}
         }
-        tokio::time::sleep(GATHER).await;
+        gather(&context.guard).await;
         let started = Instant::now();
         known = look(&context, known).await;
         has_failed = match context.facts() {
@@ -45,6 +53,20 @@ pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
             None => false,
         };
         tokio::time::sleep(started.elapsed() * REST).await;
+    }
+}
+
+/// Waits until no landing zone comes into force any more, or long enough.
+async fn gather(guard: &Guard) {
+    let began = Instant::now();
+    let mut before = guard.lock().came_into_force;
+    loop {
+        tokio::time::sleep(GATHER).await;
+        let now = guard.lock().came_into_force;
+        if now == before || began.elapsed() >= LONGEST_GATHER {
+            return;
+        }
+        before = now;
     }
 }
 
@@ -57,43 +79,25 @@ struct Work {
 }
 
 /// Looks once. Whoever completes what is missing asks for another look.
-async fn look(
-    context: &Context,
-    known: Option<(Inputs, Arc<Landscape>)>,
-) -> Option<(Inputs, Arc<Landscape>)> {
+async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
     let (Some(facts), Some(platform)) = (context.facts(), context.platform()) else {
         return known;
     };
     if !context.are_zones_listed() {
         return known;
     }
-    let (inputs, work) = {
+    let inputs = {
         let objects = context.cache.read();
         let state = context.guard.lock();
         if !objects.are_synced(facts.flavour()) || !state.is_complete(&facts) {
             return known;
         }
-        let inputs = Inputs::new(&facts, platform, &objects, &state);
-        let is_same = known.as_ref().is_some_and(|(known, _)| *known == inputs);
-        let due = state
-            .written
-            .iter()
-            .filter(|(_, written)| !is_same || written.judged.is_none());
-        let work: Vec<_> = due
-            .map(|(key, written)| Work {
-                key: key.clone(),
-                taken_in: written.taken_in,
-                object: written.object.clone(),
-                is_whole: written.is_whole,
-            })
-            .collect();
-        (inputs, work)
+        Inputs::new(&facts, platform, &objects, &state)
     };
-    let landscape = known
-        .filter(|(known, _)| *known == inputs)
-        .map(|(_, landscape)| landscape);
+    let guard = context.guard.clone();
     let judging = tokio::task::spawn_blocking(move || {
-        let landscape = landscape.unwrap_or_else(|| Arc::new(inputs.landscape()));
+        let (landscape, is_same) = landscape(&inputs, known.as_ref());
+        let work = guard.lock().due(is_same);
         let judged: Vec<_> = work
             .into_iter()
             .map(|work| {
@@ -114,6 +118,34 @@ async fn look(
             tracing::error!(%error, "failed to judge what others write");
             None
         }
+    }
+}
+
+/// What they make, and whether everything is judged as before: what drifts for a moment is declared all the same.
+fn landscape(inputs: &Inputs, known: Option<&Known>) -> (Arc<Landscape>, bool) {
+    let Some((before, known)) = known else {
+        return (Arc::new(inputs.landscape()), false);
+    };
+    if before == inputs {
+        return (known.clone(), true);
+    }
+    let new = inputs.landscape();
+    let is_same = before.judge_like(inputs) && known.judges_like(&new);
+    (Arc::new(new), is_same)
+}
+
+impl State {
+    /// What has to be judged: all of it, or where everything is as before, what is new.
+    fn due(&self, is_same: bool) -> Vec<Work> {
+        let due = self.written.iter();
+        let due = due.filter(|(_, written)| !is_same || written.judged.is_none());
+        due.map(|(key, written)| Work {
+            key: key.clone(),
+            taken_in: written.taken_in,
+            object: written.object.clone(),
+            is_whole: written.is_whole,
+        })
+        .collect()
     }
 }
 
@@ -188,7 +220,7 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
     let json = work.object.unpack();
     let concerned = || match &inside {
         Some(zone) => vec![zone.clone()],
-        None => concerned(*source, &json, inputs),
+        None => concerned(*source, &json, inputs, landscape),
     };
     let read = match Object::read(&json) {
         Some(Ok(read)) => read,
@@ -317,7 +349,12 @@ fn everybody(inputs: &Inputs) -> Vec<String> {
 }
 
 /// Whom an object concerns that lies in no landing zone.
-fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
+fn concerned(
+    source: Source,
+    object: &Value,
+    inputs: &Inputs,
+    landscape: &Landscape,
+) -> Vec<String> {
     match source {
         Source::NetworkSet | Source::GlobalNetworkSet => {
             let labels = object.pointer("/metadata/labels");
@@ -341,7 +378,7 @@ fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
         // Which pods they select is asked for each landing zone.
         Source::Admin | Source::BaselineAdmin | Source::ClusterNetworkPolicy => everybody(inputs),
         Source::CalicoGlobal | Source::StagedGlobal => {
-            let selects = |namespace: &NamespaceName| may_select(object, namespace, inputs);
+            let selects = |namespace: &NamespaceName| may_select(object, namespace, landscape);
             let zones = inputs.zones();
             zones
                 .filter(|(_, it)| it.zone.namespaces.iter().any(|it| selects(&it.name)))
@@ -355,7 +392,7 @@ fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
 }
 
 /// Whether a policy of the whole cluster may select a pod of a namespace.
-fn may_select(policy: &Value, namespace: &NamespaceName, inputs: &Inputs) -> bool {
+fn may_select(policy: &Value, namespace: &NamespaceName, landscape: &Landscape) -> bool {
     let read = |field: &str| match policy.pointer(&format!("/spec/{field}")) {
         // One that cannot be read selects nothing, since Calico takes the policy for missing.
         Some(Value::String(text)) if !text.is_empty() => text.parse().ok(),
@@ -365,10 +402,8 @@ fn may_select(policy: &Value, namespace: &NamespaceName, inputs: &Inputs) -> boo
     let (Some(of_namespaces), Some(of_pods)) = (read("namespaceSelector"), read("selector")) else {
         return false;
     };
-    let mut labels = inputs
-        .labels(namespace.as_str())
-        .cloned()
-        .unwrap_or_default();
+    let known = landscape.namespace(namespace.as_str());
+    let mut labels = known.map_or_else(LabelMap::new, |it| LabelMap::clone(&it.labels));
     labels.insert("projectcalico.org/name".to_owned(), namespace.to_string());
     let inside = Selector::equal("projectcalico.org/namespace", namespace.as_str());
     of_namespaces.matches(&labels) && !matches!(example(&[of_pods, inside]), Ok(None))

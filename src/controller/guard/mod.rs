@@ -61,6 +61,8 @@ struct State {
     found: BTreeMap<String, Arc<Found>>,
     /// Counts what is taken in.
     clock: u64,
+    /// Counts landing zones that come into force, each time as something else than before.
+    came_into_force: u64,
 }
 
 /// An object of others.
@@ -226,6 +228,7 @@ impl State {
         let (zone, crossings) = (zone.clone(), crossings.clone());
         let in_force = Arc::new(InForce { zone, crossings });
         self.in_force.insert(name, in_force);
+        self.came_into_force += 1;
         true
     }
 
