@@ -500,7 +500,13 @@ mod tests {
     /// declares counts.
     #[test]
     fn a_declared_label_that_drifts_changes_no_judgement() {
-        let zone = crate::build::fixture::landing_zone("shop");
+        let written = json!({
+            "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZone",
+            "metadata": {"name": "shop"},
+            "spec": {"applicationCode": "shop", "namespaces": [{"name": "shop-web", "zone": "web"}]},
+        });
+        let written = serde_json::from_value(written).unwrap();
+        let zone = LandingZone::validate(&written, &Platform::default()).unwrap();
         let resolved = Resolved::default();
         let declared = build::namespaces(&zone).remove(0);
         let with = |labels: &[(&str, &str)]| {
