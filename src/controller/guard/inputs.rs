@@ -107,6 +107,11 @@ impl Inputs {
         self.zones.iter().map(|(name, it)| (name, it.as_ref()))
     }
 
+    /// The labels of a namespace.
+    pub fn labels(&self, namespace: &str) -> Option<&LabelMap> {
+        self.namespaces.get(namespace).map(Arc::as_ref)
+    }
+
     /// Whether both judge every policy in the same way, as far as their landscapes do.
     pub fn judge_like(&self, other: &Self) -> bool {
         let Self {

@@ -18,7 +18,7 @@ use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::others::{Key, Source};
 use crate::controller::packed::Packed;
 use crate::domain::{Flavour, NamespaceName};
-use crate::policy::{LabelMap, Selector, example};
+use crate::policy::{Selector, example};
 use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
 
 /// Changes come in bursts.
@@ -96,8 +96,8 @@ async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
     };
     let guard = context.guard.clone();
     let judging = tokio::task::spawn_blocking(move || {
-        let (landscape, is_same) = landscape(&inputs, known.as_ref());
-        let work = guard.lock().due(is_same);
+        let (landscape, same) = landscape(&inputs, known.as_ref());
+        let work = guard.lock().due(same);
         let judged: Vec<_> = work
             .into_iter()
             .map(|work| {
@@ -121,24 +121,42 @@ async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
     }
 }
 
-/// What they make, and whether everything is judged as before: what drifts for a moment is declared all the same.
-fn landscape(inputs: &Inputs, known: Option<&Known>) -> (Arc<Landscape>, bool) {
+/// How much is judged as before.
+#[derive(Clone, Copy)]
+enum Same {
+    All,
+    /// All but policies of the whole cluster: whom they concern is asked of labels as they are, declared or not.
+    WithinNamespaces,
+    Nothing,
+}
+
+/// What they make, and how much of it is judged as before: what drifts for a moment is declared all the same.
+fn landscape(inputs: &Inputs, known: Option<&Known>) -> (Arc<Landscape>, Same) {
     let Some((before, known)) = known else {
-        return (Arc::new(inputs.landscape()), false);
+        return (Arc::new(inputs.landscape()), Same::Nothing);
     };
     if before == inputs {
-        return (known.clone(), true);
+        return (known.clone(), Same::All);
     }
     let new = inputs.landscape();
-    let is_same = before.judge_like(inputs) && known.judges_like(&new);
-    (Arc::new(new), is_same)
+    let same = if before.judge_like(inputs) && known.judges_like(&new) {
+        Same::WithinNamespaces
+    } else {
+        Same::Nothing
+    };
+    (Arc::new(new), same)
 }
 
 impl State {
-    /// What has to be judged: all of it, or where everything is as before, what is new.
-    fn due(&self, is_same: bool) -> Vec<Work> {
+    /// What has to be judged: what is new, and what is not judged as before.
+    fn due(&self, same: Same) -> Vec<Work> {
+        let changes = |key: &Key| match same {
+            Same::All => false,
+            Same::WithinNamespaces => key.0.is_policy_of_cluster(),
+            Same::Nothing => true,
+        };
         let due = self.written.iter();
-        let due = due.filter(|(_, written)| !is_same || written.judged.is_none());
+        let due = due.filter(|(key, written)| written.judged.is_none() || changes(key));
         due.map(|(key, written)| Work {
             key: key.clone(),
             taken_in: written.taken_in,
@@ -220,7 +238,7 @@ fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {
     let json = work.object.unpack();
     let concerned = || match &inside {
         Some(zone) => vec![zone.clone()],
-        None => concerned(*source, &json, inputs, landscape),
+        None => concerned(*source, &json, inputs),
     };
     let read = match Object::read(&json) {
         Some(Ok(read)) => read,
@@ -349,12 +367,7 @@ fn everybody(inputs: &Inputs) -> Vec<String> {
 }
 
 /// Whom an object concerns that lies in no landing zone.
-fn concerned(
-    source: Source,
-    object: &Value,
-    inputs: &Inputs,
-    landscape: &Landscape,
-) -> Vec<String> {
+fn concerned(source: Source, object: &Value, inputs: &Inputs) -> Vec<String> {
     match source {
         Source::NetworkSet | Source::GlobalNetworkSet => {
             let labels = object.pointer("/metadata/labels");
@@ -378,7 +391,7 @@ fn concerned(
         // Which pods they select is asked for each landing zone.
         Source::Admin | Source::BaselineAdmin | Source::ClusterNetworkPolicy => everybody(inputs),
         Source::CalicoGlobal | Source::StagedGlobal => {
-            let selects = |namespace: &NamespaceName| may_select(object, namespace, landscape);
+            let selects = |namespace: &NamespaceName| may_select(object, namespace, inputs);
             let zones = inputs.zones();
             zones
                 .filter(|(_, it)| it.zone.namespaces.iter().any(|it| selects(&it.name)))
@@ -392,7 +405,7 @@ fn concerned(
 }
 
 /// Whether a policy of the whole cluster may select a pod of a namespace.
-fn may_select(policy: &Value, namespace: &NamespaceName, landscape: &Landscape) -> bool {
+fn may_select(policy: &Value, namespace: &NamespaceName, inputs: &Inputs) -> bool {
     let read = |field: &str| match policy.pointer(&format!("/spec/{field}")) {
         // One that cannot be read selects nothing, since Calico takes the policy for missing.
         Some(Value::String(text)) if !text.is_empty() => text.parse().ok(),
@@ -402,8 +415,10 @@ fn may_select(policy: &Value, namespace: &NamespaceName, landscape: &Landscape) 
     let (Some(of_namespaces), Some(of_pods)) = (read("namespaceSelector"), read("selector")) else {
         return false;
     };
-    let known = landscape.namespace(namespace.as_str());
-    let mut labels = known.map_or_else(LabelMap::new, |it| LabelMap::clone(&it.labels));
+    let mut labels = inputs
+        .labels(namespace.as_str())
+        .cloned()
+        .unwrap_or_default();
     labels.insert("projectcalico.org/name".to_owned(), namespace.to_string());
     let inside = Selector::equal("projectcalico.org/namespace", namespace.as_str());
     of_namespaces.matches(&labels) && !matches!(example(&[of_pods, inside]), Ok(None))
