@@ -113,22 +113,34 @@ struct Standing {
     ending: HashMap<String, BTreeSet<CrossingLabels>>,
 }
 
-/// Asks for reconciles. One that waits already is not asked for twice.
+/// Asks for reconciles. One that waits already is not asked for twice. Nothing is asked for before it is opened: whoever
+/// completes the picture asks for every landing zone.
 #[derive(Clone, Debug)]
-pub struct Queue(UnboundedSender<ReconcileRequest<Stored>>);
+pub struct Queue {
+    requests: UnboundedSender<ReconcileRequest<Stored>>,
+    is_open: Arc<AtomicBool>,
+}
 
 impl Queue {
     /// A queue and its other end.
     #[must_use]
     pub fn new() -> (Self, UnboundedReceiver<ReconcileRequest<Stored>>) {
-        let (sender, receiver) = unbounded();
-        (Self(sender), receiver)
+        let (requests, receiver) = unbounded();
+        let is_open = Arc::default();
+        (Self { requests, is_open }, receiver)
+    }
+
+    fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
     }
 
     /// Asks for a reconcile of a landing zone.
     pub fn push(&self, zone: &str) {
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
         let request = ObjectRef::<Stored>::new(zone).into();
-        if self.0.unbounded_send(request).is_err() {
+        if self.requests.unbounded_send(request).is_err() {
             tracing::debug!(zone, "asked for a reconcile after the end");
         }
     }
@@ -192,6 +204,15 @@ impl Context {
     pub fn platform(&self) -> Option<Arc<Platform>> {
         let platform = self.platform.read();
         platform.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What every reconcile needs, once all of it is known: what the cluster can do, what holds for all of it, and,
+    /// besides, every landing zone and every object. Whoever completes it asks for every landing zone.
+    #[must_use]
+    pub fn picture(&self) -> Option<(ClusterFacts, Arc<Platform>)> {
+        let (facts, platform) = (self.facts()?, self.platform()?);
+        let is_complete = self.are_zones_listed() && self.cache.read().are_synced(facts.flavour());
+        is_complete.then_some((facts, platform))
     }
 
     /// Sets what holds for the whole cluster. Where that is something else than before, every landing
@@ -349,10 +370,14 @@ impl Context {
         stored.is_some_and(|stored| stored.meta().deletion_timestamp.is_none())
     }
 
-    /// Asks for a reconcile of every landing zone, and for a look at the default deny.
+    /// Asks for a reconcile of every landing zone, where enough is known for that, and for a look at the default deny.
     pub fn push_all(&self) {
         self.wake_default_deny();
         self.guard.wake();
+        if self.picture().is_none() {
+            return;
+        }
+        self.queue.open();
         for zone in self.zones.state() {
             self.queue.push(&zone.name_any());
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::cache::is_older;
 use super::compare::{Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
-use crate::api::{DriftRepair, DriftStatus, LandingZoneStatus};
+use crate::api::{DriftRepair, DriftStatus, LandingZone, LandingZoneStatus};
 use crate::domain::Opening;
 
 /// Rounds after which two writers are in a fight.
@@ -62,6 +62,27 @@ pub struct Memory {
     /// Whether a reconcile compared everything since the operator started.
     pub compared: bool,
     repairs: HashMap<ObjectKey, Repairs>,
+}
+
+impl Memory {
+    /// The status of a landing zone as it was last written, and the resource version that goes with it: our own last write
+    /// may not have come back through the watch yet.
+    #[must_use]
+    pub fn last_status<'a>(
+        &'a self,
+        zone: &'a LandingZone,
+    ) -> (Option<&'a LandingZoneStatus>, &'a str) {
+        let seen = zone
+            .metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default();
+        let written = self.written.as_ref();
+        match written.and_then(|it| it.newer_than(seen)) {
+            Some((status, version)) => (Some(status), version),
+            None => (zone.status.as_ref(), seen),
+        }
+    }
 }
 
 /// A status as it was written.

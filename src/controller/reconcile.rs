@@ -90,15 +90,14 @@ impl Observation {
 /// Reconciles one landing zone; only looks at it while another operator writes.
 pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let name = stored.name_any();
-    let facts = context
-        .facts()
-        .filter(|facts| context.cache.read().are_synced(facts.flavour()));
-    let (Some(facts), Some(platform)) = (facts, context.platform()) else {
-        // Whoever completes the picture asks for every landing zone.
+    let Some((facts, platform)) = context.picture() else {
+        // Whoever completes it asks for every landing zone.
         return Ok(Action::await_change());
     };
     if !context.leadership.has_begun() {
-        look_on(&stored, &context, facts, platform);
+        if look_on(&stored, &context, facts, platform) {
+            context.guard.looked_at(&name);
+        }
         // Everything is asked for once it writes.
         return Ok(Action::await_change());
     }
@@ -121,6 +120,9 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
             unreadable(invalid, &context, &mut memory).await
         }
     };
+    if memory.waits_since.is_none() {
+        context.guard.looked_at(&name);
+    }
     context
         .metrics
         .reconcile_seconds
@@ -162,21 +164,15 @@ pub(super) fn observe(
     facts: ClusterFacts,
     platform: Arc<domain::Platform>,
 ) -> Observation {
-    let seen = zone.metadata.resource_version.clone().unwrap_or_default();
-    // Our own last write may not have come back through the watch yet.
-    let written = memory.written.as_ref();
-    let (status, resource_version) = match written.and_then(|it| it.newer_than(&seen)) {
-        Some((status, version)) => (Some(status.clone()), version.to_owned()),
-        None => (zone.status.clone(), seen),
-    };
+    let (status, resource_version) = memory.last_status(zone);
     Observation {
         name: zone.name_any(),
-        inventory: status::inventory(status.as_ref()),
+        inventory: status::inventory(status),
         zone: zone.clone(),
         facts,
         platform,
-        status,
-        resource_version,
+        status: status.cloned(),
+        resource_version: resource_version.to_owned(),
     }
 }
 

@@ -266,8 +266,13 @@ async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube:
     let drift = memory.drift.clone();
     let untold = memory.untold.take();
     let is_untold = untold.is_some();
-    let known = untold.or_else(|| last_written(&memory, zone));
-    let Some((mut status, version)) = known else {
+    let last = || {
+        // None: it wrote none.
+        memory.written.as_ref()?;
+        let (status, version) = memory.last_status(zone);
+        Some((status?.clone(), version.to_owned()))
+    };
+    let Some((mut status, version)) = untold.or_else(last) else {
         return Ok(());
     };
     if drift.is_some() && status.drift != drift {
@@ -278,16 +283,6 @@ async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube:
     status::write(&context.client, zone, &version, &status)
         .await
         .map(drop)
-}
-
-/// The status as this operator last wrote it, and the resource version that goes with it; None: it wrote none.
-fn last_written(memory: &Memory, zone: &LandingZone) -> Option<(LandingZoneStatus, String)> {
-    let seen = zone.metadata.resource_version.as_deref()?;
-    let (status, version) = match memory.written.as_ref()?.newer_than(seen) {
-        Some(ahead) => ahead,
-        None => (zone.status.as_ref()?, seen),
-    };
-    Some((status.clone(), version.to_owned()))
 }
 
 /// One event for each change of state, told against what was told last: in a fight a landing zone

@@ -94,7 +94,7 @@ async fn follow_everything(
             health.clone()
         ),
         follow_others(context.clone(), health.clone()),
-        judge_others(context.clone()),
+        judge_others(context.clone(), health.clone()),
         follow_zones(client.clone(), zones, context.clone(), health.clone()),
         watch_nodes(
             client,

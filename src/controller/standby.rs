@@ -15,38 +15,39 @@ use crate::cluster::ClusterFacts;
 use crate::domain;
 
 /// Looks at one landing zone and takes in what is in force, without a request. What is wrong with it is told by the
-/// operator that writes.
+/// operator that writes. Returns whether enough is known for that.
 pub(super) fn look_on(
     stored: &Stored,
     context: &Context,
     facts: ClusterFacts,
     platform: Arc<domain::Platform>,
-) {
+) -> bool {
     let Ok(zone) = &stored.0 else {
-        return;
+        return true;
     };
     // Not the memory of what was done: nothing was.
     let mut memory = Memory::default();
     let observation = observe(zone, &memory, facts, platform);
     if zone.metadata.deletion_timestamp.is_some() {
-        return;
+        return true;
     }
     let Ok(zone) = domain::LandingZone::validate(&observation.zone, &observation.platform) else {
-        return;
+        return true;
     };
     if zone.suspend || zone.stage == Stage::Plan {
         left_alone::tell_guard(&observation, context, &memory, &zone);
-        return;
+        return true;
     }
     match prepare(&observation, context, &mut memory, &zone, false) {
         Ok(Some(prepared)) => context
             .guard
             .governs(&prepared.rendered.zone, &prepared.crossings),
         // Whoever completes the picture asks again.
-        Ok(None) => {}
+        Ok(None) => return false,
         Err(error) => {
             let zone = observation.zone.name_any();
             tracing::warn!(zone, %error, "failed to look at a landing zone");
         }
     }
+    true
 }

@@ -28,7 +28,7 @@ use crate::api::{
 use crate::cluster::{ClusterFacts, Enforcement};
 use crate::domain;
 
-pub(super) use boundary::{held as boundary_held, is_first_judgement_due};
+pub(super) use boundary::{held as boundary_held, is_first_judgement_due, is_told};
 pub use conditions::{
     Conditions, Progress, nobody_looks, nobody_looks_after, progress, sentence, shortened,
 };

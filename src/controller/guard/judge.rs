@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::State;
 use super::found::{Found, Judged, gets_through, is_asked_first, short};
 use super::inputs::Inputs;
 use super::room::read_again;
-use super::{Guard, State};
 use crate::api::BoundaryFinding;
 use crate::api::names::OWNER;
 use crate::controller::context::Context;
 use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::others::{Key, Source};
 use crate::controller::packed::Packed;
+use crate::controller::reconcile::SETTLES_WITHIN;
+use crate::controller::status;
 use crate::domain::{Flavour, NamespaceName};
 use crate::policy::{Selector, example};
 use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
+use crate::telemetry::Health;
 
 /// Changes come in bursts.
 const GATHER: Duration = Duration::from_millis(100);
@@ -36,8 +40,11 @@ const LONGEST_GATHER: Duration = Duration::from_secs(2);
 /// What was judged by last.
 type Known = (Inputs, Arc<Landscape>);
 
-/// Judges what others write, whenever something changes.
-pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
+/// Judges what others write, whenever something changes. Before the first time the operator is not ready: whoever asks the
+/// webhook would be answered without a judgement.
+pub(in crate::controller) async fn judge_others(context: Arc<Context>, health: Health) {
+    const PART: &str = "first judgement of what others write";
+    health.waits_for(PART);
     let mut known: Option<Known> = None;
     let mut has_failed = false;
     loop {
@@ -45,9 +52,12 @@ pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
             () = context.guard.woken.notified() => {}
             () = tokio::time::sleep(RETRIED_AFTER), if has_failed => {}
         }
-        gather(&context.guard).await;
+        gather(&context, known.is_none()).await;
         let started = Instant::now();
         known = look(&context, known).await;
+        if known.is_some() {
+            health.is_well(PART);
+        }
         has_failed = match context.facts() {
             Some(facts) => read_again(&context, facts.flavour()).await,
             None => false,
@@ -56,18 +66,46 @@ pub(in crate::controller) async fn judge_others(context: Arc<Context>) {
     }
 }
 
-/// Waits until no landing zone comes into force any more, or long enough.
-async fn gather(guard: &Guard) {
+/// Waits until no landing zone comes into force any more, or long enough. The first time nothing is told before it is known
+/// what was in force when this operator started: what is declared would pass for what is not.
+async fn gather(context: &Context, is_first: bool) {
+    let progress = || {
+        let state = context.guard.lock();
+        (state.came_into_force, state.looked_at.len())
+    };
     let began = Instant::now();
-    let mut before = guard.lock().came_into_force;
+    let (mut before, mut since) = (progress(), began);
     loop {
         tokio::time::sleep(GATHER).await;
-        let now = guard.lock().came_into_force;
-        if now == before || began.elapsed() >= LONGEST_GATHER {
+        let now = progress();
+        let stands_still = now == before;
+        if !stands_still {
+            (before, since) = (now, Instant::now());
+        }
+        let is_enough = if is_first && is_anything_unknown(context) {
+            since.elapsed() >= SETTLES_WITHIN
+        } else {
+            stands_still || began.elapsed() >= LONGEST_GATHER
+        };
+        if is_enough {
             return;
         }
-        before = now;
     }
+}
+
+/// Whether some landing zone has anything according to its status, and nobody has looked at it since this operator started.
+fn is_anything_unknown(context: &Context) -> bool {
+    if context.picture().is_none() {
+        // Whoever completes it asks for another look.
+        return false;
+    }
+    let zones = context.zones.state();
+    let state = context.guard.lock();
+    zones.iter().any(|stored| {
+        let status = stored.0.as_ref().ok().and_then(|zone| zone.status.as_ref());
+        status.is_some_and(|status| !status.inventory.is_empty())
+            && !state.looked_at.contains(&stored.name_any())
+    })
 }
 
 /// Something that has to be judged.
@@ -80,15 +118,13 @@ struct Work {
 
 /// Looks once. Whoever completes what is missing asks for another look.
 async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
-    let (Some(facts), Some(platform)) = (context.facts(), context.platform()) else {
+    let Some((facts, platform)) = context.picture() else {
         return known;
     };
-    if !context.are_zones_listed() {
-        return known;
-    }
     let inputs = {
         let objects = context.cache.read();
         let state = context.guard.lock();
+        // It may be another flavour's by now.
         if !objects.are_synced(facts.flavour()) || !state.is_complete(&facts) {
             return known;
         }
@@ -209,13 +245,30 @@ fn publish(context: &Context, inputs: &Inputs, judged: Vec<(Key, u64, Judged)>) 
             continue;
         }
         found.measure(zone, before.as_deref(), &context.metrics);
-        state.found.insert(zone.clone(), Arc::new(found));
-        news.push(zone.clone());
+        let found = Arc::new(found);
+        state.found.insert(zone.clone(), found.clone());
+        news.push((zone, before.is_none().then_some(found)));
     }
     drop(state);
-    for zone in news {
-        context.queue.push(&zone);
+    for (zone, first) in news {
+        if !first.is_some_and(|found| is_told(context, zone, &found)) {
+            context.queue.push(zone);
+        }
     }
+}
+
+/// Whether the status tells already what is found; a reconcile that goes on may be about to say something else.
+fn is_told(context: &Context, zone: &str, found: &Found) -> bool {
+    let Some(declared) = context.zone(zone) else {
+        return false;
+    };
+    let memory = context.memory(zone);
+    let Ok(memory) = memory.try_lock() else {
+        return false;
+    };
+    let (status, _) = memory.last_status(&declared);
+    let generation = declared.metadata.generation;
+    status.is_some_and(|status| status::is_told(found, status, generation))
 }
 
 /// Whether it is one of the operator's own: with its label, and as something that the landing zone renders to.

@@ -58,6 +58,8 @@ struct State {
     in_force: BTreeMap<String, Arc<InForce>>,
     /// Those that were seen to be put into force since this operator started.
     seen_in_force: BTreeSet<String>,
+    /// Those that were looked at since this operator started, whatever came of it.
+    looked_at: BTreeSet<String>,
     found: BTreeMap<String, Arc<Found>>,
     /// Counts what is taken in.
     clock: u64,
@@ -122,9 +124,18 @@ impl Guard {
         }
     }
 
+    /// Takes in that somebody looked at a landing zone: what is in force of it was told, or nothing can be told.
+    pub(super) fn looked_at(&self, zone: &str) {
+        let mut state = self.lock();
+        if !state.looked_at.contains(zone) {
+            state.looked_at.insert(zone.to_owned());
+        }
+    }
+
     /// Forgets a landing zone that is gone.
     pub(super) fn forget(&self, zone: &str, metrics: &Metrics) {
         let mut state = self.lock();
+        state.looked_at.remove(zone);
         state.in_force.remove(zone);
         state.seen_in_force.remove(zone);
         if let Some(found) = state.found.remove(zone) {

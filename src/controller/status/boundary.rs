@@ -4,7 +4,9 @@
 //! policies are asked first, so that it opens nothing, and the boundary holds. It does not hold where something gets
 //! past the platform's policies, or could, or where these are not in force.
 
-use super::{Conditions, Found, sentence};
+use jiff::Timestamp;
+
+use super::{Conditions, Found, guard, sentence};
 use crate::api::condition::{self, reason};
 use crate::api::{BoundaryFinding, LandingZoneStatus};
 
@@ -69,6 +71,19 @@ pub(in crate::controller) fn held(conditions: &mut Conditions, found: Option<&Fo
     let message = "nothing gets through that is not declared: the platform's policies are in place, and nothing is \
                    found in what others write";
     conditions.set(type_, "True", reason::NOTHING_CROSSES, message);
+}
+
+/// Whether a status tells already what is found: after a restart it mostly does.
+pub(in crate::controller) fn is_told(
+    found: &Found,
+    status: &LandingZoneStatus,
+    generation: Option<i64>,
+) -> bool {
+    let mut conditions = Conditions::of(Some(status), generation, Timestamp::UNIX_EPOCH);
+    held(&mut conditions, Some(found));
+    conditions.has(condition::BOUNDARY_HELD)
+        && conditions.finish() == status.conditions
+        && status.findings == guard::in_status(found)
 }
 
 /// Whether nobody has judged yet, and the status never said so: what is judged in a moment is told in the same write.
