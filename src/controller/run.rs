@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt, StreamExt};
 use kube::Client;
 use kube::runtime::controller::{Config, ReconcileRequest, applier};
 use kube::runtime::reflector::store::Writer as StoreWriter;
@@ -120,9 +121,20 @@ async fn say_of_the_platform(context: &Context) {
 
 /// Runs the operator until `stop` is cancelled, then finishes the writes in hand.
 ///
+/// Boxed, so that all of it is compiled here: of a future, the compiler makes code where somebody waits for it.
+///
 /// # Errors
 /// When the address cannot be listened on, or another operator took over.
-pub async fn run(
+#[must_use]
+pub fn run(
+    clients: Clients,
+    settings: Settings,
+    stop: CancellationToken,
+) -> LocalBoxFuture<'static, Result<(), Ended>> {
+    run_until_stopped(clients, settings, stop).boxed_local()
+}
+
+async fn run_until_stopped(
     clients: Clients,
     settings: Settings,
     stop: CancellationToken,
