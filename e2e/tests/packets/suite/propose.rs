@@ -68,7 +68,7 @@ pub async fn what_was_logged_becomes_declarations_that_open_it(
     let declared = kubectl("get landingzones,landingzoneplatforms -o json").await?;
     std::fs::write(folder.join("declared.json"), declared)?;
 
-    let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Dev));
+    let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
     let mut propose = command_that_dies_with_us(&build.await??.plugin);
     propose
         .current_dir(&folder)

@@ -501,7 +501,7 @@ pub async fn pods_elsewhere_are_told(pools: &Pools) -> Result<()> {
 
 /// What `kubectl landingzone status` prints.
 async fn status(governed: &Governed, name: &str) -> Result<String> {
-    let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Dev));
+    let build = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
     let mut command = command_that_dies_with_us(&build.await??.plugin);
     command
         .args(["status", name])
