@@ -114,8 +114,6 @@ fn build(source: &Path, target: &Path) -> Result<PathBuf> {
     command
         .current_dir(source)
         .env("CARGO_TARGET_DIR", target)
-        // What others wrote is mostly compiled already, as the same versions in the same way.
-        .env("CARGO_BUILD_BUILD_DIR", workspace::target())
         .args([
             "build",
             "--locked",
