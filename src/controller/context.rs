@@ -29,7 +29,7 @@ use super::rendered::{Rendered, Target, Targets};
 use super::team_policies::Policies;
 use crate::api::LandingZone;
 use crate::cluster::{ClusterFacts, Nodes, Signs, WantedNodes};
-use crate::domain::Platform;
+use crate::domain::{Placement, Platform};
 use crate::telemetry::{CrossingLabels, Events, Metrics, Note, ReasonLabels, Severity};
 
 /// A landing zone as it is stored: one that cannot be read must not stop the others.
@@ -415,16 +415,16 @@ impl Context {
             .send_if_modified(|known| std::mem::replace(known, any) != any);
     }
 
-    /// Takes in whether a landing zone has to do with nodes.
-    pub fn places(&self, zone: &str, is_placed: bool) {
-        let wanted = self.placements.places(zone, is_placed);
+    /// Takes in on which nodes a landing zone places its pods, where it does.
+    pub fn places(&self, zone: &str, placement: Option<&Placement>) {
+        let wanted = self.placements.places(zone, placement);
         self.wanted_nodes
             .send_if_modified(|known| std::mem::replace(&mut known.placement, wanted) != wanted);
     }
 
     /// Forgets a landing zone that is gone.
     pub fn forget(&self, zone: &str) {
-        self.places(zone, false);
+        self.places(zone, None);
         self.evictions.keep(zone, None);
         self.guard.forget(zone, &self.metrics);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);

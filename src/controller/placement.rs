@@ -6,13 +6,14 @@
 
 mod shown;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::apply::TIMEOUT;
@@ -20,8 +21,8 @@ use super::context::Context;
 use super::reconcile::SETTLES_WITHIN;
 use crate::api::Stage;
 use crate::api::names::MANAGER;
-use crate::cluster::failure;
-use crate::domain::{LandingZone, Namespace, Placement};
+use crate::cluster::{Nodes, failure};
+use crate::domain::{LandingZone, Namespace, Node, Placement};
 
 /// How long a placement that is in force is taken to stay so.
 const STANDS: Duration = Duration::from_hours(4);
@@ -61,8 +62,33 @@ pub enum Admitted {
 #[derive(Debug, Default)]
 pub struct Placements {
     shown: Mutex<HashMap<Placement, Arc<tokio::sync::Mutex<Answers>>>>,
-    /// The landing zones that have one, and since when there are any.
-    placed: Mutex<(BTreeSet<String>, Option<Instant>)>,
+    placed: Mutex<Placed>,
+}
+
+/// The landing zones that have a placement.
+#[derive(Debug, Default)]
+struct Placed {
+    /// What each of them has, and what it admitted when somebody looked; None: nobody has.
+    zones: BTreeMap<String, (Placement, Option<Admitted>)>,
+    /// Since when there are any.
+    since: Option<Instant>,
+}
+
+impl Placed {
+    /// Those that were looked at with other nodes than these, as far as that makes a difference.
+    fn seen_otherwise(&self, nodes: Option<&BTreeMap<String, Node>>) -> Vec<String> {
+        let mut now: HashMap<&Placement, Admitted> = HashMap::new();
+        let mut all = Vec::new();
+        for (zone, (placement, seen)) in &self.zones {
+            // Whoever has not looked yet looks at these.
+            let Some(seen) = seen else { continue };
+            let now = now.entry(placement);
+            if now.or_insert_with(|| admitted(placement, nodes)) != seen {
+                all.push(zone.clone());
+            }
+        }
+        all
+    }
 }
 
 /// What is known of one placement.
@@ -154,43 +180,63 @@ impl Placements {
         all.entry(placement.clone()).or_default().clone()
     }
 
-    /// Takes in whether a landing zone has one. Returns whether any has.
-    pub fn places(&self, zone: &str, is_placed: bool) -> bool {
-        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (zones, since) = &mut *placed;
-        if is_placed {
-            since.get_or_insert_with(Instant::now);
-            if !zones.contains(zone) {
-                zones.insert(zone.to_owned());
+    /// Takes in what a landing zone has. Returns whether any has one.
+    pub fn places(&self, zone: &str, placement: Option<&Placement>) -> bool {
+        let mut placed = self.placed();
+        if let Some(placement) = placement {
+            placed.since.get_or_insert_with(Instant::now);
+            if placed.zones.get(zone).map(|(known, _)| known) != Some(placement) {
+                let nobody_looked = (placement.clone(), None);
+                placed.zones.insert(zone.to_owned(), nobody_looked);
             }
         } else {
-            zones.remove(zone);
+            placed.zones.remove(zone);
         }
-        if zones.is_empty() {
-            *since = None;
+        if placed.zones.is_empty() {
+            placed.since = None;
         }
-        !zones.is_empty()
+        !placed.zones.is_empty()
     }
 
-    /// Whether nobody asked for the nodes before just now.
-    fn is_new(&self) -> bool {
-        let placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-        placed
-            .1
-            .is_some_and(|since| since.elapsed() < SETTLES_WITHIN)
+    /// The nodes that a landing zone's placement admits. Whoever hears of other nodes afterwards knows what was seen.
+    fn admitted(
+        &self,
+        zone: &str,
+        placement: &Placement,
+        nodes: &watch::Sender<Nodes>,
+    ) -> Admitted {
+        // Under one lock: otherwise these nodes could be read before others come, and be noted after those were compared.
+        let mut placed = self.placed();
+        let admitted = admitted(placement, nodes.borrow().as_deref());
+        if let Some((_, seen)) = placed.zones.get_mut(zone) {
+            *seen = Some(admitted.clone());
+        }
+        admitted
+    }
+
+    /// Until when the nodes may still become known to whoever asked for them just now; None: for longer than that.
+    fn nodes_expected_until(&self) -> Option<Instant> {
+        let until = self.placed().since? + SETTLES_WITHIN;
+        (until > Instant::now()).then_some(until)
+    }
+
+    fn placed(&self) -> MutexGuard<'_, Placed> {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks for a look at every landing zone with a placement when something about the nodes changed.
+/// Asks for a look at every landing zone whose placement admits others than it did, when something about the nodes changed.
 pub(super) async fn follow_nodes(context: Arc<Context>) {
     let mut nodes = context.nodes.subscribe();
+    let mut were_known = false;
     while nodes.changed().await.is_ok() {
-        tokio::time::sleep(NODES_GATHER).await;
-        nodes.mark_unchanged();
-        let zones = {
-            let placed = context.placements.placed.lock();
-            placed.unwrap_or_else(PoisonError::into_inner).0.clone()
-        };
+        // Whoever waits for the first ones waits no longer.
+        if were_known {
+            tokio::time::sleep(NODES_GATHER).await;
+        }
+        let known = nodes.borrow_and_update().clone();
+        were_known = known.is_some();
+        let zones = context.placements.placed().seen_otherwise(known.as_deref());
         for zone in zones {
             context.queue.push(&zone);
         }
@@ -219,7 +265,7 @@ pub(super) async fn look(
 ) -> Option<Looked> {
     let placement = zone.placement.as_ref();
     let placement = placement.filter(|it| !it.is_empty() && zone.stage == Stage::Enforce);
-    context.places(zone.name.as_str(), placement.is_some());
+    context.places(zone.name.as_str(), placement);
     let placement = placement?;
     let namespace = zone.namespaces.iter().find(|it| exists(it));
     let known = show(context, zone, placement, namespace).await?;
@@ -227,11 +273,20 @@ pub(super) async fn look(
         is_settling: known.is_settling(),
         until: known.until(),
         shown: known.shown,
-        admitted: admitted(context, placement),
+        admitted: context
+            .placements
+            .admitted(zone.name.as_str(), placement, &context.nodes),
     };
-    if looked.admitted == Admitted::Unknown && context.placements.is_new() {
+    // Whoever learns of them asks for a reconcile: only where that does not happen it is told.
+    if looked.admitted == Admitted::Unknown
+        && let Some(until) = context.placements.nodes_expected_until()
+    {
+        looked.until = if looked.is_settling {
+            looked.until.min(until)
+        } else {
+            until
+        };
         looked.is_settling = true;
-        looked.until = Instant::now() + SETTLING;
     }
     Some(looked)
 }
@@ -255,9 +310,8 @@ async fn show(
     Some(answers.take(zone.name.as_str(), shown, Instant::now()))
 }
 
-fn admitted(context: &Context, placement: &Placement) -> Admitted {
-    let nodes = context.nodes.borrow();
-    let Some(nodes) = nodes.as_deref() else {
+fn admitted(placement: &Placement, nodes: Option<&BTreeMap<String, Node>>) -> Admitted {
+    let Some(nodes) = nodes else {
         return Admitted::Unknown;
     };
     match placement.availability_zones(nodes.values()) {
@@ -333,14 +387,18 @@ mod tests {
         assert!(answers.take("shop", missing(), now + STANDS).is_settling());
     }
 
+    fn on(stack: &str) -> Placement {
+        Placement {
+            node_selector: [("stack".to_owned(), stack.to_owned())].into(),
+            ..Placement::default()
+        }
+    }
+
     #[tokio::test]
     async fn what_nobody_declares_any_more_is_forgotten() {
         let now = Instant::now();
         let placements = Placements::default();
-        let [one, other] = ["one", "other"].map(|stack| Placement {
-            node_selector: [("stack".to_owned(), stack.to_owned())].into(),
-            ..Placement::default()
-        });
+        let [one, other] = ["one", "other"].map(on);
         let answers = placements.of(&one, now);
         answers.lock().await.take("shop", Shown::InForce, now);
         drop(answers);
@@ -353,9 +411,60 @@ mod tests {
     #[test]
     fn nodes_are_wanted_as_long_as_anybody_has_a_placement() {
         let placements = Placements::default();
-        assert!(placements.places("shop", true) && placements.is_new());
-        assert!(placements.places("orders", true));
-        assert!(placements.places("shop", false));
-        assert!(!placements.places("orders", false) && !placements.is_new());
+        let placement = on("shop");
+        assert!(placements.places("shop", Some(&placement)));
+        assert!(placements.nodes_expected_until().is_some());
+        assert!(placements.places("orders", Some(&placement)));
+        assert!(placements.places("shop", None));
+        assert!(!placements.places("orders", None));
+        assert!(placements.nodes_expected_until().is_none());
+    }
+
+    /// A cluster's nodes come and go all day: nobody is looked at for one that makes no difference.
+    #[test]
+    fn only_those_are_looked_at_that_see_other_nodes() {
+        let node = |stack: &str| {
+            let labels = [("stack", stack), ("topology.kubernetes.io/zone", "1")];
+            Node {
+                labels: labels
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+                ..Node::default()
+            }
+        };
+        let nodes = |stacks: &[&str]| {
+            let named = stacks.iter().enumerate();
+            let nodes = named.map(|(number, stack)| (number.to_string(), node(stack)));
+            Some(Arc::new(nodes.collect::<BTreeMap<_, _>>()))
+        };
+        let placements = Placements::default();
+        let known = watch::Sender::new(None);
+        let look = |zone: &str, stack: &str| placements.admitted(zone, &on(stack), &known);
+        let otherwise = || {
+            placements
+                .placed()
+                .seen_otherwise(known.borrow().as_deref())
+        };
+        for name in ["one", "other"] {
+            placements.places(name, Some(&on(name)));
+        }
+        assert_eq!(otherwise(), [""; 0], "nobody has looked yet");
+        assert_eq!(look("one", "one"), Admitted::Unknown);
+        known.send_replace(nodes(&["one"]));
+        assert_eq!(otherwise(), ["one"], "the other looks at these at first");
+        assert_eq!(look("one", "one"), Admitted::In(["1".to_owned()].into()));
+        assert_eq!(look("other", "other"), Admitted::None);
+        assert_eq!(otherwise(), [""; 0]);
+        known.send_replace(nodes(&["one", "one"]));
+        assert_eq!(
+            otherwise(),
+            [""; 0],
+            "one more in the same availability zone"
+        );
+        known.send_replace(nodes(&["one", "other"]));
+        assert_eq!(otherwise(), ["other"]);
+        // Another placement is another question.
+        placements.places("one", Some(&on("else")));
+        assert_eq!(otherwise(), ["other"]);
     }
 }
