@@ -14,12 +14,14 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::params::GetParams;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::cache::{Cache, Observed, written_by_us};
 use super::calico_metadata;
 use super::compare::{Content, differences};
 use super::kind::{Kind, ObjectKey};
 use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
+use super::pressure::Pressure;
 use super::rendered::Target;
 use crate::api::AdoptionPolicy;
 use crate::api::names::{MANAGED_BY, MANAGER, OWNER};
@@ -47,6 +49,7 @@ const IN_FLIGHT_EACH: usize = 8;
 pub struct Writer {
     client: ClientDebug,
     cache: Cache,
+    pressure: Arc<Pressure>,
     metrics: Arc<Metrics>,
     permits: Arc<Semaphore>,
     /// Those of requests that grant rights in the whole cluster.
@@ -82,10 +85,16 @@ fn in_phase(plan: &Plan, phase: fn(Kind) -> bool) -> impl Iterator<Item = &Write
 impl Writer {
     /// A writer that takes what it wrote into the cache.
     #[must_use]
-    pub fn new(client: Client, cache: Cache, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        client: Client,
+        cache: Cache,
+        pressure: Arc<Pressure>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             client: ClientDebug(client),
             cache,
+            pressure,
             metrics,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
             permits_to_grant: Arc::new(Semaphore::new(GRANTS_IN_FLIGHT)),
@@ -547,15 +556,19 @@ impl Writer {
     fn take(&self, target: &Target, stored: Value, flavour: Flavour) -> Result<(), WriteError> {
         let key = &target.key;
         let stored = calico_metadata::with_labels(key.kind, stored);
-        let digest = Content::of(key.kind, &stored).digest();
+        let observed = Observed::digested(key.kind, &stored);
+        let digest = match &observed {
+            Some(observed) => observed.digest,
+            None => Content::of(key.kind, &stored).digest(),
+        };
         let different = match key.kind {
             Kind::Namespace => Vec::new(),
             _ if digest == target.digest => Vec::new(),
             kind => differences(kind, &target.object.unpack(), &stored),
         };
-        if let Some(mut observed) = Observed::of(key.kind, stored) {
-            if different.is_empty() && key.kind != Kind::Namespace && !observed.kept_by_calico {
-                observed.object = None;
+        if let Some(mut observed) = observed {
+            if !different.is_empty() || !observed.is_told_by_digest(key.kind) {
+                observed.keep(&stored);
             }
             self.observe(key, observed, flavour);
         }
@@ -588,6 +601,7 @@ impl Writer {
             kind: key.kind.name().to_owned(),
         };
         self.metrics.writes.get_or_create(&labels).inc();
+        self.pressure.writes(Instant::now());
         tracing::debug!(?verb, %key, "write");
         let answer = tokio::time::timeout(TIMEOUT, self.client.0.request::<Value>(request)).await;
         answer.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))

@@ -52,6 +52,15 @@ impl Observed {
     #[must_use]
     pub fn of(kind: Kind, object: Value) -> Option<Self> {
         let object = calico_metadata::with_labels(kind, object);
+        let mut observed = Self::digested(kind, &object)?;
+        observed.keep(&object);
+        Some(observed)
+    }
+
+    /// Reads an object with its labels (see [`calico_metadata::with_labels`]), of which nothing but the digest is kept unless
+    /// somebody says so: most are as they are declared, and packing them takes longer than all the rest.
+    #[must_use]
+    pub fn digested(kind: Kind, object: &Value) -> Option<Self> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let labels = object.pointer("/metadata/labels");
         let label = |key: &str| labels.and_then(|labels| labels.get(key)?.as_str());
@@ -68,17 +77,29 @@ impl Observed {
             uid: text("/metadata/uid")?.to_owned(),
             resource_version: text("/metadata/resourceVersion")?.to_owned(),
             deleting: text("/metadata/deletionTimestamp").is_some(),
-            labelled_by_us: owner.is_some() && keys_held(&object, "labels").contains(key),
+            labelled_by_us: owner.is_some() && keys_held(object, "labels").contains(key),
             owner,
-            written_by_us: written_by_us(&object),
-            kept_by_calico: calico_metadata::is_there(&object),
+            written_by_us: written_by_us(object),
+            kept_by_calico: calico_metadata::is_there(object),
             labels: match kind {
                 Kind::Namespace => labels_of(labels),
                 _ => Arc::default(),
             },
-            digest: Content::of(kind, &object).digest(),
-            object: Some(Packed::from(&object)),
+            digest: Content::of(kind, object).digest(),
+            object: None,
         })
+    }
+
+    /// Keeps the object itself, which it was read from.
+    pub fn keep(&mut self, object: &Value) {
+        self.object = Some(Packed::from(object));
+    }
+
+    /// Whether the digest is enough where it is as declared. One that Calico's API server wrote is kept: to change it in the
+    /// storage takes more. Of a namespace others look at more than what is declared.
+    #[must_use]
+    pub fn is_told_by_digest(&self, kind: Kind) -> bool {
+        kind != Kind::Namespace && !self.kept_by_calico
     }
 
     /// Keeps no more than the digest of what nobody declares, nor of what is larger than anything that
@@ -263,13 +284,11 @@ impl Objects {
         Some(known)
     }
 
-    /// Drops the object itself once it is known to be as declared; the digest stays. One that
-    /// Calico's API server wrote is kept: to change it in the storage takes more than the digest.
+    /// Drops the object itself once it is known to be as declared; the digest stays, where it is enough.
     pub fn settle(&mut self, key: &ObjectKey, digest: Digest) {
-        if key.kind != Kind::Namespace
-            && let Some(known) = self.entries.get_mut(key)
+        if let Some(known) = self.entries.get_mut(key)
             && known.observed.digest == digest
-            && !known.observed.kept_by_calico
+            && known.observed.is_told_by_digest(key.kind)
         {
             known.observed.object = None;
         }

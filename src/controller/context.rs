@@ -24,6 +24,7 @@ use super::memory::Memory;
 use super::neighbourhood::Neighbourhood;
 use super::placement::Placements;
 use super::platform_status::PlatformStatus;
+use super::pressure::Pressure;
 use super::released::recorded_uid;
 use super::rendered::{Rendered, Target, Targets};
 use super::team_policies::Policies;
@@ -74,6 +75,10 @@ pub struct Context {
     pub queue: Queue,
     /// Where people read what happened.
     pub events: Events,
+    /// Whether there is so much to write that what is told waits.
+    pub pressure: Arc<Pressure>,
+    /// Who waits for that, and to hear of them.
+    pub untold: (Mutex<BTreeSet<String>>, Notify),
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// One writer of tiers at a time, since all landing zones share them.
@@ -152,13 +157,19 @@ impl Context {
     pub fn new(
         clients: Clients,
         zones: Store<Stored>,
-        cache: Cache,
         signs: Signs,
         queue: Queue,
         events: Events,
+        pressure: Arc<Pressure>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let writer = Writer::new(clients.asking.clone(), cache.clone(), metrics.clone());
+        let cache = Cache::default();
+        let writer = Writer::new(
+            clients.asking.clone(),
+            cache.clone(),
+            pressure.clone(),
+            metrics.clone(),
+        );
         Self {
             client: clients.asking,
             watching: clients.watching,
@@ -179,6 +190,8 @@ impl Context {
             writer,
             queue,
             events,
+            pressure,
+            untold: <_>::default(),
             metrics,
             tiers: tokio::sync::Mutex::default(),
             zones_listed: AtomicBool::new(false),

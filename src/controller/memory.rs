@@ -39,6 +39,8 @@ pub struct Memory {
     pub drift: Option<DriftStatus>,
     /// When drift counts were last written.
     pub drift_written: Option<Instant>,
+    /// Since when drift is counted that is not written.
+    pub drift_untold: Option<Instant>,
     /// Namespaces whose loss was told and that are not back yet.
     pub lost: BTreeSet<String>,
     /// State and reason of conditions as events told them last, and of which generation.

@@ -28,6 +28,7 @@ mod placement;
 pub mod plan;
 mod platform;
 mod platform_status;
+mod pressure;
 pub(crate) mod pretenders;
 mod reconcile;
 pub(crate) mod released;

@@ -2,7 +2,7 @@
 //! written.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -17,6 +17,7 @@ use super::guard;
 use super::kind::Kind;
 use super::memory::{Memory, WrittenStatus};
 use super::plan::Plan;
+use super::pressure::LONGEST_WAIT;
 use super::reconcile::{Error, Observation};
 use super::status;
 use crate::api::condition::{self, reason};
@@ -27,6 +28,8 @@ use crate::telemetry::Severity;
 
 /// Drift counts are written at most this often.
 const DRIFT_GATHERS: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is still so much to write that they wait.
+const GLANCE: Duration = Duration::from_millis(500);
 /// Last words that are under way at once.
 const IN_FLIGHT: usize = 32;
 
@@ -226,15 +229,19 @@ pub(super) async fn publish(
         return Ok(None);
     }
     let now = Instant::now();
-    if let (Some(base), Some(last)) = (base, memory.drift_written) {
-        let due = last + DRIFT_GATHERS;
+    let has_drifted = base.and_then(|base| base.drift.as_ref()) != status.drift.as_ref();
+    if let Some(base) = base
+        && has_drifted
+        && let Some(due) = drift_waits_until(&observation.name, context, memory, now)
+    {
         let drift = std::mem::replace(&mut status.drift, base.drift.clone());
-        if *base == status && now < due {
+        if *base == status {
             return Ok(Some(due));
         }
         status.drift = drift;
     }
-    if base.and_then(|base| base.drift.as_ref()) != status.drift.as_ref() {
+    memory.drift_untold = None;
+    if has_drifted {
         memory.drift_written = Some(now);
     }
     let version = status::write(&context.client, &observation.zone, version, &status)
@@ -243,6 +250,44 @@ pub(super) async fn publish(
     tell_changes(observation, context, memory, &status);
     memory.written = Some(WrittenStatus::new(status, version));
     Ok(None)
+}
+
+/// Until when drift counts wait, where nothing else is to be said: they are gathered, and while there is much to repair
+/// that comes first.
+fn drift_waits_until(
+    zone: &str,
+    context: &Context,
+    memory: &mut Memory,
+    now: Instant,
+) -> Option<Instant> {
+    let since = *memory.drift_untold.get_or_insert(now);
+    let mut until = memory.drift_written.map(|last| last + DRIFT_GATHERS);
+    if context.pressure.is_high(now) {
+        until = until.max(Some(since + LONGEST_WAIT));
+        let (untold, more) = &context.untold;
+        let mut untold = untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.insert(zone.to_owned());
+        more.notify_one();
+    }
+    until.filter(|until| now < *until)
+}
+
+/// Asks for a look at those whose drift counts wait, once there is no longer so much to write.
+pub(super) async fn tell_once_calm(context: &Context) {
+    let (untold, more) = &context.untold;
+    loop {
+        more.notified().await;
+        while context.pressure.is_high(Instant::now()) {
+            tokio::time::sleep(GLANCE).await;
+        }
+        let calm = {
+            let mut untold = untold.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *untold)
+        };
+        for zone in calm {
+            context.queue.push(&zone);
+        }
+    }
 }
 
 /// Writes what was still to be said when the operator was told to stop: drift counts that were being gathered, and how
@@ -267,8 +312,6 @@ async fn say_the_last(context: &Context, zone: &LandingZone) -> Result<(), kube:
     let untold = memory.untold.take();
     let is_untold = untold.is_some();
     let last = || {
-        // None: it wrote none.
-        memory.written.as_ref()?;
         let (status, version) = memory.last_status(zone);
         Some((status?.clone(), version.to_owned()))
     };

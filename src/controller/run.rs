@@ -13,10 +13,10 @@ use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::reflector::{self, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cache::Cache;
 use super::clients::Clients;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
@@ -26,13 +26,14 @@ use super::lease::{DEFAULT_NAMESPACE, Deposed, Keeper};
 use super::others::follow_others;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
+use super::pressure::{LONGEST_WAIT, Pressure};
 use super::reconcile::{SETTLES_WITHIN, reconcile, try_again};
-use super::report::flush;
+use super::report::{flush, tell_once_calm};
 use super::watch::{follow_flavour, follow_zones};
 use super::webhook::{WebhookSettings, keep_webhook};
 use crate::cluster::{ClusterFacts, failure, watch_nodes, watch_signs};
 use crate::domain::Platform;
-use crate::telemetry::{Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
+use crate::telemetry::{Busy, Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
 
 /// Landing zones that are reconciled at once: enough that the API server always has something to do while some of them wait for
 /// the rights that they grant.
@@ -82,6 +83,7 @@ async fn follow_everything(
             say_of_the_platform(&context),
             follow_nodes(context.clone()),
             evict_misplaced(context.clone()),
+            tell_once_calm(&context),
             keep_default_deny(context.clone(), health.clone(), settings.own_namespace),
         );
     };
@@ -155,14 +157,22 @@ async fn run_until_stopped(
     let (facts, signs) = watch::channel(None);
     let (queue, requests) = Queue::new();
     let (store, writer) = reflector::store::<Stored>();
-    let (events, publishing) = Events::start(clients.asking.clone());
+    let pressure = Arc::new(Pressure::default());
+    let busy = Busy {
+        is_so: {
+            let pressure = pressure.clone();
+            move || pressure.is_high(Instant::now())
+        },
+        at_most: LONGEST_WAIT,
+    };
+    let (events, publishing) = Events::start(clients.asking.clone(), busy);
     let context = Arc::new(Context::new(
         clients.clone(),
         store.clone(),
-        Cache::default(),
         signs,
         queue,
         events,
+        pressure,
         metrics.clone(),
     ));
     let mut keeper = Keeper::new(

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cache::{Observed, PLATFORM_OWNER};
+use super::calico_metadata;
 use super::context::{Context, Stored};
 use super::kind::{Kind, ObjectKey};
 use super::others::{self, Source};
@@ -205,7 +206,9 @@ fn seen(named: Named, object: DynamicObject, context: &Context) {
     let (kind, _) = named;
     let key = key_of(named, &object);
     let version = version_of(&object).map(str::to_owned);
-    let Some(mut observed) = tree(object).and_then(|object| Observed::of(kind, object)) else {
+    let object = tree(object).map(|object| calico_metadata::with_labels(kind, object));
+    let observed = object.and_then(|object| Some((Observed::digested(kind, &object)?, object)));
+    let Some((mut observed, object)) = observed else {
         tracing::error!(%key, "an object came without UID or resource version");
         return;
     };
@@ -214,24 +217,24 @@ fn seen(named: Named, object: DynamicObject, context: &Context) {
         // Somebody else's, or it lost its label: as far as what is ours goes, it is not there.
         return gone(&key, version.as_deref(), context);
     }
-    if key.is_in_reach_of_teams() {
-        let declared = owner
-            .as_ref()
-            .is_some_and(|owner| context.may_be_declared(&key, owner));
-        observed.bound(declared);
-    }
     let digest = observed.digest;
     let quiet = kind != Kind::Namespace
         && !observed.deleting
         && owner
             .as_ref()
             .is_some_and(|owner| context.is_as_declared(&key, owner, digest));
+    if !quiet || !observed.is_told_by_digest(kind) {
+        observed.keep(&object);
+        if key.is_in_reach_of_teams() {
+            let declared = owner
+                .as_ref()
+                .is_some_and(|owner| context.may_be_declared(&key, owner));
+            observed.bound(declared);
+        }
+    }
     let before = {
         let mut objects = context.cache.write();
         let before = objects.observe(key.clone(), observed);
-        if quiet {
-            objects.settle(&key, digest);
-        }
         before.map(|before| (before, objects.take_former_owner(&key)))
     };
     let Ok((before, former_owner)) = before else {

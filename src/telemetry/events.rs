@@ -1,23 +1,28 @@
-//! Events, gathered: at most one for each reason and object in 5 seconds.
+//! Events, gathered: at most one for each reason and object in 5 seconds. What is no warning waits while there is much else to
+//! write.
 //!
 //! kube's recorder is not used for them: it merges events whose note differs, so that within six
 //! minutes a second repair would be lost.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Api, PostParams};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::api::names::MANAGER;
 
 /// How long notes are gathered after an event.
 const GATHER: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is still much else to write.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How long the API server may take to accept an event.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The API server refuses longer notes; it counts bytes.
@@ -49,21 +54,128 @@ pub enum Severity {
 #[derive(Clone, Debug)]
 pub struct Events(mpsc::UnboundedSender<Note>);
 
+/// Whether something else comes first, and how long that is waited for at most.
+pub struct Busy<F> {
+    /// Whether it does now.
+    pub is_so: F,
+    /// How long a note waits for it.
+    pub at_most: Duration,
+}
+
+/// What is told of which object, and why.
+type Key = (Option<String>, Option<String>, Option<String>, &'static str);
+
+/// Notes that are told together, the first of which came at that time.
+type Together = (Vec<Note>, Timestamp);
+
+/// Notes that wait, by what they are told of.
+#[derive(Default)]
+struct Gathering(HashMap<Key, Gathered>);
+
 struct Gathered {
     until: Instant,
+    /// Whether they are told earlier, once nothing else comes first.
+    waits_for_calm: bool,
     notes: Vec<Note>,
+    /// When the first of them came.
+    since: Timestamp,
+}
+
+impl Gathering {
+    /// Takes in a note. Returns what is told at once. While something else comes first, what is no warning waits so long.
+    fn take(&mut self, note: Note, now: Instant, busy: Option<Duration>) -> Option<Together> {
+        let ObjectReference {
+            kind,
+            namespace,
+            name,
+            ..
+        } = note.regarding.clone();
+        let since = Timestamp::now();
+        let is_warning = note.severity == Severity::Warning;
+        let busy = busy.filter(|_| !is_warning);
+        match self.0.entry((kind, namespace, name, note.reason)) {
+            Entry::Occupied(mut entry) => {
+                let waiting = entry.get_mut();
+                if waiting.notes.is_empty() {
+                    waiting.since = since;
+                }
+                if is_warning && waiting.waits_for_calm {
+                    waiting.calm(now);
+                }
+                waiting.notes.push(note);
+                None
+            }
+            Entry::Vacant(entry) => {
+                let waiting = entry.insert(Gathered {
+                    until: now + busy.unwrap_or(GATHER),
+                    waits_for_calm: busy.is_some(),
+                    notes: vec![note],
+                    since,
+                });
+                let at_once = || (std::mem::take(&mut waiting.notes), since);
+                busy.is_none().then(at_once)
+            }
+        }
+    }
+
+    /// Whether any note waits until nothing else comes first.
+    fn waits_for_calm(&self) -> bool {
+        self.0.values().any(|waiting| waiting.waits_for_calm)
+    }
+
+    /// Nothing else comes first any more.
+    fn calm(&mut self, now: Instant) {
+        let all = self.0.values_mut();
+        all.filter(|waiting| waiting.waits_for_calm)
+            .for_each(|waiting| waiting.calm(now));
+    }
+
+    /// When something is to be told, or forgotten.
+    fn next(&self) -> Option<Instant> {
+        self.0.values().map(|waiting| waiting.until).min()
+    }
+
+    /// What is to be told by now. What comes afterwards is gathered anew.
+    fn due(&mut self, now: Instant) -> Vec<Together> {
+        self.0
+            .retain(|_, waiting| waiting.until > now || !waiting.notes.is_empty());
+        let due = self.0.values_mut().filter(|waiting| waiting.until <= now);
+        due.map(|waiting| {
+            waiting.until = now + GATHER;
+            waiting.waits_for_calm = false;
+            (std::mem::take(&mut waiting.notes), waiting.since)
+        })
+        .collect()
+    }
+
+    /// All that waits.
+    fn rest(self) -> impl Iterator<Item = Together> {
+        let all = self.0.into_values();
+        all.map(|waiting| (waiting.notes, waiting.since))
+    }
+}
+
+impl Gathered {
+    fn calm(&mut self, now: Instant) {
+        self.until = now;
+        self.waits_for_calm = false;
+    }
 }
 
 impl Events {
     /// Starts publishing; ends when the last `Events` is dropped and everything is published.
     #[must_use]
-    pub fn start(client: kube::Client) -> (Self, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        client: kube::Client,
+        busy: Busy<impl Fn() -> bool + Send + 'static>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let publisher = tokio::spawn(publish_all(client, receiver));
+        let publisher = tokio::spawn(publish_all(client, receiver, busy));
         (Self(sender), publisher)
     }
 
-    /// Publishes a note, now or with others that come within 5 seconds.
+    /// Publishes a note, now or with others that come within 5 seconds; one that is no warning later, while something else
+    /// comes first.
     pub fn note(&self, note: Note) {
         if self.0.send(note).is_err() {
             tracing::debug!("an event came after the end");
@@ -71,50 +183,47 @@ impl Events {
     }
 }
 
-async fn publish_all(client: kube::Client, mut notes: mpsc::UnboundedReceiver<Note>) {
-    let mut gathered: HashMap<_, Gathered> = HashMap::new();
+async fn publish_all(
+    client: kube::Client,
+    mut notes: mpsc::UnboundedReceiver<Note>,
+    busy: Busy<impl Fn() -> bool>,
+) {
+    let mut gathering = Gathering::default();
+    // Neither a note nor what is forgotten puts it off.
+    let mut glance = tokio::time::interval(GLANCE);
+    glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let next = gathered.values().map(|waiting| waiting.until).min();
+        let due = match gathering.next() {
+            Some(next) => tokio::time::sleep_until(next).left_future(),
+            None => std::future::pending().right_future(),
+        };
         tokio::select! {
             note = notes.recv() => {
                 let Some(note) = note else { break };
-                let ObjectReference { kind, namespace, name, .. } = note.regarding.clone();
-                let key = (kind, namespace, name, note.reason);
-                if let Some(waiting) = gathered.get_mut(&key) {
-                    waiting.notes.push(note);
-                } else {
-                    publish(&client, &[note]).await;
-                    let until = Instant::now() + GATHER;
-                    gathered.insert(key, Gathered { until, notes: Vec::new() });
+                let busy = (busy.is_so)().then_some(busy.at_most);
+                if let Some((notes, since)) = gathering.take(note, Instant::now(), busy) {
+                    publish(&client, &notes, since).await;
                 }
             }
-            () = until(next) => {
-                let now = Instant::now();
-                for waiting in gathered.values_mut().filter(|waiting| waiting.until <= now) {
-                    if waiting.notes.is_empty() {
-                        continue;
-                    }
-                    publish(&client, &std::mem::take(&mut waiting.notes)).await;
-                    waiting.until = Instant::now() + GATHER;
+            _ = glance.tick(), if gathering.waits_for_calm() => {
+                if !(busy.is_so)() {
+                    gathering.calm(Instant::now());
                 }
-                gathered.retain(|_, waiting| waiting.until > now || !waiting.notes.is_empty());
+            }
+            () = due => {
+                for (notes, since) in gathering.due(Instant::now()) {
+                    publish(&client, &notes, since).await;
+                }
             }
         }
     }
-    for waiting in gathered.into_values() {
-        publish(&client, &waiting.notes).await;
+    for (notes, since) in gathering.rest() {
+        publish(&client, &notes, since).await;
     }
 }
 
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn publish(client: &kube::Client, notes: &[Note]) {
-    let Some(event) = event(notes, Timestamp::now()) else {
+async fn publish(client: &kube::Client, notes: &[Note], since: Timestamp) {
+    let Some(event) = event(notes, since) else {
         return;
     };
     let namespace = event.metadata.namespace.clone().unwrap_or_default();
@@ -134,8 +243,8 @@ async fn publish(client: &kube::Client, notes: &[Note]) {
     }
 }
 
-/// One event that says all the notes; None without any.
-fn event(notes: &[Note], now: Timestamp) -> Option<Event> {
+/// One event that says all the notes, the first of which came at that time; None without any.
+fn event(notes: &[Note], since: Timestamp) -> Option<Event> {
     let first = notes.first()?;
     let mut text = first.text.clone();
     for pair in notes.windows(2) {
@@ -158,15 +267,19 @@ fn event(notes: &[Note], now: Timestamp) -> Option<Event> {
             namespace: Some(namespace.unwrap_or("default").to_owned()),
             ..ObjectMeta::default()
         },
-        event_time: Some(MicroTime(now)),
+        event_time: Some(MicroTime(since)),
         action: Some("Reconcile".to_owned()),
         reason: Some(first.reason.to_owned()),
         regarding: Some(first.regarding.clone()),
         note: Some(text),
-        type_: Some(match first.severity {
-            Severity::Normal => "Normal".to_owned(),
-            Severity::Warning => "Warning".to_owned(),
-        }),
+        type_: Some(
+            if notes.iter().any(|it| it.severity == Severity::Warning) {
+                "Warning"
+            } else {
+                "Normal"
+            }
+            .to_owned(),
+        ),
         reporting_controller: Some(format!("landingzones.dev/{MANAGER}")),
         reporting_instance: Some(instance()),
         ..Event::default()
@@ -222,6 +335,67 @@ mod tests {
         };
         assert_eq!(namespace(inside), "shop-web");
         assert_eq!(namespace(note("ready")), "default");
+    }
+
+    fn texts(all: &[Together]) -> Vec<Vec<&str>> {
+        let told = all.iter().map(|(notes, _)| notes);
+        told.map(|notes| notes.iter().map(|it| &*it.text).collect())
+            .collect()
+    }
+
+    #[test]
+    fn the_first_is_told_at_once_and_the_next_together() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        assert_eq!(
+            texts(gathering.take(note("one"), now, None).as_slice()),
+            [["one"]]
+        );
+        for text in ["two", "three"] {
+            assert!(gathering.take(note(text), now, None).is_none());
+        }
+        assert!(gathering.due(now + GATHER / 2).is_empty());
+        assert_eq!(texts(&gathering.due(now + GATHER)), [["two", "three"]]);
+        // One that comes right after is gathered too; then nothing is remembered.
+        assert!(gathering.take(note("four"), now + GATHER, None).is_none());
+        assert_eq!(texts(&gathering.due(now + 2 * GATHER)), [["four"]]);
+        assert!(gathering.due(now + 3 * GATHER).is_empty() && gathering.next().is_none());
+    }
+
+    #[test]
+    fn what_is_no_warning_waits_for_calm_and_not_for_ever() {
+        let patience = Some(4 * GATHER);
+        let warning = || Note {
+            severity: Severity::Warning,
+            ..note("lost")
+        };
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        for text in ["one", "two"] {
+            assert!(gathering.take(note(text), now, patience).is_none());
+        }
+        assert!(gathering.due(now + GATHER).is_empty() && gathering.waits_for_calm());
+        gathering.calm(now + GATHER);
+        assert_eq!(texts(&gathering.due(now + GATHER)), [["one", "two"]]);
+        assert!(!gathering.waits_for_calm());
+
+        let mut gathering = Gathering::default();
+        assert!(gathering.take(note("one"), now, patience).is_none());
+        assert_eq!(texts(&gathering.due(now + 4 * GATHER)), [["one"]]);
+
+        // A warning does not wait, and takes along what does.
+        let mut gathering = Gathering::default();
+        assert!(gathering.take(warning(), now, patience).is_some());
+        let mut gathering = Gathering::default();
+        assert!(gathering.take(note("one"), now, patience).is_none());
+        assert!(gathering.take(warning(), now, patience).is_none());
+        assert_eq!(texts(&gathering.due(now)), [["one", "lost"]]);
+    }
+
+    #[test]
+    fn what_waits_at_the_end_is_told() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        gathering.take(note("one"), now, Some(GATHER));
+        let rest: Vec<_> = gathering.rest().collect();
+        assert_eq!(texts(&rest), [["one"]]);
     }
 
     #[test]

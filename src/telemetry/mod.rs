@@ -6,7 +6,7 @@ mod logs;
 mod metrics;
 mod server;
 
-pub use events::{Events, Note, Severity};
+pub use events::{Busy, Events, Note, Severity};
 pub use health::Health;
 pub use logs::{LogFormat, start_logs};
 pub use metrics::{

@@ -11,9 +11,12 @@ use e2e::binaries::{OperatorBinaries, Profile};
 use e2e::governed::CONVERGED;
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, eventually, scenarios};
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use landing_zone_operator::api::LandingZonePlatform;
+use landing_zone_operator::api::names::OWNER;
 use serde_json::json;
 
 /// Of three namespaces each.
@@ -50,6 +53,7 @@ async fn what_it_costs_is_counted(fixture: &Fixture) -> Result<()> {
     let governed = &fixture.governed;
     quiet(governed).await?;
     from_nothing(governed, fixture.before)?;
+    a_storm(governed).await?;
     a_change_of_the_platform(governed).await
 }
 
@@ -77,6 +81,61 @@ fn from_nothing(governed: &Governed, before: Mark) -> Result<()> {
     );
     let failed: Vec<_> = writes.iter().filter(|it| !it.succeeded()).collect();
     ensure!(failed.is_empty(), "{failed:#?}");
+    Ok(())
+}
+
+/// Much drift at once: each object is put back by one write, and what is told of it waits for that and is told once.
+async fn a_storm(governed: &Governed) -> Result<()> {
+    let mark = quiet(governed).await?;
+    let client = governed.client();
+    let quotas: Api<ResourceQuota> = Api::all(client.clone());
+    let owned = ListParams::default().labels(OWNER);
+    let all = quotas.list_metadata(&owned).await?.items;
+    let drifted = all.len();
+    ensure!(drifted >= 3 * FLEET.landing_zones, "{drifted} quotas");
+    let raised = Patch::Merge(json!({"spec": {"hard": {"pods": "9999"}}}));
+    let raise = all.iter().map(|it| {
+        let quotas: Api<ResourceQuota> = Api::namespaced(
+            client.clone(),
+            it.metadata.namespace.as_deref().unwrap_or_default(),
+        );
+        let raised = &raised;
+        async move {
+            let params = PatchParams::default();
+            quotas.patch(&it.name_any(), &params, raised).await
+        }
+    });
+    try_join_all(raise).await?;
+    let zones = governed.zones();
+    eventually(CONVERGED, "each repair to be counted", async || {
+        let found = zones.list(&ListParams::default()).await?.items;
+        let repaired = found.iter().map(|zone| {
+            let drift = zone.status.as_ref()?.drift.as_ref()?;
+            usize::try_from(drift.repaired).ok()
+        });
+        let repaired: usize = repaired.map(Option::unwrap_or_default).sum();
+        ensure!(repaired == drifted, "{repaired} of {drifted}");
+        Ok(Some(()))
+    })
+    .await?;
+    quiet(governed).await?;
+    let mut writes = writes_since(governed, mark)?;
+    let what = by_kind(&writes);
+    // A quota changes once more when what it says is counted anew: who met that looks again.
+    writes
+        .retain(|it| it.succeeded() || (it.resource.as_str(), it.code) != ("resourcequotas", 409));
+    let count = |resource: &str| writes.iter().filter(|it| it.resource == resource).count();
+    let (repairs, statuses, events) = (
+        count("resourcequotas"),
+        count("landingzones"),
+        count("events"),
+    );
+    ensure!(repairs == drifted, "{repairs} for {drifted}: {what:#?}");
+    let zones = FLEET.landing_zones;
+    ensure!(statuses <= 2 * zones, "{statuses} statuses: {what:#?}");
+    ensure!(events <= 2 * zones, "{events} events: {what:#?}");
+    ensure!(writes.len() == repairs + statuses + events, "{what:#?}");
+    println!("{drifted} repairs, {statuses} statuses, {events} events");
     Ok(())
 }
 

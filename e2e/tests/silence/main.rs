@@ -100,9 +100,10 @@ async fn silent(governed: &Governed, period: Duration) -> Result<()> {
     .await
 }
 
-/// Waits until nothing was asked for a moment, and returns the place in the log.
+/// Waits until nothing was asked for a moment, and returns the place in the log. What is no warning is told a second and a
+/// half after there was much to write.
 async fn settled(governed: &Governed) -> Result<Mark> {
-    const MOMENT: Duration = Duration::from_millis(1_500);
+    const MOMENT: Duration = Duration::from_millis(2_500);
     let log = governed.cluster.audit_log();
     log.quiet(governed.operator_user(), MOMENT, CONVERGED).await
 }

@@ -92,3 +92,38 @@ fn many_findings_are_counted() {
     assert!(message.contains("and 3 more"), "{message}");
     assert!(message.contains("status.findings lists them"), "{message}");
 }
+
+/// As an operator finds it that has just started.
+#[rstest]
+#[case::nothing(&[], &[], 1, true)]
+#[case::the_same(&[("a", false), ("b", true)], &[("a", false), ("b", true)], 1, true)]
+#[case::something_new(&[], &[("a", false)], 1, false)]
+#[case::something_gone(&[("a", false)], &[], 1, false)]
+#[case::it_gets_through_now(&[("a", false)], &[("a", true)], 1, false)]
+#[case::declared_anew(&[], &[], 2, false)]
+fn what_a_status_tells_need_not_be_told_again(
+    #[case] told: &[(&str, bool)],
+    #[case] now: &[(&str, bool)],
+    #[case] generation: i64,
+    #[case] is_so: bool,
+) {
+    let found = |all: &[(&str, bool)]| {
+        let all = all.iter().map(|(object, open)| finding(object, *open));
+        Found::of(all.collect())
+    };
+    let mut conditions = Conditions::of(None, Some(1), Timestamp::UNIX_EPOCH);
+    conditions.set(condition::NETWORK_ENFORCED, ENFORCED.0, ENFORCED.1, "");
+    held(&mut conditions, Some(&found(told)));
+    let status = LandingZoneStatus {
+        conditions: conditions.finish(),
+        findings: guard::in_status(&found(told)),
+        ..LandingZoneStatus::default()
+    };
+    assert_eq!(is_told(&found(now), &status, Some(generation)), is_so);
+}
+
+#[test]
+fn a_status_that_says_nothing_of_the_boundary_tells_nothing() {
+    let status = LandingZoneStatus::default();
+    assert!(!is_told(&Found::of(Vec::new()), &status, Some(1)));
+}
