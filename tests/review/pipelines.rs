@@ -214,16 +214,13 @@ impl Repository {
                     (
                         "GITHUB_EVENT_NAME",
                         if is_pull_request {
-                            "pull_request"
+                            "pull_request_target"
                         } else {
                             "push"
                         },
                     ),
                     ("GITHUB_BASE_REF", if is_pull_request { "main" } else { "" }),
-                    (
-                        "GITHUB_REF_NAME",
-                        if is_pull_request { "1/merge" } else { "main" },
-                    ),
+                    ("GITHUB_REF_NAME", "main"),
                     ("GITHUB_REPOSITORY", "acme/network"),
                     ("GITHUB_RUN_ID", "7"),
                 ]),
@@ -329,6 +326,13 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+fn pipeline(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("config/ci")
+        .join(file);
+    serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
 /// The steps by their names, in order.
 fn steps(forge: Forge) -> Vec<Value> {
     let (file, pointer, name) = match forge {
@@ -339,10 +343,7 @@ fn steps(forge: Forge) -> Vec<Value> {
             "displayName",
         ),
     };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("config/ci")
-        .join(file);
-    let pipeline: Value = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let pipeline = pipeline(file);
     let all = pipeline.pointer(pointer).unwrap().as_array().unwrap();
     let is_run = |step: &&Value| STEPS.iter().any(|it| step[name] == *it);
     let steps: Vec<Value> = all.iter().filter(is_run).cloned().collect();
@@ -483,4 +484,76 @@ fn a_pull_request_is_compared_with_its_target(#[values(GitHub, AzureDevOps)] for
     assert!(!repository.pull_request().approval_required);
     repository.git("desk", &["checkout", "--quiet", "crossing"]);
     assert!(repository.pull_request().approval_required);
+}
+
+/// A required check runs for every pull request, whatever of main is not approved.
+#[rstest]
+fn a_pull_request_about_something_else_asks_nobody(#[values(GitHub, AzureDevOps)] forge: Forge) {
+    let repository = running(forge);
+    repository.commit("network/outside.yaml", &named("outside", OUTSIDE));
+    repository.push();
+    repository.git("desk", &["fetch", "--quiet", "origin"]);
+    repository.git("desk", &["checkout", "--quiet", "-b", "words"]);
+    repository.commit("readme.md", "hello, world");
+    assert!(!repository.pull_request().approval_required);
+}
+
+/// What GitHub merges only where it succeeds. A job that is skipped would count as one that does.
+#[rstest]
+#[case::free_of_crossings("success", "false", "skipped", "false", true)]
+#[case::approved("success", "true", "success", "false", true)]
+#[case::rejected("success", "true", "failure", "false", false)]
+#[case::not_asked("success", "true", "skipped", "false", false)]
+#[case::asked_before_it_is_applied("success", "true", "skipped", "true", true)]
+#[case::rejected_then("success", "true", "failure", "true", false)]
+#[case::given_up("success", "true", "cancelled", "true", false)]
+#[case::not_reviewed("failure", "", "skipped", "true", false)]
+#[case::review_given_up("cancelled", "false", "skipped", "true", false)]
+fn only_what_is_approved_or_free_of_crossings_is_merged(
+    #[case] review: &str,
+    #[case] required: &str,
+    #[case] approve: &str,
+    #[case] later: &str,
+    #[case] passes: bool,
+) {
+    let pipeline = pipeline("github-actions.yaml");
+    let job = &pipeline["jobs"]["approved"];
+    assert_eq!(
+        (&job["if"], &job["needs"]),
+        (&json!("always()"), &json!(["review", "approve"]))
+    );
+    let step = &job["steps"][0];
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(step["run"].as_str().unwrap());
+    for name in step["env"].as_object().unwrap().keys() {
+        let value = match name.as_str() {
+            "REVIEW" => review,
+            "REQUIRED" => required,
+            "APPROVE" => approve,
+            "LATER" => later,
+            other => panic!("{other}"),
+        };
+        command.env(name, value);
+    }
+    assert_eq!(command.status().unwrap().success(), passes);
+}
+
+/// A pull request comes with whatever pipeline its author wrote.
+#[test]
+fn github_reviews_pull_requests_by_the_pipeline_of_the_main_branch() {
+    let pipeline = pipeline("github-actions.yaml");
+    let on = pipeline["on"].as_object().unwrap();
+    let events: Vec<_> = on.keys().collect();
+    assert_eq!(events, ["pull_request_target", "push"]);
+    // It would be waited for.
+    assert!(on["pull_request_target"].get("paths").is_none());
+    // What a pull request brings along is read and never run: by nothing but the plugin.
+    let review = pipeline["jobs"]["review"]["steps"].as_array().unwrap();
+    let actions = review.iter().filter_map(|step| step["uses"].as_str());
+    let actions: Vec<_> = actions.map(|it| it.split('@').next().unwrap()).collect();
+    assert_eq!(
+        actions,
+        ["actions/checkout", "github/codeql-action/upload-sarif"]
+    );
+    assert_eq!(review[0]["with"]["persist-credentials"], json!(false));
 }

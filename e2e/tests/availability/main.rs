@@ -10,9 +10,10 @@ use e2e::audit::{Event, Mark};
 use e2e::binaries::{OperatorBinaries, Profile};
 use e2e::governed::CONVERGED;
 use e2e::operator::OPERATOR_USER;
-use e2e::process::{command_that_dies_with_us, spawn};
+use e2e::process::{Process, Program, command_that_dies_with_us, spawn};
 use e2e::scenario::{self, Shared};
 use e2e::{Calico, Governed, OperatorOptions, OperatorProcess, eventually, holds_for, scenarios};
+use futures::try_join;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ResourceQuota;
@@ -25,6 +26,8 @@ use serde_json::{Value, json};
 const HANDED_OVER: Duration = Duration::from_secs(15);
 /// How long it may be when the leader says goodbye.
 const AT_ONCE: Duration = Duration::from_secs(2);
+/// Half of what a Lease lasts: whoever waits for its end takes longer.
+const BEFORE_IT_RUNS_OUT: Duration = Duration::from_secs(5);
 /// Longer than a Lease lasts.
 const PAST_THE_LEASE: Duration = Duration::from_secs(12);
 /// Longer than the operator waits before it says that it does not know yet.
@@ -160,9 +163,12 @@ async fn a_leader_that_is_asked_to_end_hands_over_at_once(_: &Built) -> Result<(
     let pair = Pair::start().await?;
     pair.works("before").await?;
     let asked = Instant::now();
-    let ended = pair.first().terminate().await?;
+    // From the signal on, not from when the first has ended.
+    let (ended, ()) = try_join!(
+        pair.first().terminate(),
+        leads(&pair.second, BEFORE_IT_RUNS_OUT)
+    )?;
     ensure!(ended.success(), "{ended}");
-    leads(&pair.second, AT_ONCE).await?;
     println!("handed over {:?} after SIGTERM", asked.elapsed());
     pair.works("after").await?;
     ensure!(
@@ -369,7 +375,19 @@ async fn an_operator_alone_outlives_its_lease(_: &Built) -> Result<()> {
     governed.converge("shop", spec).await?;
     let (code, said) = status(&governed, "shop").await?;
     ensure!(code == Some(0) && said.starts_with("healthy"), "{said}");
+    let of_one = watch_status(&governed, "one", &["shop"]).await?;
+    let of_all = watch_status(&governed, "all", &[]).await?;
+    for watching in [&of_one, &of_all] {
+        tells(watching, "shop: healthy").await?;
+    }
     governed.operator.terminate().await?;
+    let words = "waiting for the operator: no operator holds the Lease";
+    tells(&of_one, &format!("shop: {words}")).await?;
+    tells(&of_all, words).await?;
+    for watching in [of_one, of_all] {
+        watching.interrupt()?;
+        watching.wait(CONVERGED).await?;
+    }
     // Its last word is as it was, but nobody keeps it true any more.
     let (code, said) = status(&governed, "shop").await?;
     ensure!(
@@ -378,6 +396,32 @@ async fn an_operator_alone_outlives_its_lease(_: &Built) -> Result<()> {
         "{said}"
     );
     governed.cluster.stop().await
+}
+
+/// `kubectl landingzone status --watch`.
+async fn watch_status(governed: &Governed, name: &str, of: &[&str]) -> Result<Process> {
+    let binaries = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Test));
+    let log = governed
+        .cluster
+        .directory()
+        .join(format!("watch-{name}.log"));
+    let arguments = ["status", "--watch"].into_iter().chain(of.iter().copied());
+    Program::new(binaries.await??.plugin, &log)
+        .arguments(arguments)
+        .variable("KUBECONFIG", governed.cluster.kubeconfig().path())
+        .start()
+}
+
+/// Waits until it tells a line that begins so.
+async fn tells(watching: &Process, words: &str) -> Result<()> {
+    let what = format!("the line {words:?}");
+    eventually(CONVERGED, &what, async || {
+        watching.ensure_running()?;
+        let told = watching.log()?;
+        Ok(told.lines().any(|it| it.starts_with(words)).then_some(()))
+    })
+    .await
+    .with_context(|| watching.log().unwrap_or_default())
 }
 
 /// What `kubectl landingzone status` says.

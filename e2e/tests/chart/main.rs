@@ -2,6 +2,7 @@
 //! that it made possible goes with it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::process::{ExitCode, Output};
 use std::time::Duration;
@@ -252,6 +253,35 @@ async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
 }
 
 /// What everybody fears of an operator: that it takes everything with it.
+/// What Helm does not do for `crds/`: a newer chart brings newer definitions, and the way back takes them back.
+async fn definitions_follow_the_chart(built: &Built, cluster: &LocalCluster) -> Result<()> {
+    const FIELD: &str = "fromTheNextVersion";
+    let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client());
+    let knows_it = async || -> Result<bool> {
+        let found = definitions.get("landingzones.landingzones.dev").await?;
+        Ok(serde_json::to_string(&found.spec)?.contains(FIELD))
+    };
+    let next = cluster.directory().join("next-chart");
+    let copied = std::process::Command::new("cp")
+        .args(["--recursive", "--dereference"])
+        .args([workspace::root().join(CHART), next.clone()])
+        .status()?;
+    ensure!(copied.success(), "{copied}");
+    let path = next.join("files/crds/landingzones.dev_landingzones.yaml");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let of_the_code = "              applicationCode:\n";
+    ensure!(text.matches(of_the_code).count() == 1, "{}", path.display());
+    let new = format!("              {FIELD}:\n                type: string\n{of_the_code}");
+    fs::write(&path, text.replace(of_the_code, &new))?;
+    let next = next.to_str().context("a path that is no text")?;
+    ensure!(!knows_it().await?, "{FIELD} is there already");
+    built.said(Some(cluster), &["upgrade", RELEASE, next, "-n", NAMESPACE])?;
+    ensure!(knows_it().await?, "helm upgrade left the old definition");
+    built.said(Some(cluster), &["rollback", RELEASE, "-n", NAMESPACE])?;
+    ensure!(!knows_it().await?, "helm rollback left the new definition");
+    Ok(())
+}
+
 async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
     let client = cluster.client();
@@ -302,6 +332,7 @@ async fn nothing_goes_with_the_release(built: &Built) -> Result<()> {
         "replicas=3",
     ];
     built.said(Some(&cluster), &upgrade)?;
+    definitions_follow_the_chart(built, &cluster).await?;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
     let replicas = async || -> Result<Option<i32>> {
         let found = deployments.get(RELEASE).await?;

@@ -40,7 +40,21 @@ async fn nothing_enforces(governed: &Governed) -> Result<()> {
     ensure!((state, why) == ("False", "NoEnforcingPlugin"));
     ensure!(status.namespaces_ready.as_deref() == Some("3/3"));
     ensure_effective(&zone, "networking.k8s.io/v1", false)?;
+    counted_as_not_held(governed, &[("NoEnforcingPlugin", 1)]).await?;
     eventually_as_rendered(governed, &["--flavour=kubernetes"]).await
+}
+
+/// What the alert `LandingZoneBoundaryNotEnforced` goes by.
+async fn counted_as_not_held(governed: &Governed, counts: &[(&str, u32)]) -> Result<()> {
+    eventually(CONVERGED, "the metric to follow", async || {
+        let metrics = governed.operator.metrics().await?;
+        for (reason, count) in counts {
+            let line = format!("landingzone_boundary_not_held{{reason=\"{reason}\"}} {count}\n");
+            ensure!(metrics.contains(&line), "no {line:?}: {metrics}");
+        }
+        Ok(Some(()))
+    })
+    .await
 }
 
 async fn another_plugin_may_enforce(governed: &Governed) -> Result<()> {
@@ -50,7 +64,11 @@ async fn another_plugin_may_enforce(governed: &Governed) -> Result<()> {
         .condition(SAMPLE, "NetworkEnforced", "True", "KubernetesPoliciesOnly")
         .await?;
     governed.ready(SAMPLE).await?;
-    Ok(())
+    counted_as_not_held(
+        governed,
+        &[("NoEnforcingPlugin", 0), ("KubernetesPoliciesOnly", 1)],
+    )
+    .await
 }
 
 /// Also where it lost the label by which it is known, so that it seems to be gone.
@@ -106,7 +124,11 @@ async fn calico_comes(governed: &Governed) -> Result<()> {
         "{found:?}"
     );
     governed.ready(SAMPLE).await?;
-    Ok(())
+    counted_as_not_held(
+        governed,
+        &[("NoEnforcingPlugin", 0), ("KubernetesPoliciesOnly", 0)],
+    )
+    .await
 }
 
 async fn calico_goes(governed: &Governed) -> Result<()> {

@@ -47,6 +47,7 @@ objects), platform (another one) and unread:
   name        of the landing zone
   pods        which run elsewhere than the placement says, or why that is not known; not with --watch
   status      as it is in the cluster
+With --watch and without NAME, a line {\"noOperator\": why} tells that no operator works, and one with null that one does again.
 
 Exit codes:
   0  healthy; with --watch also once it is interrupted
@@ -120,15 +121,17 @@ impl Zone {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let name = name.to_owned();
         let declared = serde_json::from_value(object).map_err(|error| error.to_string());
-        let verdict = match &declared {
-            Ok(zone) => verdict::of_zone(zone),
-            Err(why) => Verdict::unreadable(why),
-        };
+        let verdict = status_verdict(&declared);
         Self {
             name,
             declared,
             verdict,
         }
+    }
+
+    /// The verdict of somebody who knows whether an operator works.
+    fn judge(&mut self, absence: Option<&str>) {
+        self.verdict = status_verdict(&self.declared).without_operator(absence);
     }
 
     /// All that there is to say, for people.
@@ -153,6 +156,14 @@ impl Zone {
             name: self.name.clone(),
             verdict: self.verdict.clone(),
         }
+    }
+}
+
+/// What a status says, whoever keeps it up to date.
+fn status_verdict(declared: &Result<LandingZone, String>) -> Verdict {
+    match declared {
+        Ok(zone) => verdict::of_zone(zone),
+        Err(why) => Verdict::unreadable(why),
     }
 }
 
@@ -199,7 +210,7 @@ impl StatusArgs {
         let found = found.ok_or_else(|| StatusError::NoSuch(name.to_owned()))?;
         let mut zone = Zone::of(serde_json::to_value(found)?);
         let absence = operator::absence(client).await;
-        zone.verdict = zone.verdict.without_operator(absence.as_deref());
+        zone.judge(absence.as_deref());
         let text = match self.output {
             Form::Tree => zone.told(client, Look::of_stdout()).await,
             Form::Json => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kube::api::{ApiResource, DynamicObject};
@@ -12,12 +13,14 @@ use kube::{Api, Client, ResourceExt as _};
 use super::json::Told;
 use super::told::{self, Row};
 use super::verdict::Verdict;
-use super::{Form, StatusArgs, StatusError, Zone, platform, zones};
+use super::{Form, StatusArgs, StatusError, Zone, operator, platform, zones};
 use crate::api::LandingZonePlatform;
 use crate::cli::Outcome;
 use crate::cli::terminal::{Look, cut};
 use crate::cluster::follow;
 
+/// How often it is looked whether an operator works. Its Lease is not watched: it changes every two seconds.
+const LEASE_LOOKED_AT: Duration = Duration::from_secs(15);
 /// What makes a terminal begin anew.
 const CLEAR: &[u8] = b"\x1b[2J\x1b[3J\x1b[H";
 
@@ -25,6 +28,8 @@ const CLEAR: &[u8] = b"\x1b[2J\x1b[3J\x1b[H";
 enum Seen {
     Zone(Result<Event<DynamicObject>, String>),
     Platform(Result<Event<DynamicObject>, String>),
+    /// That no operator works, in words; None where one does.
+    Operator(Option<String>),
 }
 
 /// What is known, and what of it was told.
@@ -35,6 +40,8 @@ struct Known {
     listed: BTreeMap<String, Zone>,
     is_listed: bool,
     platform: Option<(LandingZonePlatform, Verdict)>,
+    /// That no operator works, in words, as it was told last.
+    absence: Option<String>,
     /// The line of each landing zone that was told last.
     told: BTreeMap<String, String>,
 }
@@ -113,9 +120,19 @@ impl StatusArgs {
         } else {
             stream::pending().right_stream()
         };
-        let mut seen = pin!(stream::select(changes, platforms));
+        let operators = stream::unfold((), async |()| {
+            tokio::time::sleep(LEASE_LOOKED_AT).await;
+            Some((Seen::Operator(operator::absence(client).await), ()))
+        });
+        let objects = stream::select(changes, platforms);
+        let mut seen = pin!(stream::select(objects, operators));
         let mut interrupted = pin!(tokio::signal::ctrl_c());
-        let mut known = Known::default();
+        // Before anything else: without an operator all that follows may be old.
+        let mut known = Known {
+            absence: operator::absence(client).await,
+            ..Known::default()
+        };
+        let mut is_first = true;
         let mut noted = None;
         loop {
             let seen = tokio::select! {
@@ -127,6 +144,14 @@ impl StatusArgs {
                 None => return Ok(Outcome::Done),
                 Some(Seen::Zone(Ok(event))) => known.take(event)?,
                 Some(Seen::Platform(Ok(event))) => known.take_platform(event)?,
+                Some(Seen::Operator(absence)) => {
+                    let is_news = known.absence != absence;
+                    if is_news && self.name.is_none() && known.is_listed {
+                        self.say_of_the_operator(absence.as_deref())?;
+                    }
+                    known.absence = absence;
+                    is_news && known.is_listed
+                }
                 Some(Seen::Zone(Err(why))) if !known.is_listed => return Err(self.refused(why)),
                 Some(Seen::Zone(Err(why)) | Seen::Platform(Err(why))) => {
                     // The same every few seconds would be noise.
@@ -145,6 +170,9 @@ impl StatusArgs {
                 return Err(StatusError::NoSuch(name.clone()));
             }
             if is_news {
+                if std::mem::take(&mut is_first) && self.name.is_none() && known.absence.is_some() {
+                    self.say_of_the_operator(known.absence.as_deref())?;
+                }
                 self.show(client, &mut known).await?;
             }
         }
@@ -165,8 +193,33 @@ impl StatusArgs {
         }
     }
 
+    /// Whether everything is drawn anew, rather than told line by line.
+    fn is_drawn(&self) -> bool {
+        self.output == Form::Tree && io::stdout().is_terminal()
+    }
+
+    /// A line of its own, where each landing zone has one. What is drawn says it on top.
+    fn say_of_the_operator(&self, absence: Option<&str>) -> Result<(), StatusError> {
+        if self.is_drawn() {
+            return Ok(());
+        }
+        let line = match (self.output, absence) {
+            (Form::Tree, Some(absence)) => {
+                format!("waiting for the operator: {absence}. What is told may be old\n")
+            }
+            (Form::Tree, None) => "an operator holds the Lease\n".to_owned(),
+            (Form::Json, absence) => format!("{}\n", serde_json::json!({"noOperator": absence})),
+        };
+        Ok(self.color.write(&line)?)
+    }
+
     async fn show(&self, client: &Client, known: &mut Known) -> Result<(), StatusError> {
-        let is_drawn = self.output == Form::Tree && io::stdout().is_terminal();
+        let is_drawn = self.is_drawn();
+        if let Some(name) = &self.name
+            && let Some(zone) = known.zones.get_mut(name)
+        {
+            zone.judge(known.absence.as_deref());
+        }
         let line = |zone: &Zone| match self.output {
             Form::Tree => line(zone),
             // What cannot be written is told when it is read without --watch.
@@ -190,7 +243,8 @@ impl StatusArgs {
             let mut rows: Vec<Row> = known.zones.values().map(Zone::row).collect();
             told::sort(&mut rows);
             let platform = known.platform.as_ref().map(|it| (&it.0, &it.1));
-            let verdict = told::summary(&rows, platform.map(|it| it.1));
+            let verdict = told::summary(&rows, platform.map(|it| it.1))
+                .without_operator(known.absence.as_deref());
             told::overview(&verdict, &rows, platform, look)
         };
         // It is no colour, and goes to a terminal in any case.
