@@ -424,7 +424,10 @@ mod tests {
     #[test]
     fn only_those_are_looked_at_that_see_other_nodes() {
         let node = |stack: &str| {
-            let labels = [("stack", stack), ("topology.kubernetes.io/zone", "1")];
+            let labels = [
+                ("stack", stack),
+                ("topology.kubernetes.io/zone", "westeurope-1"),
+            ];
             Node {
                 labels: labels
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -452,7 +455,10 @@ mod tests {
         assert_eq!(look("one", "one"), Admitted::Unknown);
         known.send_replace(nodes(&["one"]));
         assert_eq!(otherwise(), ["one"], "the other looks at these at first");
-        assert_eq!(look("one", "one"), Admitted::In(["1".to_owned()].into()));
+        assert_eq!(
+            look("one", "one"),
+            Admitted::In(["westeurope-1".to_owned()].into())
+        );
         assert_eq!(look("other", "other"), Admitted::None);
         assert_eq!(otherwise(), [""; 0]);
         known.send_replace(nodes(&["one", "one"]));
