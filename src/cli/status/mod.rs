@@ -209,7 +209,7 @@ impl StatusArgs {
         })?;
         let found = found.ok_or_else(|| StatusError::NoSuch(name.to_owned()))?;
         let mut zone = Zone::of(serde_json::to_value(found)?);
-        let absence = operator::absence(client).await;
+        let absence = operator::absence(client).await.unwrap_or_default();
         zone.judge(absence.as_deref());
         let text = match self.output {
             Form::Tree => zone.told(client, Look::of_stdout()).await,
@@ -232,7 +232,7 @@ impl StatusArgs {
         let mut rows: Vec<Row> = zones.iter().map(Zone::row).collect();
         told::sort(&mut rows);
         let verdict = told::summary(&rows, platform.as_ref().map(|it| &it.1));
-        let absence = operator::absence(client).await;
+        let absence = operator::absence(client).await.unwrap_or_default();
         let verdict = verdict.without_operator(absence.as_deref());
         let text = match self.output {
             Form::Tree => {

@@ -13,12 +13,15 @@ use crate::controller::LEASE;
 /// every two seconds, and runs out after ten.
 const LONGEST: SignedDuration = SignedDuration::from_mins(2);
 
-/// That no operator works, in words; None where one does, or where whoever asks may not read Leases.
-pub(super) async fn absence(client: &Client) -> Option<String> {
+/// That no operator works, in words; None where one does.
+///
+/// # Errors
+/// Where Leases cannot be read: whoever asks may have no right to, and then nobody knows.
+pub(super) async fn absence(client: &Client) -> kube::Result<Option<String>> {
     let leases: Api<Lease> = Api::all(client.clone());
     let named = ListParams::default().fields(&format!("metadata.name={LEASE}"));
-    let found = leases.list(&named).await.ok()?;
-    told(&found.items, Timestamp::now())
+    let found = leases.list(&named).await?;
+    Ok(told(&found.items, Timestamp::now()))
 }
 
 /// The same, from the Leases of all namespaces.

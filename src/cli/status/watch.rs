@@ -120,16 +120,18 @@ impl StatusArgs {
         } else {
             stream::pending().right_stream()
         };
+        // An answer that does not come says nothing of the operator: what was known stays.
         let operators = stream::unfold((), async |()| {
             tokio::time::sleep(LEASE_LOOKED_AT).await;
-            Some((Seen::Operator(operator::absence(client).await), ()))
+            Some((operator::absence(client).await, ()))
         });
+        let operators = operators.filter_map(async |it| it.ok().map(Seen::Operator));
         let objects = stream::select(changes, platforms);
         let mut seen = pin!(stream::select(objects, operators));
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         // Before anything else: without an operator all that follows may be old.
         let mut known = Known {
-            absence: operator::absence(client).await,
+            absence: operator::absence(client).await.unwrap_or_default(),
             ..Known::default()
         };
         let mut is_first = true;
