@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::flux::Flux;
 use e2e::governed::CONVERGED;
 use e2e::install::{install_calico_crds, install_operator_manifests, read_manifests};
+use e2e::owned::owned_by;
 use e2e::{
     ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, eventually, holds_for,
     workspace,
@@ -265,6 +266,8 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
 
     // Out of Git, out of the cluster, but nothing that it stood for.
     let namespace = namespaces.get("good-web").await?;
+    let owned = owned_by(&governed.client(), "good").await?;
+    ensure!(owned.len() > 2, "{:?}", owned.keys());
     flux.write("good", None)?;
     flux.0.commit().await?;
     eventually(CONVERGED, "the landing zone to be pruned", async || {
@@ -281,5 +284,15 @@ pub async fn flux_waits_fails_fast_prunes_and_leaves_alone(fixture: &Fixture) ->
         after.metadata.deletion_timestamp.is_none(),
         "it is being deleted"
     );
-    Ok(())
+    holds_for(THREE_INTERVALS, "all of it is there", async || {
+        let after = owned_by(&governed.client(), "good").await?;
+        ensure!(
+            after == owned,
+            "{:?} became {:?}",
+            owned.keys(),
+            after.keys()
+        );
+        Ok(())
+    })
+    .await
 }
