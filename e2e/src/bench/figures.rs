@@ -20,6 +20,8 @@ pub struct Figures {
     pub converge: Converge,
     /// Somebody else on the same API server meanwhile.
     pub neighbour: Neighbour,
+    /// The same with other shares of the API server.
+    pub beside_others: Vec<BesideOthers>,
     /// `kubectl apply --server-side` of the same objects; nothing where that was left out.
     pub kubectl: Compared,
     /// Flux's kustomize-controller with the same objects as files; nothing where that was left out.
@@ -96,6 +98,20 @@ pub struct Neighbour {
     pub converging_p99_seconds: f64,
     /// One by the other.
     pub ratio: f64,
+}
+
+/// Somebody else on the same API server while the operator converges with other shares of it than it comes with.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BesideOthers {
+    /// `nominalConcurrencyShares` of its priority level.
+    pub shares: u32,
+    /// How many landing zones converge.
+    pub landing_zones: usize,
+    /// How long that takes, seconds.
+    pub converge_seconds: f64,
+    /// Somebody else meanwhile.
+    pub neighbour: Neighbour,
 }
 
 /// A restart when nothing is to be done.
@@ -210,17 +226,90 @@ impl fmt::Display for Neighbour {
     }
 }
 
+impl fmt::Display for BesideOthers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shares, zones) = (self.shares, self.landing_zones);
+        write!(
+            f,
+            "{shares} shares, {zones} landing zones in {:.1} s: {}",
+            self.converge_seconds, self.neighbour
+        )
+    }
+}
+
+impl fmt::Display for Converge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} s, {:.2} × the floor; {} requests, {} writes, {} failed",
+            self.seconds, self.ratio, self.requests, self.writes, self.failed
+        )
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.2} s; {} requests, {} writes",
+            self.seconds, self.requests, self.writes
+        )
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} s; {} writes, {} other requests, {:.2} % of a core",
+            self.seconds, self.writes, self.others, self.cpu_percent
+        )
+    }
+}
+
+impl fmt::Display for DriftRepair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} samples; an apply {:.1} ms, p50 {:.1} ×, p99 {:.1} ×",
+            self.samples,
+            self.apply_seconds * 1e3,
+            self.p50_ratio,
+            self.p99_ratio
+        )
+    }
+}
+
+impl fmt::Display for Storm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} drifts: {:.1} s, {:.2} × the bare client's {:.1} s; {:.1} s behind; as many applies \
+             alone {:.1} s; {} other writes; memory {:+.1} %",
+            self.drifts,
+            self.seconds,
+            self.ratio,
+            self.floor_seconds,
+            self.behind_seconds,
+            self.applies_seconds,
+            self.other_writes,
+            self.growth_percent
+        )
+    }
+}
+
+impl fmt::Display for PlatformChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} writes for {} objects, {:.1} s, {:.2} × the floor",
+            self.writes, self.expected, self.seconds, self.ratio
+        )
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            converge,
-            restart,
-            idle,
-            drift_repair: drift,
-            storm,
-            platform_change: platform,
-            ..
-        } = self;
         writeln!(
             f,
             "{} landing zones, {} namespaces, {} objects",
@@ -230,84 +319,40 @@ impl fmt::Display for Figures {
         )?;
         let floors = self.floors.iter();
         let floors: Vec<_> = floors.map(ToString::to_string).collect();
-        let mut row = |what: &str, figure: String| writeln!(f, "{what:<22} {figure}");
-        row("floor", floors.join(", "))?;
-        row(
-            "converge",
-            format!(
-                "{:.1} s, {:.2} × the floor; {} requests, {} writes, {} failed",
-                converge.seconds,
-                converge.ratio,
-                converge.requests,
-                converge.writes,
-                converge.failed
-            ),
-        )?;
-        row("kubectl apply", self.kubectl.to_string())?;
-        row("Flux", self.flux.to_string())?;
-        row(
-            "CPU for 1,000 objects",
-            format!(
-                "operator {:.2} s, kube-apiserver {:.2} s",
-                converge.operator_cpu_seconds_per_1000_objects,
-                converge.apiserver_cpu_seconds_per_1000_objects
-            ),
-        )?;
-        row("somebody else", self.neighbour.to_string())?;
-        row(
-            "restart",
-            format!(
-                "{:.2} s; {} requests, {} writes",
-                restart.seconds, restart.requests, restart.writes
-            ),
-        )?;
-        row(
-            "idle",
-            format!(
-                "{:.0} s; {} writes, {} other requests, {:.2} % of a core",
-                idle.seconds, idle.writes, idle.others, idle.cpu_percent
-            ),
-        )?;
-        row(
-            "drift repair",
-            format!(
-                "{} samples; an apply {:.1} ms, p50 {:.1} ×, p99 {:.1} ×",
-                drift.samples,
-                drift.apply_seconds * 1e3,
-                drift.p50_ratio,
-                drift.p99_ratio
-            ),
-        )?;
-        row(
-            "storm",
-            format!(
-                "{} drifts: {:.1} s, {:.2} × the bare client's {:.1} s; {:.1} s behind; as many \
-                 applies alone {:.1} s; {} other writes; memory {:+.1} %",
-                storm.drifts,
-                storm.seconds,
-                storm.ratio,
-                storm.floor_seconds,
-                storm.behind_seconds,
-                storm.applies_seconds,
-                storm.other_writes,
-                storm.growth_percent
-            ),
-        )?;
-        row(
-            "platform change",
-            format!(
-                "{} writes for {} objects, {:.1} s, {:.2} × the floor",
-                platform.writes, platform.expected, platform.seconds, platform.ratio
-            ),
-        )?;
-        row(
-            "memory",
-            format!(
-                "{:.0} MiB, at most {:.0} MiB since the restart; {:.0} MiB after the storms",
-                self.resident_mib, self.peak_mib, self.afterwards_mib
-            ),
-        )?;
-        row("watches", self.watches.to_string())
+        let floors = floors.join(", ");
+        let cpu = format!(
+            "operator {:.2} s, kube-apiserver {:.2} s",
+            self.converge.operator_cpu_seconds_per_1000_objects,
+            self.converge.apiserver_cpu_seconds_per_1000_objects
+        );
+        let memory = format!(
+            "{:.0} MiB, at most {:.0} MiB since the restart; {:.0} MiB after the storms",
+            self.resident_mib, self.peak_mib, self.afterwards_mib
+        );
+        let beside_others = self.beside_others.iter();
+        let rows: [(&str, &dyn fmt::Display); 6] = [
+            ("floor", &floors),
+            ("converge", &self.converge),
+            ("kubectl apply", &self.kubectl),
+            ("Flux", &self.flux),
+            ("CPU for 1,000 objects", &cpu),
+            ("somebody else", &self.neighbour),
+        ];
+        let rows = rows.into_iter();
+        let rows = rows.chain(beside_others.map(|it| ("", it as &dyn fmt::Display)));
+        let rest: [(&str, &dyn fmt::Display); 7] = [
+            ("restart", &self.restart),
+            ("idle", &self.idle),
+            ("drift repair", &self.drift_repair),
+            ("storm", &self.storm),
+            ("platform change", &self.platform_change),
+            ("memory", &memory),
+            ("watches", &self.watches),
+        ];
+        for (what, figure) in rows.chain(rest) {
+            writeln!(f, "{what:<22} {figure}")?;
+        }
+        Ok(())
     }
 }
 

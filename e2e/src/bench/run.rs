@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use k8s_openapi::api::flowcontrol::v1::PriorityLevelConfiguration;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::{Value, json};
 
 use super::figures::{
-    self, Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at, count,
-    mebibytes,
+    self, BesideOthers, Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at,
+    count, mebibytes,
 };
 use super::fleet::Fleet;
 use super::foreign::{Foreign, Key, foreign_writes, paced};
@@ -33,6 +34,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Nothing is asked for so long: nothing more is to come.
 const QUIET: Duration = Duration::from_secs(4);
+/// So many landing zones converge where somebody else's requests are timed for other shares: for longer than those take.
+const BESIDE_OTHERS: usize = 100;
 /// How long somebody else's requests are timed before the operator starts.
 const NEIGHBOUR_ALONE: Duration = Duration::from_secs(20);
 
@@ -49,6 +52,8 @@ pub struct Options {
     pub storm: usize,
     /// How many storms.
     pub storms: usize,
+    /// Shares of the API server for which somebody else's requests are timed besides.
+    pub shares: Vec<u32>,
     /// Whether kubectl is tried, too.
     pub kubectl: bool,
     /// Whether Flux is.
@@ -61,7 +66,14 @@ pub async fn run(options: &Options) -> Result<Figures> {
     let binaries = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Release))
         .await
         .context("the build of the operator was cut off")??;
+    let step = progress.step("beside somebody else");
+    let mut beside_others = Vec::new();
+    for shares in &options.shares {
+        beside_others.push(beside_others_with(*shares, options, &binaries).await?);
+    }
+    step.finish();
     let mut bench = Bench::start(options, binaries).await?;
+    bench.figures.beside_others = beside_others;
     if options.flux {
         let building = tokio::task::spawn_blocking(|| kustomize_controller(&Progress::new()));
         let controller = building.await;
@@ -89,6 +101,38 @@ pub async fn run(options: &Options) -> Result<Figures> {
     let step = progress.step("the bare client");
     let figures = bench.floors().await?;
     step.finish();
+    Ok(figures)
+}
+
+/// How long somebody else's requests take while the operator converges with so many shares of the API server.
+async fn beside_others_with(
+    shares: u32,
+    options: &Options,
+    binaries: &OperatorBinaries,
+) -> Result<BesideOthers> {
+    let options = Options {
+        landing_zones: options.landing_zones.min(BESIDE_OTHERS),
+        ..options.clone()
+    };
+    let mut bench = Bench::start(&options, binaries.clone()).await?;
+    let levels: Api<PriorityLevelConfiguration> = Api::all(bench.cluster.client());
+    let limited = json!({"spec": {"limited": {"nominalConcurrencyShares": shares}}});
+    levels
+        .patch(
+            "landing-zone-operator",
+            &PatchParams::default(),
+            &Patch::Merge(limited),
+        )
+        .await?;
+    bench.converge().await?;
+    let figures = BesideOthers {
+        shares,
+        landing_zones: options.landing_zones,
+        converge_seconds: bench.figures.converge.seconds,
+        neighbour: bench.figures.neighbour,
+    };
+    bench.stop_operator().await?;
+    bench.cluster.stop().await?;
     Ok(figures)
 }
 
@@ -208,7 +252,9 @@ impl Bench {
             .saturating_sub(server_before);
         let requests = self.cluster.audit_log().requests_by(OPERATOR_USER, mark)?;
         let writes: Vec<_> = requests.iter().filter(|it| it.is_write()).collect();
-        let last = writes.iter().map(|it| it.completed).max();
+        // What is told in events follows when all is there, as nobody waits for it.
+        let objects = writes.iter().filter(|it| it.resource != "events");
+        let last = objects.map(|it| it.completed).max();
         tell("converging", writes.iter().copied());
         self.figures.converge = Converge {
             seconds: since(started, last.context("nothing was written")?),

@@ -27,6 +27,10 @@ struct Arguments {
     /// Storms
     #[arg(long, default_value_t = 1)]
     storms: usize,
+    /// Shares of the API server (`flowControl.shares` of the chart) for which somebody else's requests are timed besides, in
+    /// a cluster each
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    shares: Vec<u32>,
     /// Leaves out `kubectl apply`, which takes minutes
     #[arg(long)]
     without_kubectl: bool,
@@ -50,6 +54,7 @@ async fn main() -> Result<()> {
         drifts: arguments.drifts,
         storm: arguments.storm,
         storms: arguments.storms,
+        shares: arguments.shares,
         kubectl: !arguments.without_kubectl,
         flux: !arguments.without_flux,
     };
