@@ -7,6 +7,7 @@ mod follow;
 mod nodes;
 mod pods;
 mod watch;
+mod watched;
 
 pub(crate) use addresses::range_of_pool;
 pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
@@ -15,3 +16,4 @@ pub use follow::{failure, follow};
 pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
 pub use pods::list_pods;
 pub use watch::{Signs, watch_signs};
+pub use watched::Watched;

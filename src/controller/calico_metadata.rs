@@ -16,18 +16,24 @@ pub fn is_there(object: &Value) -> bool {
     object.pointer(POINTER).is_some()
 }
 
+/// The labels that Calico's API server put away.
+#[must_use]
+pub fn labels(object: &Value) -> Option<Map<String, Value>> {
+    let text = object.pointer(POINTER)?.as_str()?;
+    let mut metadata: Value = serde_json::from_str(text).ok()?;
+    match metadata.get_mut("labels")?.take() {
+        Value::Object(labels) => Some(labels),
+        _ => None,
+    }
+}
+
 /// An object with the labels that Calico's API server would show: those in the annotation win.
 #[must_use]
 pub fn with_labels(kind: Kind, mut object: Value) -> Value {
     if !kind.is_calico_policy() && kind != Kind::Tier {
         return object;
     }
-    let kept = object
-        .pointer(POINTER)
-        .and_then(Value::as_str)
-        .and_then(|text| serde_json::from_str::<Value>(text).ok())
-        .and_then(|metadata| metadata.get("labels")?.as_object().cloned());
-    let Some(kept) = kept else {
+    let Some(kept) = labels(&object) else {
         return object;
     };
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt;
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::watcher::{Config, Event};
 use kube::{Api, Resource, ResourceExt};
 use tokio_util::task::AbortOnDropHandle;
@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::context::Context;
 use super::kind::Kind;
 use super::team_policies::{self, Policies};
-use crate::cluster::{ClusterFacts, follow};
+use crate::cluster::{ClusterFacts, Watched, follow};
 use crate::domain::{Flavour, PolicyApi};
 use crate::telemetry::Health;
 
@@ -208,7 +208,7 @@ async fn follow_one(context: &Context, health: &Health, source: Source, flavour:
     let part = source.part();
     health.waits_for(&part);
     let resource = source.resource(flavour);
-    let api = Api::<DynamicObject>::all_with(context.watching.clone(), &resource);
+    let api = Api::<Watched>::all_with(context.watching.clone(), &resource);
     let mut events = std::pin::pin!(follow(api, Config::default()));
     while let Some(event) = events.next().await {
         match event {
@@ -230,12 +230,7 @@ pub(super) fn unlist(context: &Context, source: Source) {
 }
 
 /// Takes in what the watch of a kind saw.
-pub(super) fn take_in(
-    context: &Context,
-    source: Source,
-    flavour: Flavour,
-    event: &Event<DynamicObject>,
-) {
+pub(super) fn take_in(context: &Context, source: Source, flavour: Flavour, event: &Event<Watched>) {
     match event {
         Event::Init => {
             policies(context).list_begins(source);

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// sends them. Only what is different takes room.
 const TYPICAL: &[u8] = include_bytes!("packed/typical.jsonl");
 
+/// Most objects take no more than that as JSON, bytes: their text does not have to move while it is written.
+const USUAL_SIZE: usize = 4096;
+
 /// An object as packed JSON. As a tree of values it takes some ten times as much memory as its text, that takes some ten
 /// times as much as this, and most objects are looked at only when somebody changes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +50,11 @@ impl Packed {
 
 impl From<&Value> for Packed {
     fn from(object: &Value) -> Self {
-        let text = object.to_string();
+        let mut text = Vec::with_capacity(USUAL_SIZE);
+        let written = serde_json::to_writer(&mut text, object);
+        debug_assert!(written.is_ok(), "values are JSON, and memory takes them");
         Self {
-            packed: compress_with_dict(text.as_bytes(), TYPICAL).into(),
+            packed: compress_with_dict(&text, TYPICAL).into(),
             size: text.len(),
         }
     }

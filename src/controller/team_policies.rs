@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::calico_metadata::with_labels;
+use super::calico_metadata;
 use super::context::Context;
-use super::kind::Kind;
 use super::others::{Key as Policy, Source, key};
 use crate::api::names::{GROUP, METADATA_NAME};
+use crate::cluster::Watched;
 use crate::domain::{Directions, NamespaceName, Selected, SelectedPods, TeamPolicies};
 use crate::policy::{NAME, NAMESPACE, OF_NAMESPACE, Selector, example, of_namespaces};
 
@@ -180,7 +179,7 @@ fn unobserved(
 }
 
 /// Takes in a policy that a watch saw, or listed.
-pub(super) fn saw(context: &Context, source: Source, policy: &DynamicObject, is_listed: bool) {
+pub(super) fn saw(context: &Context, source: Source, policy: &Watched, is_listed: bool) {
     let read = read(source, policy);
     if is_listed {
         let mut policies = write(context);
@@ -230,8 +229,8 @@ fn write(context: &Context) -> std::sync::RwLockWriteGuard<'_, Policies> {
 
 /// A policy with what it selects; None for one without a direction, and for those of the operator, which
 /// it knows anyway.
-fn read(source: Source, policy: &DynamicObject) -> Option<(Policy, Selects)> {
-    let spec = policy.data.get("spec").unwrap_or(&Value::Null);
+fn read(source: Source, policy: &Watched) -> Option<(Policy, Selects)> {
+    let spec = policy.tree().get("spec").unwrap_or(&Value::Null);
     if source == Source::CalicoGlobal && is_ours(policy) {
         return None;
     }
@@ -286,14 +285,14 @@ fn matching(selector: &LabelSelector) -> Option<Selector> {
 }
 
 /// Global policies are nobody's but the platform's: whoever may write them may label them.
-pub(super) fn is_ours(policy: &DynamicObject) -> bool {
-    let object = with_labels(
-        Kind::GlobalNetworkPolicy,
-        json!({"metadata": policy.metadata}),
-    );
-    let labels = object.pointer("/metadata/labels");
-    let labels = labels.and_then(Value::as_object);
-    labels.is_some_and(|labels| labels.keys().any(|key| key.starts_with(GROUP)))
+pub(super) fn is_ours(policy: &Watched) -> bool {
+    let are_ours = |labels: &Map<String, Value>| labels.keys().any(|key| key.starts_with(GROUP));
+    let shown = policy.tree().pointer("/metadata/labels");
+    let shown = shown.and_then(Value::as_object);
+    shown.is_some_and(are_ours)
+        || calico_metadata::labels(policy.tree())
+            .as_ref()
+            .is_some_and(are_ours)
 }
 
 /// Without `types`, Kubernetes means Ingress, and Egress where there are such rules; of Calico's, both
@@ -319,12 +318,12 @@ fn directions(source: Source, spec: &Value) -> Directions {
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt;
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
 
-    fn policy(namespace: Option<&str>, name: &str, spec: &Value) -> DynamicObject {
+    fn policy(namespace: Option<&str>, name: &str, spec: &Value) -> Watched {
         let metadata = json!({"name": name, "namespace": namespace});
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
     }
@@ -368,9 +367,9 @@ mod tests {
         );
         assert_eq!(policies.decided(wanted.iter()), None);
         let everywhere = policy(None, "admin", &other);
-        let mut ours = policy(None, "landing-zone-shop-dns", &other);
-        ours.labels_mut()
-            .insert("landingzones.dev/landing-zone".into(), "shop".into());
+        let mut ours = policy(None, "landing-zone-shop-dns", &other).into_tree();
+        ours["metadata"]["labels"] = json!({"landingzones.dev/landing-zone": "shop"});
+        let ours = Watched::from(ours);
         let listed = [&everywhere, &ours].map(|it| read(Source::CalicoGlobal, it));
         policies.replace(Source::CalicoGlobal, listed.into_iter().flatten().collect());
         let (teams, sentences) = policies.decided(wanted.iter()).unwrap();

@@ -8,11 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt;
-use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::core::ApiResource;
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::watcher::{Config, Event};
-use kube::{Api, Client, CustomResourceExt, ResourceExt};
-use serde_json::{Value, json};
+use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cache::{Observed, PLATFORM_OWNER};
@@ -22,7 +21,7 @@ use super::kind::{Kind, ObjectKey};
 use super::others::{self, Source};
 use crate::api::names::OWNER;
 use crate::api::{LandingZone, LandingZoneStatus};
-use crate::cluster::follow;
+use crate::cluster::{Watched, follow};
 use crate::domain::Flavour;
 use crate::telemetry::{Health, KindLabels};
 
@@ -111,7 +110,7 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
         // Whole, since a label-selected watch would call a namespace that lost its label deleted;
         // metadata only, since nothing else of a namespace is ours.
         Kind::Namespace => {
-            let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &resource);
+            let api = Api::<Watched>::all_with(client, &resource);
             let events = follow(api, Config::default()).map(|event| event.map(metadata_only));
             dispatch_all(named, events, &context, &health).await;
         }
@@ -123,36 +122,29 @@ async fn watch_kind(named: Named, resource: ApiResource, context: Arc<Context>, 
         | Kind::GlobalNetworkPolicy
         | Kind::StagedGlobalNetworkPolicy
         | Kind::NetworkPolicy => {
-            let api = Api::<DynamicObject>::all_with(client, &resource);
+            let api = Api::<Watched>::all_with(client, &resource);
             dispatch_all(named, follow(api, Config::default()), &context, &health).await;
         }
         _ => {
-            let api = Api::<DynamicObject>::all_with(client, &resource);
+            let api = Api::<Watched>::all_with(client, &resource);
             let config = Config::default().labels(OWNER);
             dispatch_all(named, follow(api, config), &context, &health).await;
         }
     }
 }
 
-/// Of an object, what was asked for.
-fn metadata_only(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> {
-    let whole = |it: PartialObjectMeta<DynamicObject>| DynamicObject {
-        types: it.types,
-        metadata: it.metadata,
-        data: json!({}),
-    };
+/// Nothing of an object but its metadata.
+fn metadata_only(event: Event<Watched>) -> Event<Watched> {
     match event {
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(whole(object)),
-        Event::InitDone => Event::InitDone,
-        Event::Apply(object) => Event::Apply(whole(object)),
-        Event::Delete(object) => Event::Delete(whole(object)),
+        Event::InitApply(object) => Event::InitApply(object.without_content()),
+        Event::Apply(object) => Event::Apply(object.without_content()),
+        Event::Init | Event::InitDone | Event::Delete(_) => event,
     }
 }
 
 async fn dispatch_all(
     named: Named,
-    events: impl futures::Stream<Item = Result<Event<DynamicObject>, String>>,
+    events: impl futures::Stream<Item = Result<Event<Watched>, String>>,
     context: &Context,
     health: &Health,
 ) {
@@ -171,7 +163,7 @@ async fn dispatch_all(
     }
 }
 
-fn dispatch(named: Named, event: Event<DynamicObject>, context: &Context) {
+fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
     let (kind, flavour) = named;
     if let Some(source) = Source::of(kind) {
         others::take_in(context, source, flavour, &event);
@@ -192,23 +184,22 @@ fn dispatch(named: Named, event: Event<DynamicObject>, context: &Context) {
     }
 }
 
-fn key_of((kind, flavour): Named, object: &DynamicObject) -> ObjectKey {
-    let meta = &object.metadata;
+fn key_of((kind, flavour): Named, object: &Watched) -> ObjectKey {
+    let meta = object.meta();
     let served = meta.name.as_deref().unwrap_or_default();
     ObjectKey::of_served(kind, meta.namespace.as_deref(), served, flavour)
 }
 
-fn version_of(object: &DynamicObject) -> Option<&str> {
-    object.metadata.resource_version.as_deref()
+fn version_of(object: &Watched) -> Option<&str> {
+    object.meta().resource_version.as_deref()
 }
 
-fn seen(named: Named, object: DynamicObject, context: &Context) {
+fn seen(named: Named, object: Watched, context: &Context) {
     let (kind, _) = named;
     let key = key_of(named, &object);
     let version = version_of(&object).map(str::to_owned);
-    let object = tree(object).map(|object| calico_metadata::with_labels(kind, object));
-    let observed = object.and_then(|object| Some((Observed::digested(kind, &object)?, object)));
-    let Some((mut observed, object)) = observed else {
+    let object = calico_metadata::with_labels(kind, object.into_tree());
+    let Some(mut observed) = Observed::digested(kind, &object) else {
         tracing::error!(%key, "an object came without UID or resource version");
         return;
     };
@@ -248,29 +239,6 @@ fn seen(named: Named, object: DynamicObject, context: &Context) {
     }
     let owner_before = before.and_then(|before| before.owner);
     tell_concerned(&key, context, [owner, owner_before, former_owner]);
-}
-
-/// The object as a tree of values, without the configuration that kubectl keeps in an annotation: it is as large as the
-/// object, and nobody needs it here.
-fn tree(object: DynamicObject) -> Option<Value> {
-    let DynamicObject {
-        types,
-        mut metadata,
-        data,
-    } = object;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-    let mut tree = serde_json::to_value(DynamicObject {
-        types,
-        metadata,
-        data: json!({}),
-    })
-    .ok()?;
-    if let (Some(fields), Value::Object(data)) = (tree.as_object_mut(), data) {
-        fields.extend(data);
-    }
-    Some(tree)
 }
 
 fn gone(key: &ObjectKey, version: Option<&str>, context: &Context) {

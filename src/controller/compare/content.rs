@@ -63,7 +63,10 @@ impl Content {
 /// Digest of any JSON value. Maps are sorted by key, so order does not matter.
 #[must_use]
 pub fn digest_of(value: &Value) -> Digest {
-    let full = Sha256::digest(value.to_string().as_bytes());
+    let mut text = Sha256::new();
+    let written = serde_json::to_writer(&mut text, value);
+    debug_assert!(written.is_ok(), "values are JSON, and a digest takes them");
+    let full = text.finalize();
     let mut digest = [0; 16];
     digest.copy_from_slice(&full[..16]);
     Digest(digest)

@@ -17,7 +17,6 @@ mod room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::core::DynamicObject;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -25,7 +24,7 @@ use super::others::{Key, Source, key};
 use super::packed::Packed;
 use super::team_policies::is_ours;
 use crate::api::names::OWNER;
-use crate::cluster::ClusterFacts;
+use crate::cluster::{ClusterFacts, Watched};
 use crate::domain::{Flavour, LandingZone, Resolved};
 use crate::review::{Landscape, judged_part};
 use crate::telemetry::Metrics;
@@ -194,7 +193,7 @@ impl Guard {
         }
     }
 
-    pub(super) fn saw(&self, source: Source, flavour: Flavour, object: &DynamicObject) {
+    pub(super) fn saw(&self, source: Source, flavour: Flavour, object: &Watched) {
         let key = key(source, object);
         let mut state = self.lock();
         if let Some(listed) = state.listing.get_mut(&source) {
@@ -206,7 +205,7 @@ impl Guard {
     }
 
     /// Takes in what was read once more, unless something else was seen since.
-    fn saw_again(&self, key: &Key, taken_in: u64, flavour: Flavour, object: &DynamicObject) {
+    fn saw_again(&self, key: &Key, taken_in: u64, flavour: Flavour, object: &Watched) {
         let mut state = self.lock();
         let known = state.written.get(key);
         if known.is_some_and(|known| known.taken_in == taken_in)
@@ -244,14 +243,14 @@ impl State {
     }
 
     /// Returns whether that is news.
-    fn take_in(&mut self, key: Key, flavour: Flavour, object: &DynamicObject) -> bool {
+    fn take_in(&mut self, key: Key, flavour: Flavour, object: &Watched) -> bool {
         let source = key.0;
         if matches!(source, Source::CalicoGlobal | Source::StagedGlobal) && is_ours(object) {
             // Only the platform can write it. Whether it is as declared is told by NetworkEnforced.
             return self.remove(&key);
         }
         let resource = source.resource(flavour);
-        let object = judged_part(&resource.api_version, &resource.kind, object);
+        let object = judged_part(&resource.api_version, &resource.kind, &object.shown());
         self.put(key, &object)
     }
 

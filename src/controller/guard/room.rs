@@ -2,11 +2,10 @@
 
 use kube::Api;
 use kube::api::ListParams;
-use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use super::{LARGEST, LARGEST_NAMESPACE, State};
-use crate::cluster::failure;
+use crate::cluster::{Watched, failure};
 use crate::controller::apply::TIMEOUT;
 use crate::controller::context::Context;
 use crate::controller::others::{Key, Source};
@@ -92,8 +91,7 @@ pub(super) async fn read_again(context: &Context, flavour: Flavour) -> bool {
             continue;
         };
         let resource = source.resource(flavour);
-        let api =
-            Api::<DynamicObject>::namespaced_with(context.client.clone(), namespace, &resource);
+        let api = Api::<Watched>::namespaced_with(context.client.clone(), namespace, &resource);
         // A list, since that is the right that the watch needs, too.
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
         let listed = match tokio::time::timeout(TIMEOUT, api.list(&params)).await {

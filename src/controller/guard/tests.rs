@@ -1,4 +1,3 @@
-use kube::core::DynamicObject;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -15,7 +14,7 @@ pub(super) const CALICO: Flavour = Flavour {
     naming: CalicoNaming::TierPrefixed,
 };
 
-pub(super) fn object(namespace: &str, name: &str, rest: Value) -> DynamicObject {
+pub(super) fn object(namespace: &str, name: &str, rest: Value) -> Watched {
     let mut whole = json!({"metadata": {"name": name, "namespace": namespace}});
     json_merge(&mut whole, rest);
     serde_json::from_value(whole).unwrap()
@@ -67,7 +66,7 @@ fn what_did_not_change_is_not_judged_again() {
         let rest = json!({"metadata": {"resourceVersion": version}, "spec": {"order": order}});
         object("shop-web", "a", rest)
     };
-    let taken_in = |policy: &DynamicObject| {
+    let taken_in = |policy: &Watched| {
         guard.saw(Source::Calico, CALICO, policy);
         guard.lock().written.values().next().unwrap().taken_in
     };

@@ -1,3 +1,4 @@
+use kube::Resource;
 use serde_json::json;
 
 use super::super::tests::{CALICO, object};
@@ -49,7 +50,7 @@ fn in_short(told: &[(String, BoundaryFinding)]) -> Vec<(&str, &str, bool)> {
 
 fn global(guard: &Guard, source: Source, rest: Value) {
     let mut object = object("", "a", rest);
-    object.metadata.namespace = None;
+    object.meta_mut().namespace = None;
     guard.saw(source, CALICO, &object);
 }
 
