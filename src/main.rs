@@ -77,6 +77,16 @@ struct Arguments {
         default_value = "operator"
     )]
     webhook_certificate: CertificateKeeper,
+    /// Requests at once that write objects, and as many again that grant rights, which mostly wait. With 1 or 2 others have an
+    /// API server of few processors nearly for themselves, and many landing zones take longer to become ready.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_WRITES_IN_FLIGHT",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..=256),
+        default_value_t = 32
+    )]
+    writes_in_flight: u16,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -90,7 +100,7 @@ async fn main() -> anyhow::Result<()> {
     )?;
     // The queue tries again; kube's own retries could hold one call up for minutes.
     config.default_retry = false;
-    let clients = Clients::new(&config)?;
+    let clients = Clients::new(&config, arguments.writes_in_flight)?;
     let own_namespace = arguments.namespace.or_else(own_namespace);
     let settings = Settings {
         listen: arguments.listen,

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::cache::{Cache, Observed, written_by_us};
 use super::calico_metadata;
+use super::clients::Clients;
 use super::compare::{Content, differences};
 use super::kind::{Kind, ObjectKey};
 use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
@@ -29,18 +30,10 @@ use crate::build;
 use crate::domain::Flavour;
 use crate::telemetry::{Metrics, RequestVerb};
 use requests::{fields_patch, request};
-pub(super) use write_error::TIMEOUT;
 
 pub use applied::{Applied, Failure, Repaired};
 pub use write_error::WriteError;
 
-/// Requests of the whole process that may be under way at once, but those that grant rights.
-const IN_FLIGHT: usize = 32;
-/// Requests of the whole process that grant rights in the whole cluster and may be under way at once. They have places of
-/// their own, since each of them takes some ten times as long as any other without giving anybody anything to do: the API
-/// server looks whether the operator has the rights itself, and for each role that it reads for that it waits until what it
-/// reads is fresh, a tenth of a second each time (measured with Kubernetes 1.37).
-const GRANTS_IN_FLIGHT: usize = 32;
 /// Requests of one landing zone that may be under way at once.
 const IN_FLIGHT_EACH: usize = 8;
 
@@ -51,8 +44,12 @@ pub struct Writer {
     cache: Cache,
     pressure: Arc<Pressure>,
     metrics: Arc<Metrics>,
+    /// Those of requests of the whole process that may be under way at once, but those that grant rights.
     permits: Arc<Semaphore>,
-    /// Those of requests that grant rights in the whole cluster.
+    /// Those of requests that grant rights in the whole cluster. They have places of their own, as many, since each of them
+    /// takes some ten times as long as any other without giving anybody anything to do: the API server looks whether the
+    /// operator has the rights itself, and for each role that it reads for that it waits until what it reads is fresh, a tenth
+    /// of a second each time (measured with Kubernetes 1.37).
     permits_to_grant: Arc<Semaphore>,
 }
 
@@ -86,18 +83,19 @@ impl Writer {
     /// A writer that takes what it wrote into the cache.
     #[must_use]
     pub fn new(
-        client: Client,
+        clients: &Clients,
         cache: Cache,
         pressure: Arc<Pressure>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let in_flight = usize::from(clients.writes_in_flight);
         Self {
-            client: ClientDebug(client),
+            client: ClientDebug(clients.asking.clone()),
             cache,
             pressure,
             metrics,
-            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
-            permits_to_grant: Arc::new(Semaphore::new(GRANTS_IN_FLIGHT)),
+            permits: Arc::new(Semaphore::new(in_flight)),
+            permits_to_grant: Arc::new(Semaphore::new(in_flight)),
         }
     }
 
@@ -539,8 +537,7 @@ impl Writer {
         let request = request(key, flavour)?
             .get(key.name_served(flavour), &GetParams::default())
             .map_err(|error| WriteError::Refused(error.to_string()))?;
-        let answer = tokio::time::timeout(TIMEOUT, self.client.0.request::<Value>(request)).await;
-        match answer.map_err(|_| WriteError::Timeout)? {
+        match self.client.0.request::<Value>(request).await {
             Ok(object) => Ok(Some(calico_metadata::with_labels(key.kind, object))),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
             Err(error) => Err(WriteError::of(&error)),
@@ -603,7 +600,6 @@ impl Writer {
         self.metrics.writes.get_or_create(&labels).inc();
         self.pressure.writes(Instant::now());
         tracing::debug!(?verb, %key, "write");
-        let answer = tokio::time::timeout(TIMEOUT, self.client.0.request::<Value>(request)).await;
-        answer.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))
+        self.client.0.request::<Value>(request).await
     }
 }

@@ -5,14 +5,25 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use kube::Client;
 use kube::client::ClientBuilder;
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
+use tower::timeout::TimeoutLayer;
+use tower::timeout::error::Elapsed;
+use tower::util::MapErrLayer;
 
+use super::apply::WriteError;
 use super::lease::{Leadership, identity};
+use super::overload::AskAgain;
 use crate::api::names::MANAGER;
 
 /// Watches end by themselves after 290 s: a connection that is silent for longer is dead.
 const LONGEST_SILENCE_OF_A_WATCH: Duration = Duration::from_mins(5);
-/// An API server that takes longer for an answer does not answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+/// An API server that takes longer until an answer begins does not answer.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Nor does one that falls silent for longer in the middle of one.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+/// Requests that may wait for the connection, as many as in a client of kube's.
+const BUFFERED: usize = 1024;
 
 /// Connections to the API server.
 #[derive(Clone)]
@@ -25,14 +36,16 @@ pub struct Clients {
     pub electing: Client,
     /// Whether this operator leads.
     pub leadership: Leadership,
+    /// Requests that write objects and may be under way at once.
+    pub writes_in_flight: u16,
 }
 
 impl Clients {
-    /// Connections that are made when they are needed.
+    /// Connections that are made when they are needed, with so many requests at once that write objects.
     ///
     /// # Errors
     /// When the configuration names certificates or the like that cannot be used.
-    pub fn new(config: &kube::Config) -> kube::Result<Self> {
+    pub fn new(config: &kube::Config, writes_in_flight: u16) -> kube::Result<Self> {
         let leadership = Leadership::default();
         let mut config = config.clone();
         config.headers.extend(user_agent());
@@ -41,14 +54,35 @@ impl Clients {
             config.read_timeout = Some(longest_silence);
             ClientBuilder::try_from(config)
         };
-        let asking = client(LONGEST_ANSWER)?.with_layer(&leadership.gate());
+        // Asking again takes a client that can be cloned.
+        let buffered = BufferLayer::new(BUFFERED);
+        let again = AskAgain::new().map_err(|error| kube::Error::Service(error.into()))?;
+        let again = RetryLayer::new(again);
+        let watching = client(LONGEST_SILENCE_OF_A_WATCH)?
+            .with_layer(&buffered)
+            .with_layer(&again);
+        // Each time that it is asked has its own time: an API server that asks for patience answers.
+        let asking = client(LONGEST_SILENCE)?
+            .with_layer(&TimeoutLayer::new(LONGEST_WAIT))
+            .with_layer(&MapErrLayer::new(no_answer))
+            .with_layer(&buffered)
+            .with_layer(&again)
+            .with_layer(&leadership.gate());
         Ok(Self {
-            watching: client(LONGEST_SILENCE_OF_A_WATCH)?.build(),
+            watching: watching.build(),
             asking: asking.build(),
-            electing: client(LONGEST_ANSWER)?.build(),
+            electing: client(LONGEST_SILENCE)?.build(),
             leadership,
+            writes_in_flight,
         })
     }
+}
+
+fn no_answer(error: tower::BoxError) -> tower::BoxError {
+    if error.is::<Elapsed>() {
+        return WriteError::Timeout.into();
+    }
+    error
 }
 
 /// By which the API server's audit log tells one operator from another.

@@ -164,12 +164,7 @@ impl Context {
         metrics: Arc<Metrics>,
     ) -> Self {
         let cache = Cache::default();
-        let writer = Writer::new(
-            clients.asking.clone(),
-            cache.clone(),
-            pressure.clone(),
-            metrics.clone(),
-        );
+        let writer = Writer::new(&clients, cache.clone(), pressure.clone(), metrics.clone());
         Self {
             client: clients.asking,
             watching: clients.watching,

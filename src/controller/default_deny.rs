@@ -50,7 +50,7 @@ pub(super) async fn keep_default_deny(
             Err(error) => {
                 tracing::warn!(%error, "failed to keep the default deny");
                 keeper.memory.failures = keeper.memory.failures.saturating_add(1);
-                Some(backoff(keeper.memory.failures))
+                Some(backoff(PLATFORM_OWNER, keeper.memory.failures))
             }
         };
         let pause = async {
@@ -412,7 +412,7 @@ impl Keeper {
         times.extend(postponed.map(|postponed| postponed.until));
         times.extend(self.memory.peace_at(now));
         if self.memory.failures > 0 {
-            times.push(now + backoff(self.memory.failures));
+            times.push(now + backoff(PLATFORM_OWNER, self.memory.failures));
         }
         let transient = |failure: &Failure| failure.error.is_transient();
         let pending = !round.applied.failed.is_empty() || !round.applied.skipped.is_empty();

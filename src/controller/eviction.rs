@@ -16,9 +16,8 @@ use k8s_openapi::api::core::v1::{self, ObjectReference};
 use kube::Api;
 use kube::api::{DeleteParams, EvictParams, PostParams, Preconditions};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::apply::TIMEOUT;
 use super::context::Context;
 use crate::api::names::MANAGER;
 use crate::cluster::{failure, list_pods};
@@ -317,18 +316,12 @@ async fn evict_a_few(
 }
 
 async fn read(context: &Context, namespace: &str) -> Result<Vec<Pod>, Told> {
-    match timeout(TIMEOUT, list_pods(&context.client, namespace)).await {
-        Ok(Ok(pods)) => Ok(pods),
-        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
-            Err(Told::forbidden(&status.message))
-        }
-        Ok(Err(error)) => Err(Told::unknown(&failure(&error))),
-        Err(_) => Err(Told::unknown(&no_answer())),
-    }
-}
-
-fn no_answer() -> String {
-    format!("no answer within {} s", TIMEOUT.as_secs())
+    list_pods(&context.client, namespace)
+        .await
+        .map_err(|error| match error {
+            kube::Error::Api(status) if status.is_forbidden() => Told::forbidden(&status.message),
+            error => Told::unknown(&failure(&error)),
+        })
 }
 
 /// What came of an eviction.
@@ -358,16 +351,16 @@ async fn evict(context: &Context, pod: &Pod) -> Evicted {
     };
     let api = Api::<v1::Pod>::namespaced(context.client.clone(), &pod.namespace);
     let named = |why: &str| format!("{}/{}: {why}", pod.namespace, pod.name);
-    match timeout(TIMEOUT, api.evict(&pod.name, &params)).await {
-        Ok(Ok(_)) => Evicted::Yes,
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {
+    match api.evict(&pod.name, &params).await {
+        Ok(_) => Evicted::Yes,
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
             Evicted::Gone
         }
-        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
+        Err(kube::Error::Api(status)) if status.is_forbidden() => {
             let why = format!("{} (the rights are in config/eviction)", status.message);
             Evicted::Refused(named(&why))
         }
-        Ok(Err(kube::Error::Api(status))) => {
+        Err(kube::Error::Api(status)) => {
             // Of a disruption budget the cause says which, and what it lacks.
             let causes = status.details.iter().flat_map(|it| &it.causes);
             let causes = causes.map(|cause| cause.message.as_str());
@@ -376,8 +369,7 @@ async fn evict(context: &Context, pod: &Pod) -> Evicted {
                 .collect();
             Evicted::Refused(named(&why.join(" ")))
         }
-        Ok(Err(error)) => Evicted::Refused(named(&failure(&error))),
-        Err(_) => Evicted::Refused(named(&no_answer())),
+        Err(error) => Evicted::Refused(named(&failure(&error))),
     }
 }
 

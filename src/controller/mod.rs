@@ -23,6 +23,7 @@ mod left_alone;
 pub mod memory;
 pub mod neighbourhood;
 mod others;
+mod overload;
 pub mod packed;
 mod placement;
 pub mod plan;

@@ -16,7 +16,6 @@ use kube::api::PostParams;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::apply::TIMEOUT;
 use super::context::Context;
 use super::reconcile::SETTLES_WITHIN;
 use crate::api::Stage;
@@ -330,8 +329,8 @@ async fn ask(context: &Context, placement: &Placement, namespace: &Namespace) ->
         field_manager: Some(MANAGER.to_owned()),
     };
     let api = Api::<Pod>::namespaced(context.client.clone(), namespace.name.as_str());
-    match tokio::time::timeout(TIMEOUT, api.create(&params, &pod)).await {
-        Ok(Ok(pod)) => {
+    match api.create(&params, &pod).await {
+        Ok(pod) => {
             let missing = shown::missing(placement, &pod.spec.unwrap_or_default());
             if missing.is_empty() {
                 Shown::InForce
@@ -339,8 +338,7 @@ async fn ask(context: &Context, placement: &Placement, namespace: &Namespace) ->
                 Shown::Missing(missing)
             }
         }
-        Ok(Err(error)) => Shown::Refused(failure(&error)),
-        Err(_) => Shown::Refused(format!("no answer within {} s", TIMEOUT.as_secs())),
+        Err(error) => Shown::Refused(failure(&error)),
     }
 }
 

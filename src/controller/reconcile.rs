@@ -1,6 +1,7 @@
 //! One landing zone: observe → validate → build → compare → apply → status.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,13 +146,18 @@ pub fn try_again(stored: &Stored, error: &Error, context: &Context) -> Action {
         memory.failures = memory.failures.saturating_add(1);
         memory.failures
     });
-    Action::requeue(backoff(failures))
+    Action::requeue(backoff(&name, failures))
 }
 
-/// How long to wait after so many failures in a row.
-pub(super) fn backoff(failures: u32) -> Duration {
+/// How long somebody waits after so many failures in a row. Whoever failed together does not come back together: the wait
+/// is up to a quarter shorter, by name.
+pub(super) fn backoff(who: &str, failures: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(10));
-    BACKOFF.0.saturating_mul(factor).min(BACKOFF.1)
+    let longest = BACKOFF.0.saturating_mul(factor).min(BACKOFF.1);
+    let mut hasher = DefaultHasher::new();
+    (who, failures).hash(&mut hasher);
+    let [place, ..] = hasher.finish().to_be_bytes();
+    longest.mul_f64(1.0 - 0.25 * f64::from(place) / f64::from(u8::MAX))
 }
 
 pub(super) fn soon() -> Action {
@@ -342,7 +348,7 @@ async fn tell(
         memory.failures = 0;
     }
     let placement = placement.map(|placement| placement.until - Instant::now());
-    let again = next(memory, round, flush)
+    let again = next(&observation.name, memory, round, flush)
         .into_iter()
         .chain(placement)
         .min();
@@ -393,7 +399,12 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
 }
 
 /// When to look again without being told to.
-pub(super) fn next(memory: &Memory, round: &Round, flush: Option<Instant>) -> Option<Duration> {
+pub(super) fn next(
+    name: &str,
+    memory: &Memory,
+    round: &Round,
+    flush: Option<Instant>,
+) -> Option<Duration> {
     let Round { plan, applied, .. } = round;
     let now = Instant::now();
     let mut times: Vec<Instant> = Vec::new();
@@ -414,10 +425,34 @@ pub(super) fn next(memory: &Memory, round: &Round, flush: Option<Instant>) -> Op
         times.push(now + SETTLES_WITHIN);
     }
     if memory.failures > 0 {
-        times.push(now + backoff(memory.failures));
+        times.push(now + backoff(name, memory.failures));
     }
     let changes = round.crossings.next_change.and_then(crossings::until);
     times.extend(changes.map(|left| now + left));
     let first = times.into_iter().min()?;
     Some(first.saturating_duration_since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_failed_together_does_not_come_back_together() {
+        let names: Vec<_> = (0..100).map(|it| format!("app-{it}")).collect();
+        let waits = |failures| names.iter().map(move |name| backoff(name, failures));
+        for (failures, longest) in [(1, 1), (2, 2), (5, 16), (7, 60), (u32::MAX, 60)] {
+            let longest = Duration::from_secs(longest);
+            let all: BTreeSet<_> = waits(failures).collect();
+            let (first, last) = (*all.first().unwrap(), *all.last().unwrap());
+            assert!(
+                last <= longest && first >= longest * 3 / 4,
+                "{first:?} to {last:?}"
+            );
+            assert!(
+                last.saturating_sub(first) > longest / 8 && all.len() > 50,
+                "{first:?} to {last:?}"
+            );
+        }
+    }
 }

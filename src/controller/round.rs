@@ -243,7 +243,7 @@ pub(super) async fn keep_in_order(
     };
     prepared.keep_to_what_is_there(&context.cache.read());
     let round = carry_out(observation, context, memory, zone, prepared).await?;
-    let mut look_again = next(memory, &round, None);
+    let mut look_again = next(&observation.name, memory, &round, None);
     let transient = |failure: &Failure| failure.error.is_transient();
     let (soon_over, failed): (Vec<_>, Vec<_>) =
         round.applied.failed.into_iter().partition(transient);

@@ -35,10 +35,6 @@ use crate::cluster::{ClusterFacts, failure, watch_nodes, watch_signs};
 use crate::domain::Platform;
 use crate::telemetry::{Busy, Events, Health, Metrics, ReconcileResult, ResultLabels, serve};
 
-/// Landing zones that are reconciled at once: enough that the API server always has something to do while some of them wait for
-/// the rights that they grant.
-const CONCURRENCY: u16 = 64;
-
 /// How long the writes in hand may take once the operator is told to stop: an API server that does
 /// not answer must not hold it until Kubernetes kills it, after 30 s.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -175,6 +171,7 @@ async fn run_until_stopped(
         pressure,
         metrics.clone(),
     ));
+    let writes_in_flight = clients.writes_in_flight;
     let mut keeper = Keeper::new(
         clients.electing,
         clients.watching.clone(),
@@ -196,7 +193,7 @@ async fn run_until_stopped(
         health.clone(),
     );
     let reconciling = async {
-        reconcile_all(&context, store, requests, stop.clone()).await;
+        reconcile_all(&context, store, requests, writes_in_flight, stop.clone()).await;
         flush(&context).await;
     };
     let out_of_time = async {
@@ -249,8 +246,12 @@ async fn reconcile_all(
     context: &Arc<Context>,
     zones: Store<Stored>,
     requests: UnboundedReceiver<ReconcileRequest<Stored>>,
+    writes_in_flight: u16,
     stop: CancellationToken,
 ) {
+    // Enough landing zones at once that the API server always has something to do while some of them wait for the rights that
+    // they grant, and no more: each writes its status, too.
+    let concurrency = writes_in_flight.saturating_mul(2);
     let requests = requests
         .map(Ok::<_, std::convert::Infallible>)
         // The end of the requests ends the applier, once what runs is done.
@@ -261,7 +262,7 @@ async fn reconcile_all(
         context.clone(),
         zones,
         requests,
-        Config::default().concurrency(CONCURRENCY),
+        Config::default().concurrency(concurrency),
     );
     let counting = results.for_each(|result| {
         use kube::runtime::controller::Error;

@@ -1,6 +1,7 @@
 //! What was measured.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ pub struct Figures {
     pub converge: Converge,
     /// Somebody else on the same API server meanwhile.
     pub neighbour: Neighbour,
-    /// The same with other shares of the API server.
+    /// The same with other limits of the operator.
     pub beside_others: Vec<BesideOthers>,
     /// `kubectl apply --server-side` of the same objects; nothing where that was left out.
     pub kubectl: Compared,
@@ -56,6 +57,8 @@ pub struct Floor {
     pub seconds: f64,
     /// Processor time of the API server for 1,000 objects meanwhile, seconds.
     pub apiserver_cpu_seconds_per_1000_objects: f64,
+    /// 99 of 100 requests of somebody else take less meanwhile, seconds.
+    pub neighbour_p99_seconds: f64,
 }
 
 /// What somebody else takes for the same objects.
@@ -86,6 +89,8 @@ pub struct Converge {
     pub operator_cpu_seconds_per_1000_objects: f64,
     /// The same of the API server.
     pub apiserver_cpu_seconds_per_1000_objects: f64,
+    /// Most memory of the API server until then, MiB.
+    pub apiserver_peak_mib: f64,
 }
 
 /// Somebody else on the same API server, who reads and writes one small object by turns.
@@ -100,12 +105,38 @@ pub struct Neighbour {
     pub ratio: f64,
 }
 
-/// Somebody else on the same API server while the operator converges with other shares of it than it comes with.
+/// What the operator may take of the API server at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// `nominalConcurrencyShares` of its priority level.
+    pub shares: u32,
+    /// Its own `--writes-in-flight`.
+    pub writes_in_flight: u16,
+}
+
+/// Two numbers with a colon, such as `30:32`.
+impl FromStr for Limits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = || {
+            let (shares, in_flight) = text.split_once(':')?;
+            Some(Self {
+                shares: shares.parse().ok()?,
+                writes_in_flight: in_flight.parse().ok()?,
+            })
+        };
+        numbers().ok_or_else(|| "it has to be SHARES:WRITES, such as 30:2".to_owned())
+    }
+}
+
+/// Somebody else on the same API server while the operator converges with other limits than it comes with.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BesideOthers {
-    /// `nominalConcurrencyShares` of its priority level.
-    pub shares: u32,
+    /// What the operator may take.
+    pub limits: Limits,
     /// How many landing zones converge.
     pub landing_zones: usize,
     /// How long that takes, seconds.
@@ -198,8 +229,11 @@ impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} s with {} (kube-apiserver {:.2} s for 1,000)",
-            self.seconds, self.in_flight, self.apiserver_cpu_seconds_per_1000_objects
+            "{:.1} s with {} (kube-apiserver {:.2} s for 1,000, somebody else {:.0} ms)",
+            self.seconds,
+            self.in_flight,
+            self.apiserver_cpu_seconds_per_1000_objects,
+            self.neighbour_p99_seconds * 1e3
         )
     }
 }
@@ -228,11 +262,14 @@ impl fmt::Display for Neighbour {
 
 impl fmt::Display for BesideOthers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shares, zones) = (self.shares, self.landing_zones);
         write!(
             f,
-            "{shares} shares, {zones} landing zones in {:.1} s: {}",
-            self.converge_seconds, self.neighbour
+            "{} shares, {} writes in flight, {} landing zones in {:.1} s: {}",
+            self.limits.shares,
+            self.limits.writes_in_flight,
+            self.landing_zones,
+            self.converge_seconds,
+            self.neighbour
         )
     }
 }
@@ -326,8 +363,9 @@ impl fmt::Display for Figures {
             self.converge.apiserver_cpu_seconds_per_1000_objects
         );
         let memory = format!(
-            "{:.0} MiB, at most {:.0} MiB since the restart; {:.0} MiB after the storms",
-            self.resident_mib, self.peak_mib, self.afterwards_mib
+            "{:.0} MiB, at most {:.0} MiB since the restart; {:.0} MiB after the storms; \
+             kube-apiserver at most {:.0} MiB when all had converged",
+            self.resident_mib, self.peak_mib, self.afterwards_mib, self.converge.apiserver_peak_mib
         );
         let beside_others = self.beside_others.iter();
         let rows: [(&str, &dyn fmt::Display); 6] = [

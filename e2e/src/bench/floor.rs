@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::bare::{self, Write, write_all};
 use super::figures::{Compared, Figures, Floor, at};
 use super::foreign::{Foreign, foreign_writes, paced};
+use super::neighbour::Neighbour;
 use super::run::{Bench, apiserver, empty_cluster, per_1000};
 use super::today::{flux_apply, kubectl_apply};
 use super::usage::Usage;
@@ -45,14 +46,19 @@ impl Bench {
             let cluster = empty_cluster(fleet).await?;
             let client = bare::move_in(&cluster).await?.client().await?;
             let apiserver = apiserver(&cluster).await?;
+            // He is there while the operator converges, too.
+            Neighbour::move_in(&cluster).await?;
+            let neighbour = Neighbour::begin(&cluster).await?;
             let before = Usage::of(apiserver)?.processor;
             let took = write_all(&client, &writes, in_flight).await?;
             let used = Usage::of(apiserver)?.processor.saturating_sub(before);
+            let neighbour_p99_seconds = neighbour.end().await?;
             cluster.stop().await?;
             figures.floors.push(Floor {
                 in_flight,
                 seconds: took.as_secs_f64(),
                 apiserver_cpu_seconds_per_1000_objects: per_1000(used, objects.len()),
+                neighbour_p99_seconds,
             });
         }
         let floors = figures.floors.iter().map(|it| it.seconds);

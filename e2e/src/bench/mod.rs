@@ -24,7 +24,7 @@ pub mod run;
 mod today;
 pub mod usage;
 
-pub use figures::Figures;
+pub use figures::{Figures, Limits};
 pub use fleet::Fleet;
 pub use plot::draw;
 pub use run::{Options, run};

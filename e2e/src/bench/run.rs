@@ -13,8 +13,8 @@ use landing_zone_operator::api::{LandingZone, LandingZonePlatform};
 use serde_json::{Value, json};
 
 use super::figures::{
-    self, BesideOthers, Converge, DriftRepair, Figures, Idle, PlatformChange, Restart, Storm, at,
-    count, mebibytes,
+    self, BesideOthers, Converge, DriftRepair, Figures, Idle, Limits, PlatformChange, Restart,
+    Storm, at, count, mebibytes,
 };
 use super::fleet::Fleet;
 use super::foreign::{Foreign, Key, foreign_writes, paced};
@@ -52,8 +52,8 @@ pub struct Options {
     pub storm: usize,
     /// How many storms.
     pub storms: usize,
-    /// Shares of the API server for which somebody else's requests are timed besides.
-    pub shares: Vec<u32>,
+    /// Limits of the operator with which somebody else's requests are timed besides.
+    pub limits: Vec<Limits>,
     /// Whether kubectl is tried, too.
     pub kubectl: bool,
     /// Whether Flux is.
@@ -68,8 +68,8 @@ pub async fn run(options: &Options) -> Result<Figures> {
         .context("the build of the operator was cut off")??;
     let step = progress.step("beside somebody else");
     let mut beside_others = Vec::new();
-    for shares in &options.shares {
-        beside_others.push(beside_others_with(*shares, options, &binaries).await?);
+    for limits in &options.limits {
+        beside_others.push(beside_others_with(*limits, options, &binaries).await?);
     }
     step.finish();
     let mut bench = Bench::start(options, binaries).await?;
@@ -104,9 +104,9 @@ pub async fn run(options: &Options) -> Result<Figures> {
     Ok(figures)
 }
 
-/// How long somebody else's requests take while the operator converges with so many shares of the API server.
+/// How long somebody else's requests take while the operator converges with such limits.
 async fn beside_others_with(
-    shares: u32,
+    limits: Limits,
     options: &Options,
     binaries: &OperatorBinaries,
 ) -> Result<BesideOthers> {
@@ -116,7 +116,7 @@ async fn beside_others_with(
     };
     let mut bench = Bench::start(&options, binaries.clone()).await?;
     let levels: Api<PriorityLevelConfiguration> = Api::all(bench.cluster.client());
-    let limited = json!({"spec": {"limited": {"nominalConcurrencyShares": shares}}});
+    let limited = json!({"spec": {"limited": {"nominalConcurrencyShares": limits.shares}}});
     levels
         .patch(
             "landing-zone-operator",
@@ -124,9 +124,12 @@ async fn beside_others_with(
             &Patch::Merge(limited),
         )
         .await?;
+    bench
+        .arguments
+        .push(format!("--writes-in-flight={}", limits.writes_in_flight));
     bench.converge().await?;
     let figures = BesideOthers {
-        shares,
+        limits,
         landing_zones: options.landing_zones,
         converge_seconds: bench.figures.converge.seconds,
         neighbour: bench.figures.neighbour,
@@ -143,6 +146,8 @@ pub(super) struct Bench {
     binaries: OperatorBinaries,
     pub cluster: LocalCluster,
     operator: Option<OperatorProcess>,
+    /// Arguments of the operator.
+    arguments: Vec<String>,
     /// Flux's, where it is tried.
     pub kustomize_controller: Option<PathBuf>,
     /// What the landing zones render to.
@@ -164,6 +169,7 @@ impl Bench {
             binaries,
             cluster,
             operator: None,
+            arguments: vec!["--pod-cidr=10.244.0.0/16".to_owned()],
             kustomize_controller: None,
             figures: Figures {
                 landing_zones: fleet.landing_zones,
@@ -181,7 +187,7 @@ impl Bench {
     async fn start_operator(&mut self) -> Result<()> {
         let options = OperatorOptions {
             profile: Profile::Release,
-            arguments: vec!["--pod-cidr=10.244.0.0/16".to_owned()],
+            arguments: self.arguments.clone(),
             ..OperatorOptions::default()
         };
         let binary = self.binaries.operator.clone();
@@ -247,9 +253,9 @@ impl Bench {
             ratio: converging / quiet,
         };
         self.quiet().await?;
-        let server = Usage::of(apiserver)?
-            .processor
-            .saturating_sub(server_before);
+        let server = Usage::of(apiserver)?;
+        let apiserver_peak_mib = mebibytes(server.peak);
+        let server = server.processor.saturating_sub(server_before);
         let requests = self.cluster.audit_log().requests_by(OPERATOR_USER, mark)?;
         let writes: Vec<_> = requests.iter().filter(|it| it.is_write()).collect();
         // What is told in events follows when all is there, as nobody waits for it.
@@ -266,6 +272,7 @@ impl Bench {
                 self.objects.len(),
             ),
             apiserver_cpu_seconds_per_1000_objects: per_1000(server, self.objects.len()),
+            apiserver_peak_mib,
             ..Converge::default()
         };
         self.everything_is_ready().await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use e2e::bench::{self, Options};
+use e2e::bench::{self, Limits, Options};
 
 /// Measures what the operator costs on a real control plane on this machine, next to a client that writes the same objects
 /// and nothing else.
@@ -27,10 +27,15 @@ struct Arguments {
     /// Storms
     #[arg(long, default_value_t = 1)]
     storms: usize,
-    /// Shares of the API server (`flowControl.shares` of the chart) for which somebody else's requests are timed besides, in
-    /// a cluster each
-    #[arg(long, value_delimiter = ',', default_value = "1")]
-    shares: Vec<u32>,
+    /// Limits of the operator with which somebody else's requests are timed besides, in a cluster each: its shares of the API
+    /// server (`flowControl.shares` of the chart), and its `--writes-in-flight`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "SHARES:WRITES",
+        default_value = "30:2"
+    )]
+    limits: Vec<Limits>,
     /// Leaves out `kubectl apply`, which takes minutes
     #[arg(long)]
     without_kubectl: bool,
@@ -54,7 +59,7 @@ async fn main() -> Result<()> {
         drifts: arguments.drifts,
         storm: arguments.storm,
         storms: arguments.storms,
-        shares: arguments.shares,
+        limits: arguments.limits,
         kubectl: !arguments.without_kubectl,
         flux: !arguments.without_flux,
     };

@@ -1,12 +1,8 @@
 //! Why something could not be written.
 
-use std::time::Duration;
-
 use crate::cluster::failure;
+use crate::controller::clients::LONGEST_WAIT;
 use crate::controller::compare::Digest;
-
-/// How long one request may take. kube's own retries are off: the queue tries again.
-pub(in crate::controller) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The rule in config/admission that holds the operator's bindings to landing zones, and by which of its words it is known.
 const OF_BINDINGS: (&str, &str) = (
@@ -35,8 +31,13 @@ pub enum WriteError {
     /// The API server refused.
     #[error("the API server refused: {0}")]
     Refused(String),
+    /// The API server has too much to do, also when asked again for a while.
+    #[error(
+        "the API server has too much to do, and takes no more requests of the operator at present"
+    )]
+    Overloaded,
     /// No answer in time.
-    #[error("the API server did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("the API server did not answer within {} s", LONGEST_WAIT.as_secs())]
     Timeout,
     /// The API server cannot be reached.
     #[error("the API server cannot be reached: {0}")]
@@ -80,7 +81,11 @@ impl WriteError {
             {
                 Self::NamespaceUnseen
             }
+            kube::Error::Api(status) if status.code == 429 => Self::Overloaded,
             kube::Error::Api(status) => Self::Refused(status.message.clone()),
+            kube::Error::Service(error) if matches!(error.downcast_ref(), Some(Self::Timeout)) => {
+                Self::Timeout
+            }
             other => Self::Unreachable(failure(other)),
         }
     }

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::{LARGEST, LARGEST_NAMESPACE, State};
 use crate::cluster::{Watched, failure};
-use crate::controller::apply::TIMEOUT;
 use crate::controller::context::Context;
 use crate::controller::others::{Key, Source};
 use crate::domain::Flavour;
@@ -94,15 +93,11 @@ pub(super) async fn read_again(context: &Context, flavour: Flavour) -> bool {
         let api = Api::<Watched>::namespaced_with(context.client.clone(), namespace, &resource);
         // A list, since that is the right that the watch needs, too.
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
-        let listed = match tokio::time::timeout(TIMEOUT, api.list(&params)).await {
-            Ok(Ok(listed)) => listed.items.into_iter().next(),
-            Ok(Err(error)) => {
+        let listed = match api.list(&params).await {
+            Ok(listed) => listed.items.into_iter().next(),
+            Err(error) => {
                 let error = failure(&error);
                 tracing::warn!(error, name, namespace, "failed to read what has room now");
-                has_failed = true;
-                continue;
-            }
-            Err(_) => {
                 has_failed = true;
                 continue;
             }

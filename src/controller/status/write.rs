@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::api::names::MANAGER;
 use crate::api::{LandingZone, LandingZonePlatform, LandingZonePlatformStatus, LandingZoneStatus};
-use crate::controller::apply::{TIMEOUT, WriteError};
 use crate::domain::PLATFORM_NAME;
 
 /// Writes a status on condition that the landing zone is as it was looked at. Returns its new
@@ -34,9 +33,7 @@ pub async fn write(
     let api = Api::<LandingZone>::all(client.clone());
     let name = zone.name_any();
     let patch = Patch::Json::<()>(patch);
-    let written = tokio::time::timeout(TIMEOUT, api.patch_status(&name, &params, &patch))
-        .await
-        .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
+    let written = api.patch_status(&name, &params, &patch).await?;
     Ok(written.metadata.resource_version.unwrap_or_default())
 }
 
@@ -59,9 +56,7 @@ pub async fn write_platform(
     // The answer may be as unreadable as what is stored, so nothing but its metadata is read.
     let api = Api::<PartialObjectMeta<LandingZonePlatform>>::all(client.clone());
     let patch = Patch::Json::<()>(patch);
-    let written = tokio::time::timeout(TIMEOUT, api.patch_status(PLATFORM_NAME, &params, &patch))
-        .await
-        .unwrap_or_else(|_| Err(kube::Error::Service(Box::new(WriteError::Timeout))))?;
+    let written = api.patch_status(PLATFORM_NAME, &params, &patch).await?;
     Ok(written.metadata.resource_version.unwrap_or_default())
 }
 

@@ -22,7 +22,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admission::certificate::Certificate;
 use crate::api::names::MANAGER;
 use crate::cluster::{failure, follow};
-use crate::controller::apply::TIMEOUT;
 use crate::controller::context::Context;
 
 const AUTHORITIES: &str = "ca.crt";
@@ -185,11 +184,7 @@ pub(super) fn read(secret: &Secret) -> Option<Certificate> {
 }
 
 async fn answered<K>(call: impl Future<Output = kube::Result<K>>) -> Result<(), String> {
-    match tokio::time::timeout(TIMEOUT, call).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(failure(&error)),
-        Err(_) => Err("no answer in time".to_owned()),
-    }
+    call.await.map(drop).map_err(|error| failure(&error))
 }
 
 /// Follows one object. That it cannot be read makes nobody but the webhook unready, whose condition tells it.
