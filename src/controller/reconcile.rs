@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::apply::Failure;
@@ -105,6 +106,12 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
     let memory = context.memory(&name);
     let mut memory = memory.lock().await;
     memory.untold = None;
+    // What the watch has brought since is no longer remembered: with what was stored before it a status would be written that
+    // the API server refuses.
+    let stored = context
+        .zones
+        .get(&ObjectRef::<Stored>::new(&name))
+        .unwrap_or(stored);
     let started = Instant::now();
     let result = match &stored.0 {
         Ok(zone) => {

@@ -210,12 +210,18 @@ async fn few_seats(governed: &Governed) -> Result<()> {
             .patch("cluster", &PatchParams::default(), &change)
             .await?;
         eventually(FOLLOWED, "each landing zone to follow", async || {
+            // Whoever is asked to wait is silent for long, and has not done yet.
             let writes = writes_since(governed, mark)?;
-            let policies = writes.iter();
-            let policies = policies
-                .filter(|it| it.resource == "globalnetworkpolicies" && it.succeeded())
-                .count();
-            ensure!(policies >= zones, "{policies}");
+            let done = |resource: &str| {
+                let all = writes.iter();
+                all.filter(|it| it.resource == resource && it.succeeded())
+                    .count()
+            };
+            let (policies, statuses) = (done("globalnetworkpolicies"), done("landingzones"));
+            ensure!(
+                policies >= zones && statuses >= zones,
+                "{policies} policies, {statuses} statuses"
+            );
             Ok(Some(()))
         })
         .await?;
