@@ -23,8 +23,6 @@ use crate::api::names::MANAGER;
 const GATHER: Duration = Duration::from_secs(5);
 /// How often it is looked whether there is still much else to write.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How long the API server may take to accept an event.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// The API server refuses longer notes; it counts bytes.
 const LONGEST_NOTE: usize = 1024;
 
@@ -232,14 +230,10 @@ async fn publish(client: &kube::Client, notes: &[Note], since: Timestamp) {
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
-    // One call that hangs must not keep all later events back.
-    match tokio::time::timeout(PATIENCE, api.create(&params, &event)).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            let reason = event.reason.unwrap_or_default();
-            tracing::warn!(%error, reason, "failed to publish an event");
-        }
-        Err(_) => tracing::warn!("failed to publish an event: no answer in time"),
+    // The client gives up a call that hangs. One that the API server asks to wait with keeps later ones back, as it should.
+    if let Err(error) = api.create(&params, &event).await {
+        let reason = event.reason.unwrap_or_default();
+        tracing::warn!(%error, reason, "failed to publish an event");
     }
 }
 

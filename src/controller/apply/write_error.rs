@@ -109,6 +109,19 @@ mod tests {
         WriteError::of(&kube::Error::Api(Box::new(status)))
     }
 
+    /// With no answer the rest of a landing zone's objects is not tried, so it must not pass for anything else.
+    #[test]
+    fn no_answer_is_no_refusal_and_too_much_to_do_neither() {
+        let service = kube::Error::Service(WriteError::Timeout.into());
+        assert!(matches!(WriteError::of(&service), WriteError::Timeout));
+        let status = kube::core::Status::failure("too many", "TooManyRequests").with_code(429);
+        let turned_away = WriteError::of(&kube::Error::Api(Box::new(status)));
+        assert!(
+            matches!(turned_away, WriteError::Overloaded),
+            "{turned_away:?}"
+        );
+    }
+
     /// The words are those of the rule itself: a changed rule would have the operator tell people of what is over at once.
     #[test]
     fn a_namespace_whose_label_is_not_seen_yet_is_asked_for_again() {
