@@ -96,7 +96,12 @@ impl AuditLog {
     }
 
     /// The events recorded since the mark, in order.
-    pub fn since(&self, mark: Mark) -> Result<Vec<Event>> {
+    pub fn since(&self, mut mark: Mark) -> Result<Vec<Event>> {
+        self.more(&mut mark)
+    }
+
+    /// The same, and moves the mark behind them: whoever looks again and again reads each event once.
+    pub fn more(&self, mark: &mut Mark) -> Result<Vec<Event>> {
         let mut text = Vec::new();
         match File::open(&self.file) {
             Ok(mut file) => {
@@ -108,9 +113,11 @@ impl AuditLog {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).context("failed to open the audit log"),
         }
-        text.split_inclusive(|&byte| byte == b'\n')
-            // The last line may still be under way.
-            .filter(|line| line.ends_with(b"\n"))
+        // The last line may still be under way.
+        let end = text.iter().rposition(|&byte| byte == b'\n');
+        text.truncate(end.map_or(0, |end| end + 1));
+        let events = text
+            .split_inclusive(|&byte| byte == b'\n')
             .map(|line| {
                 Event::read(line).with_context(|| {
                     format!(
@@ -119,16 +126,16 @@ impl AuditLog {
                     )
                 })
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        mark.0 += u64::try_from(text.len())?;
+        Ok(events)
     }
 
     /// The requests of one user since the mark, each counted once. What is about a Lease is left out: it goes on
     /// every other second, whatever happens.
     pub fn requests_by(&self, user: &str, mark: Mark) -> Result<Vec<Event>> {
         let mut events = self.since(mark)?;
-        events.retain(|event| {
-            event.user == user && event.counts_as_request() && event.resource != "leases"
-        });
+        events.retain(|event| event.is_request_of(user));
         Ok(events)
     }
 
@@ -184,10 +191,27 @@ impl Event {
         WRITES.contains(&self.verb.as_str()) && !self.request_uri.contains("dryRun=All")
     }
 
+    /// Whether it asks for another page of a list than the first: a list is one, however many pages it has.
+    #[must_use]
+    pub fn is_next_page(&self) -> bool {
+        self.verb == "list" && self.request_uri.contains("continue=")
+    }
+
     /// Whether the API server did what it was asked.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         (100..400).contains(&self.code)
+    }
+
+    /// Whether this is a request of that user that counts.
+    fn is_request_of(&self, user: &str) -> bool {
+        self.user == user && self.counts_as_request() && self.resource != "leases"
+    }
+
+    /// Whether this is a request of that user that was to change something.
+    #[must_use]
+    pub fn is_write_of(&self, user: &str) -> bool {
+        self.is_request_of(user) && self.is_write()
     }
 
     /// A watch is recorded when it begins and when it ends: the beginning counts,
@@ -307,6 +331,20 @@ mod tests {
         assert_eq!(writes[0].verb, "create");
         assert!(!writes[0].succeeded());
         assert!(writes[0].received < writes[0].completed);
+    }
+
+    #[test]
+    fn what_was_read_is_not_read_again() {
+        let first = line("patch", "ResponseComplete", "a", 200);
+        let log = log("more", &(first.clone() + &first[..40]));
+        let mut mark = Mark::default();
+        assert_eq!(log.more(&mut mark).unwrap().len(), 1);
+        assert_eq!(log.more(&mut mark).unwrap(), []);
+        let rest = first.clone() + &line("create", "ResponseComplete", "a", 409);
+        fs::write(&log.file, first + &rest).unwrap();
+        let events = log.more(&mut mark).unwrap().into_iter();
+        let verbs: Vec<_> = events.map(|it| it.verb).collect();
+        assert_eq!(verbs, ["patch", "create"]);
     }
 
     #[test]

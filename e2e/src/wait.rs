@@ -30,6 +30,16 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub async fn eventually<T>(
     deadline: Duration,
     what: &str,
+    probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    eventually_each(INTERVAL, deadline, what, probe).await
+}
+
+/// The same with another time between two looks: a look that takes time takes it from what is looked at.
+pub(crate) async fn eventually_each<T>(
+    interval: Duration,
+    deadline: Duration,
+    what: &str,
     mut probe: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let start = Instant::now();
@@ -42,12 +52,12 @@ pub async fn eventually<T>(
             Ok(Err(error)) => seen = error,
             Err(_) => {}
         }
-        if start.elapsed() + INTERVAL >= deadline {
+        if start.elapsed() + interval >= deadline {
             return Err(seen)
                 .context("last seen")
                 .with_context(|| format!("waited {deadline:?} in vain for {what}"));
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(interval).await;
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Floor {
     pub apiserver_cpu_seconds_per_1000_objects: f64,
     /// 99 of 100 requests of somebody else take less meanwhile, seconds.
     pub neighbour_p99_seconds: f64,
+    /// Processor time that the same piece of work takes meanwhile: how fast the machine was, milliseconds.
+    pub pace_milliseconds: f64,
 }
 
 /// What somebody else takes for the same objects.
@@ -79,6 +81,10 @@ pub struct Converge {
     pub seconds: f64,
     /// That, divided by the floor.
     pub ratio: f64,
+    /// Processor time that the same piece of work takes meanwhile: how fast the machine was, milliseconds.
+    pub pace_milliseconds: f64,
+    /// The ratio if the machine had been as fast for the operator as for the bare client.
+    pub even_ratio: f64,
     /// All requests of the operator but those about its Lease.
     pub requests: usize,
     /// Those that were to change something.
@@ -201,6 +207,10 @@ pub struct Storm {
     pub floor_seconds: f64,
     /// One by the other.
     pub ratio: f64,
+    /// Processor time that the same piece of work takes meanwhile: how fast the machine was, milliseconds.
+    pub pace_milliseconds: f64,
+    /// The ratio if the machine had been as fast for the operator as for the bare client.
+    pub even_ratio: f64,
     /// As many applies alone, as fast as the server takes them.
     pub applies_seconds: f64,
     /// From the last foreign write to the last repair.
@@ -223,17 +233,22 @@ pub struct PlatformChange {
     pub seconds: f64,
     /// That, divided by the bare client's time for the same objects.
     pub ratio: f64,
+    /// Processor time that the same piece of work takes meanwhile: how fast the machine was, milliseconds.
+    pub pace_milliseconds: f64,
+    /// The ratio if the machine had been as fast for the operator as for the bare client.
+    pub even_ratio: f64,
 }
 
 impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} s with {} (kube-apiserver {:.2} s for 1,000, somebody else {:.0} ms)",
+            "{:.1} s with {} (kube-apiserver {:.2} s for 1,000, somebody else {:.0} ms, pace {:.2} ms)",
             self.seconds,
             self.in_flight,
             self.apiserver_cpu_seconds_per_1000_objects,
-            self.neighbour_p99_seconds * 1e3
+            self.neighbour_p99_seconds * 1e3,
+            self.pace_milliseconds
         )
     }
 }
@@ -278,8 +293,8 @@ impl fmt::Display for Converge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} s, {:.2} × the floor; {} requests, {} writes, {} failed",
-            self.seconds, self.ratio, self.requests, self.writes, self.failed
+            "{:.1} s, {:.2} × the floor ({:.2} × at the same pace); {} requests, {} writes, {} failed",
+            self.seconds, self.ratio, self.even_ratio, self.requests, self.writes, self.failed
         )
     }
 }
@@ -321,12 +336,13 @@ impl fmt::Display for Storm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} drifts: {:.1} s, {:.2} × the bare client's {:.1} s; {:.1} s behind; as many applies \
+            "{} drifts: {:.1} s, {:.2} × the bare client's {:.1} s ({:.2} × at the same pace); {:.1} s behind; as many applies \
              alone {:.1} s; {} other writes; memory {:+.1} %",
             self.drifts,
             self.seconds,
             self.ratio,
             self.floor_seconds,
+            self.even_ratio,
             self.behind_seconds,
             self.applies_seconds,
             self.other_writes,
@@ -339,8 +355,8 @@ impl fmt::Display for PlatformChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} writes for {} objects, {:.1} s, {:.2} × the floor",
-            self.writes, self.expected, self.seconds, self.ratio
+            "{} writes for {} objects, {:.1} s, {:.2} × the floor ({:.2} × at the same pace)",
+            self.writes, self.expected, self.seconds, self.ratio, self.even_ratio
         )
     }
 }

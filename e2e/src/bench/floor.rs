@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::bare::{self, Write, write_all};
@@ -35,6 +35,7 @@ impl Bench {
             cluster,
             fleet,
             objects,
+            pace,
             mut figures,
             options,
             kustomize_controller,
@@ -50,7 +51,9 @@ impl Bench {
             Neighbour::move_in(&cluster).await?;
             let neighbour = Neighbour::begin(&cluster).await?;
             let before = Usage::of(apiserver)?.processor;
+            let began = Instant::now();
             let took = write_all(&client, &writes, in_flight).await?;
+            let pace_milliseconds = pace.since(began)?;
             let used = Usage::of(apiserver)?.processor.saturating_sub(before);
             let neighbour_p99_seconds = neighbour.end().await?;
             cluster.stop().await?;
@@ -59,11 +62,17 @@ impl Bench {
                 seconds: took.as_secs_f64(),
                 apiserver_cpu_seconds_per_1000_objects: per_1000(used, objects.len()),
                 neighbour_p99_seconds,
+                pace_milliseconds,
             });
         }
-        let floors = figures.floors.iter().map(|it| it.seconds);
-        figures.floor_seconds = floors.fold(f64::INFINITY, f64::min);
-        figures.converge.ratio = figures.converge.seconds / figures.floor_seconds;
+        let floors = figures.floors.iter();
+        let best = floors.min_by(|one, other| one.seconds.total_cmp(&other.seconds));
+        let best = *best.context("the bare client was not timed")?;
+        figures.floor_seconds = best.seconds;
+        let converge = &mut figures.converge;
+        converge.ratio = converge.seconds / best.seconds;
+        let faster = best.pace_milliseconds / converge.pace_milliseconds;
+        converge.even_ratio = converge.ratio * faster;
         if options.kubectl {
             let cluster = empty_cluster(fleet).await?;
             let seconds = kubectl_apply(&cluster, &objects).await?;
@@ -107,11 +116,13 @@ impl Bench {
         })
         .await?;
         let floor = started.elapsed().as_secs_f64();
+        let pace_milliseconds = self.pace.since(started)?;
         let changes: Vec<_> = writes.iter().map(|it| it.change.clone()).collect();
         let answers: Vec<_> = writes.iter().map(|it| it.answer.clone()).collect();
         let storm = &mut self.figures.storm;
         storm.floor_seconds = floor;
         storm.ratio = storm.seconds / floor;
+        storm.even_ratio = storm.ratio * pace_milliseconds / storm.pace_milliseconds;
         storm.applies_seconds = best_of_answers(client, &changes, &answers).await?;
         Ok(())
     }
@@ -147,9 +158,12 @@ impl Bench {
             .map(|(zone, status)| Write::status(zone, status));
         let answers = policies.into_iter().map(Write::apply).chain(told);
         let answers: Vec<_> = answers.collect::<Result<_>>()?;
+        let began = Instant::now();
         let floor = best_of_answers(client, &changes, &answers).await?;
+        let pace_milliseconds = self.pace.since(began)?;
         let change = &mut self.figures.platform_change;
         change.ratio = change.seconds / floor;
+        change.even_ratio = change.ratio * pace_milliseconds / change.pace_milliseconds;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@
 //! | `foreign` | what somebody else writes meanwhile |
 //! | `neighbour` | somebody else who uses the same API server |
 //! | `floor` | the bare client in the operator's place |
+//! | `pace` | how fast the machine is meanwhile |
 //! | `today` | what people do today in its place |
 //! | `plot` | how long it all takes, as a picture |
 //! | [`run`] | the steps, in their order |
@@ -19,6 +20,7 @@ pub mod fleet;
 mod floor;
 mod foreign;
 mod neighbour;
+mod pace;
 mod plot;
 pub mod run;
 mod today;

@@ -19,12 +19,13 @@ use super::figures::{
 use super::fleet::Fleet;
 use super::foreign::{Foreign, Key, foreign_writes, paced};
 use super::neighbour::Neighbour;
+use super::pace::Pace;
 use super::usage::{self, Usage};
 use crate::audit::{Event, Mark, by_kind};
 use crate::binaries::{OperatorBinaries, Profile, kustomize_controller};
 use crate::operator::OPERATOR_USER;
 use crate::progress::Progress;
-use crate::wait::eventually;
+use crate::wait::{eventually, eventually_each};
 use crate::{
     Calico, ClusterOptions, LocalCluster, OperatorOptions, OperatorProcess, governed, install,
     workspace,
@@ -36,6 +37,10 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const QUIET: Duration = Duration::from_secs(4);
 /// So many landing zones converge where somebody else's requests are timed for other shares: for longer than those take.
 const BESIDE_OTHERS: usize = 100;
+/// From one look to the next while the operator works: whoever looks more often takes a core from it.
+const GLANCE: Duration = Duration::from_millis(500);
+/// The same where it takes a few seconds in all.
+const CLOSE_LOOK: Duration = Duration::from_millis(100);
 /// How long somebody else's requests are timed before the operator starts.
 const NEIGHBOUR_ALONE: Duration = Duration::from_secs(20);
 
@@ -152,6 +157,7 @@ pub(super) struct Bench {
     pub kustomize_controller: Option<PathBuf>,
     /// What the landing zones render to.
     pub objects: Vec<Value>,
+    pub pace: Pace,
     pub figures: Figures,
 }
 
@@ -171,6 +177,7 @@ impl Bench {
             operator: None,
             arguments: vec!["--pod-cidr=10.244.0.0/16".to_owned()],
             kustomize_controller: None,
+            pace: Pace::begin()?,
             figures: Figures {
                 landing_zones: fleet.landing_zones,
                 objects: objects.len(),
@@ -208,10 +215,11 @@ impl Bench {
     }
 
     /// Waits until each landing zone was compared at least once, and all are ready.
-    async fn all_compared(&self) -> Result<()> {
+    async fn all_compared(&self, interval: Duration) -> Result<()> {
         let operator = self.operator()?;
         let wanted = self.fleet.landing_zones;
-        eventually(PATIENCE, "every landing zone to be compared", async || {
+        let what = "every landing zone to be compared";
+        eventually_each(interval, PATIENCE, what, async || {
             let metrics = operator.metrics().await?;
             let value = |name: &str| metric(&metrics, name);
             let compared = value("landingzone_reconcile_seconds_count");
@@ -243,9 +251,10 @@ impl Bench {
         let neighbour = Neighbour::begin(&self.cluster).await?;
         let mark = self.cluster.audit_log().mark()?;
         let server_before = Usage::of(apiserver)?.processor;
-        let started = Timestamp::now();
+        let (started, began) = (Timestamp::now(), Instant::now());
         self.start_operator().await?;
-        self.all_compared().await?;
+        self.all_compared(GLANCE).await?;
+        let pace_milliseconds = self.pace.since(began)?;
         let converging = neighbour.end().await?;
         self.figures.neighbour = figures::Neighbour {
             quiet_p99_seconds: quiet,
@@ -273,6 +282,7 @@ impl Bench {
             ),
             apiserver_cpu_seconds_per_1000_objects: per_1000(server, self.objects.len()),
             apiserver_peak_mib,
+            pace_milliseconds,
             ..Converge::default()
         };
         self.everything_is_ready().await
@@ -316,7 +326,7 @@ impl Bench {
         let mark = self.cluster.audit_log().mark()?;
         let started = Instant::now();
         self.start_operator().await?;
-        self.all_compared().await?;
+        self.all_compared(CLOSE_LOOK).await?;
         let seconds = started.elapsed().as_secs_f64();
         self.quiet().await?;
         let requests = self.cluster.audit_log().requests_by(OPERATOR_USER, mark)?;
@@ -330,7 +340,7 @@ impl Bench {
         self.figures.watches = watched.len();
         self.figures.restart = Restart {
             writes: writes.len(),
-            requests: requests.iter().filter(|it| !is_next_page(it)).count(),
+            requests: requests.iter().filter(|it| !it.is_next_page()).count(),
             seconds,
         };
         Ok(())
@@ -375,20 +385,17 @@ impl Bench {
         for Foreign { key, change, .. } in foreign_writes(&self.objects, self.options.drifts)? {
             let mark = log.mark()?;
             change.send(&client).await?;
+            let (mut read, mut drifted, mut answered) = (mark, None, None);
             let took = eventually(PATIENCE, "a repair", async || {
-                let events = log.since(mark)?;
-                let by = |ours: bool| {
-                    let mut events = events.iter();
-                    let event = events.find(|it| {
-                        it.is_write()
-                            && it.succeeded()
-                            && (it.user == OPERATOR_USER) == ours
-                            && Key::of_event(it) == key
-                    });
-                    event.map(|it| it.completed)
-                };
-                let both = by(false).zip(by(true));
-                Ok(both.map(|(drifted, repaired)| since(drifted, repaired)))
+                for event in log.more(&mut read)? {
+                    if !event.is_write() || !event.succeeded() || Key::of_event(&event) != key {
+                        continue;
+                    }
+                    let ours = event.user == OPERATOR_USER;
+                    let first = if ours { &mut answered } else { &mut drifted };
+                    first.get_or_insert(event.completed);
+                }
+                Ok(drifted.zip(answered).map(|(from, to)| since(from, to)))
             });
             repaired.push(took.await.with_context(|| format!("{key:?}"))?);
         }
@@ -410,22 +417,25 @@ impl Bench {
         let mut resident = Vec::new();
         for _ in 0..self.options.storms {
             let mark = log.mark()?;
-            let first = Timestamp::now();
+            let (first, began) = (Timestamp::now(), Instant::now());
             paced(&writes, async |it| it.change.send(&client).await).await?;
             let last_foreign = Timestamp::now();
-            let repaired = eventually(PATIENCE, "the storm to be repaired", async || {
-                let mut waiting: BTreeSet<_> = writes.iter().map(|it| it.key.clone()).collect();
-                let mut last = first;
-                let events = self.writes_since(mark)?;
-                for event in events.iter().filter(|it| it.succeeded()) {
+            let mut waiting: BTreeSet<_> = writes.iter().map(|it| it.key.clone()).collect();
+            let (mut read, mut last) = (mark, first);
+            let what = "the storm to be repaired";
+            let repaired = eventually_each(GLANCE, PATIENCE, what, async || {
+                let events = log.more(&mut read)?;
+                let repairs = events.iter();
+                for event in repairs.filter(|it| it.is_write_of(OPERATOR_USER) && it.succeeded()) {
                     if waiting.remove(&Key::of_event(event)) {
                         last = last.max(event.completed);
                     }
                 }
                 ensure!(waiting.is_empty(), "{} are not repaired", waiting.len());
-                Ok(Some(last))
+                Ok(Some(()))
             });
-            let last = repaired.await?;
+            repaired.await?;
+            let pace_milliseconds = self.pace.since(began)?;
             self.quiet().await?;
             resident.push(self.usage()?.resident);
             let all = self.writes_since(mark)?;
@@ -435,6 +445,7 @@ impl Bench {
                 seconds: since(first, last),
                 behind_seconds: since(last_foreign, last),
                 other_writes: all.len() - writes.len(),
+                pace_milliseconds,
                 ..Storm::default()
             };
         }
@@ -463,22 +474,25 @@ impl Bench {
         self.quiet().await?;
         let mark = self.cluster.audit_log().mark()?;
         let patch = Patch::Merge(platform(&["10.9.0.53"]));
-        let changed = Timestamp::now();
+        let (changed, began) = (Timestamp::now(), Instant::now());
         platforms
             .patch("cluster", &PatchParams::default(), &patch)
             .await?;
         let zones = self.fleet.landing_zones;
-        eventually(PATIENCE, "every landing zone to follow", async || {
-            let writes = self.writes_since(mark)?;
-            let mut policies = writes.iter();
-            let policies = policies
-                .by_ref()
+        let log = self.cluster.audit_log();
+        let (mut read, mut policies) = (mark, 0);
+        let what = "every landing zone to follow";
+        eventually_each(GLANCE, PATIENCE, what, async || {
+            let events = log.more(&mut read)?;
+            let written = events.iter().filter(|it| it.is_write_of(OPERATOR_USER));
+            policies += written
                 .filter(|it| it.resource == "globalnetworkpolicies" && it.succeeded())
                 .count();
             ensure!(policies >= zones, "{policies} of {zones}");
             Ok(Some(()))
         })
         .await?;
+        let pace_milliseconds = self.pace.since(began)?;
         self.quiet().await?;
         let writes = self.writes_since(mark)?;
         // What it says of the platform itself is no write to a landing zone.
@@ -493,6 +507,7 @@ impl Bench {
             expected: 2 * zones,
             writes: writes.len(),
             seconds: since(changed, last.context("nothing was written")?),
+            pace_milliseconds,
             ..PlatformChange::default()
         };
         self.figures.afterwards_mib = mebibytes(self.usage()?.resident);
@@ -530,11 +545,6 @@ fn tell<'a>(during: &str, requests: impl IntoIterator<Item = &'a Event>) {
     for (what, times) in by_kind(requests) {
         eprintln!("  {times:>7} {what}");
     }
-}
-
-/// A list counts once, however many pages it has.
-fn is_next_page(event: &Event) -> bool {
-    event.verb == "list" && event.request_uri.contains("continue=")
 }
 
 /// The value of a metric without labels.
