@@ -140,7 +140,7 @@ impl GlobalNetworkPolicy {
     #[must_use]
     pub fn validate(&self, flavour: Flavour) -> Vec<PolicyProblem> {
         let mut found = Found::default();
-        let root = FieldPath::default();
+        let root = At::Root;
         if flavour.api == PolicyApi::Kubernetes {
             found.report(&root.key("kind"), Fault::NoCalico);
         }
@@ -149,7 +149,7 @@ impl GlobalNetworkPolicy {
         found.0
     }
 
-    fn check_metadata(&self, flavour: Flavour, path: &FieldPath, found: &mut Found) {
+    fn check_metadata(&self, flavour: Flavour, path: &At<'_>, found: &mut Found) {
         let name = self.metadata.name.as_deref().unwrap_or_default();
         let prefix = match (&self.spec.tier, flavour.api, flavour.naming) {
             (Some(tier), ..) => format!("{tier}."),
@@ -171,7 +171,7 @@ impl GlobalNetworkPolicy {
         }
     }
 
-    fn check_spec(&self, flavour: Flavour, path: &FieldPath, found: &mut Found) {
+    fn check_spec(&self, flavour: Flavour, path: &At<'_>, found: &mut Found) {
         let spec = &self.spec;
         let path_of_tier = path.key("tier");
         match &spec.tier {
@@ -215,18 +215,45 @@ impl GlobalNetworkPolicy {
     }
 }
 
+/// A field while it is looked at. Its path is written out only where something is wrong with it: nearly nothing ever is,
+/// and each policy is looked at before it is written.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Root,
+    Key(&'a At<'a>, &'a str),
+    Index(&'a At<'a>, usize),
+}
+
+impl<'a> At<'a> {
+    fn key(&'a self, key: &'a str) -> Self {
+        Self::Key(self, key)
+    }
+
+    fn index(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+
+    fn written_out(&self) -> FieldPath {
+        match self {
+            Self::Root => FieldPath::default(),
+            Self::Key(parent, key) => parent.written_out().key(*key),
+            Self::Index(parent, index) => parent.written_out().index(*index),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Found(Vec<PolicyProblem>);
 
 impl Found {
-    fn report(&mut self, path: &FieldPath, fault: Fault) {
+    fn report(&mut self, path: &At<'_>, fault: Fault) {
         self.0.push(PolicyProblem {
-            path: path.clone(),
+            path: path.written_out(),
             fault,
         });
     }
 
-    fn limit(&mut self, path: &FieldPath, count: usize, most: usize) {
+    fn limit(&mut self, path: &At<'_>, count: usize, most: usize) {
         if count > most {
             self.report(path, Fault::TooMany { count, most });
         }
@@ -234,7 +261,7 @@ impl Found {
 }
 
 /// Whether every Log stands where stage Observe has it.
-fn check_logs(rules: &[Rule], path: &FieldPath, found: &mut Found) {
+fn check_logs(rules: &[Rule], path: &At<'_>, found: &mut Found) {
     let everything = |rule: &Rule| {
         rule.protocol.is_none() && rule.source.is_empty() && rule.destination.is_empty()
     };
@@ -250,7 +277,7 @@ fn check_logs(rules: &[Rule], path: &FieldPath, found: &mut Found) {
     }
 }
 
-fn check_rule(rule: &Rule, direction: &str, path: &FieldPath, found: &mut Found) {
+fn check_rule(rule: &Rule, direction: &str, path: &At<'_>, found: &mut Found) {
     if rule.protocol.as_deref().is_some_and(|it| !is_protocol(it)) {
         found.report(&path.key("protocol"), Fault::Protocol);
     }
@@ -277,7 +304,7 @@ fn check_rule(rule: &Rule, direction: &str, path: &FieldPath, found: &mut Found)
     }
 }
 
-fn check_end(end: &EntityRule, path: &FieldPath, found: &mut Found) {
+fn check_end(end: &EntityRule, path: &At<'_>, found: &mut Found) {
     for (field, text, global) in [
         ("selector", &end.selector, Global::Nowhere),
         ("notSelector", &end.not_selector, Global::Nowhere),
@@ -327,7 +354,7 @@ enum Global {
     Alone,
 }
 
-fn check_selector(text: Option<&str>, global: Global, path: &FieldPath, found: &mut Found) {
+fn check_selector(text: Option<&str>, global: Global, path: &At<'_>, found: &mut Found) {
     let Some(text) = text else { return };
     let length = text.chars().count();
     if length > MAX_SELECTOR_LENGTH {

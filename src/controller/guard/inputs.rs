@@ -1,6 +1,7 @@
 //! What a judgement depends on besides the object: as long as it is the same, so is what was found.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,11 +20,29 @@ use crate::review::{Body, Landscape, Object};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inputs {
     pub flavour: Flavour,
-    platform: Arc<Platform>,
-    zones: BTreeMap<String, Arc<InForce>>,
+    platform: Shared<Platform>,
+    zones: BTreeMap<String, Shared<InForce>>,
     namespaces: BTreeMap<Arc<str>, Arc<LabelMap>>,
     tiers: Option<Vec<Tier>>,
     sets: Vec<Packed>,
+}
+
+/// What is equal without a look if both are the same one: nearly all landing zones are, from one look to the next.
+#[derive(Clone, Debug, Default)]
+struct Shared<T>(Arc<T>);
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 impl Inputs {
@@ -48,8 +67,12 @@ impl Inputs {
         let sets = sets.filter(|((source, ..), _)| source.is_set());
         Self {
             flavour,
-            platform,
-            zones: state.in_force.clone(),
+            platform: Shared(platform),
+            zones: state
+                .in_force
+                .iter()
+                .map(|(name, it)| (name.clone(), Shared(it.clone())))
+                .collect(),
             namespaces: namespaces.collect(),
             tiers,
             sets: sets.map(|(_, set)| set.object.clone()).collect(),
@@ -62,10 +85,10 @@ impl Inputs {
         let sets = sets.filter(|((source, ..), _)| source.is_set());
         Self {
             flavour,
-            platform: Arc::default(),
+            platform: Shared::default(),
             zones: zones
                 .into_iter()
-                .map(|it| (it.zone.name.to_string(), Arc::new(it)))
+                .map(|it| (it.zone.name.to_string(), Shared(Arc::new(it))))
                 .collect(),
             namespaces: BTreeMap::new(),
             tiers: None,
@@ -104,7 +127,7 @@ impl Inputs {
 
     /// The landing zones in force.
     pub fn zones(&self) -> impl Iterator<Item = (&String, &InForce)> {
-        self.zones.iter().map(|(name, it)| (name, it.as_ref()))
+        self.zones.iter().map(|(name, it)| (name, &**it))
     }
 
     /// The labels of a namespace.

@@ -27,8 +27,9 @@ use crate::telemetry::Health;
 
 /// Changes come in bursts.
 const GATHER: Duration = Duration::from_millis(100);
-/// A look may take its time once in so many times: with many landing zones, judging must not keep a core busy.
-const REST: u32 = 4;
+/// So many times as long as a look took, no other is taken: with many landing zones, judging takes a tenth of a core at
+/// most, also while they come into force one after the other, and what is told of the last of them does not wait for long.
+const REST: u32 = 9;
 
 /// How long what could not be read waits for another try.
 const RETRIED_AFTER: Duration = Duration::from_secs(10);
