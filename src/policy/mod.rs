@@ -14,6 +14,7 @@
 //! | `world` | what policies act on, and in which order |
 //! | `verdict` | who may reach whom, and what decides |
 //! | `reach` | who may reach whom among thousands of which not all is known |
+//! | `security_group` | what Azure's network security groups let in and out of a subnet |
 
 mod admin;
 mod blocks;
@@ -25,6 +26,7 @@ mod reach;
 mod resource;
 mod rewrite;
 mod satisfiable;
+pub mod security_group;
 mod selector;
 mod validate;
 mod verdict;
