@@ -16,4 +16,4 @@ pub use follow::{failure, follow};
 pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
 pub use pods::list_pods;
 pub use watch::{Signs, watch_signs};
-pub use watched::Watched;
+pub use watched::{LAST_APPLIED, Watched};

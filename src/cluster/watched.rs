@@ -9,8 +9,8 @@ use kube::core::{ApiResource, DynamicObject, DynamicResourceScope};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-/// The configuration that kubectl keeps in an annotation: it is as large as the object, and nobody needs it here.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The annotation in which kubectl keeps a configuration: it is as large as the object, and nobody needs it here.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object of any kind as one tree of values, read once. (kube's `DynamicObject` takes an object apart by way of
 /// `serde(flatten)`, which builds it twice, and whoever compares the whole has to put it together again.)

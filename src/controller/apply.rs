@@ -556,7 +556,7 @@ impl Writer {
         let observed = Observed::digested(key.kind, &stored);
         let digest = match &observed {
             Some(observed) => observed.digest,
-            None => Content::of(key.kind, &stored).digest(),
+            None => Content::digest_of(key.kind, &stored),
         };
         let different = match key.kind {
             Kind::Namespace => Vec::new(),

@@ -85,7 +85,7 @@ impl Observed {
                 Kind::Namespace => labels_of(labels),
                 _ => Arc::default(),
             },
-            digest: Content::of(kind, object).digest(),
+            digest: Content::digest_of(kind, object),
             object: None,
         })
     }

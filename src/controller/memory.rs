@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::cache::is_older;
@@ -195,7 +194,7 @@ impl WrittenStatus {
     #[must_use]
     pub fn new(status: LandingZoneStatus, version: String) -> Self {
         Self {
-            digest: digest_of(&json!(status)),
+            digest: digest_of(&status),
             ahead: Some(Box::new(status)),
             version,
         }
@@ -217,7 +216,7 @@ impl WrittenStatus {
         if !is_older(version, &self.version) {
             self.ahead = None;
         }
-        digest_of(&json!(status)) == self.digest
+        digest_of(status) == self.digest
     }
 }
 

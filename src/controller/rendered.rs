@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::compare::{Content, Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
@@ -44,7 +44,7 @@ impl Targets {
         let mut by_key: Box<[usize]> = (0..all.len()).collect();
         by_key.sort_by(|one, other| all[*one].key.cmp(&all[*other].key));
         Self {
-            digest: digest_of(&json!(digests)),
+            digest: digest_of(&digests),
             by_key,
             all,
         }
@@ -104,7 +104,8 @@ impl<'a> IntoIterator for &'a Targets {
 /// Everything that one landing zone renders to.
 #[derive(Clone, Debug)]
 pub struct Rendered {
-    /// The landing zone, without the namespaces that are withheld from it.
+    /// The landing zone, without the namespaces that are withheld from it. While an edit is invalid, this is what is kept in
+    /// order.
     pub zone: Arc<LandingZone>,
     /// The objects.
     pub targets: Targets,
@@ -256,11 +257,11 @@ fn target(object: &Value, flavour: Flavour) -> Result<Target, RenderError> {
     let key = ObjectKey::of_served(kind, namespace, name, flavour);
     let digest = match kind {
         // Of a namespace single labels and annotations are ours.
-        Kind::Namespace => digest_of(&json!([
+        Kind::Namespace => digest_of(&[
             object.pointer("/metadata/labels"),
             object.pointer("/metadata/annotations"),
-        ])),
-        _ => Content::of(kind, object).digest(),
+        ]),
+        _ => Content::digest_of(kind, object),
     };
     Ok(Target {
         key,

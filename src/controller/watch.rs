@@ -21,7 +21,7 @@ use super::kind::{Kind, ObjectKey};
 use super::others::{self, Source};
 use crate::api::names::OWNER;
 use crate::api::{LandingZone, LandingZoneStatus};
-use crate::cluster::{Watched, follow};
+use crate::cluster::{LAST_APPLIED, Watched, follow};
 use crate::domain::Flavour;
 use crate::telemetry::{Health, KindLabels};
 
@@ -303,7 +303,7 @@ pub async fn follow_zones(
                 continue;
             }
         };
-        let event = without_managed_fields(event);
+        let event = without_history(event);
         store.apply_watcher_event(&event);
         match event {
             Event::Init => listed.clear(),
@@ -335,10 +335,15 @@ pub async fn follow_zones(
     }
 }
 
-/// Who wrote what of a landing zone is nobody's question, and takes more memory than the landing zone.
-fn without_managed_fields(mut event: Event<Stored>) -> Event<Stored> {
+/// Who wrote what of a landing zone, and what kubectl applied, is nobody's question, and takes more memory than the landing
+/// zone.
+fn without_history(mut event: Event<Stored>) -> Event<Stored> {
     if let Event::InitApply(zone) | Event::Apply(zone) | Event::Delete(zone) = &mut event {
-        kube::Resource::meta_mut(zone).managed_fields = None;
+        let meta = kube::Resource::meta_mut(zone);
+        meta.managed_fields = None;
+        if let Some(annotations) = &mut meta.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
     }
     event
 }
@@ -449,5 +454,32 @@ fn withdrawn(name: &str, context: &Context, known: &mut HashMap<String, Seen>) {
     context.note_observing();
     for other in concerned.union(&neighbours) {
         context.queue.push(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn history_is_not_kept_and_what_people_wrote_is() {
+        let stored: Stored = serde_json::from_value(json!({
+            "apiVersion": "landingzones.dev/v1alpha1", "kind": "LandingZone",
+            "metadata": {
+                "name": "shop", "annotations": {LAST_APPLIED: "{}", "team": "web"},
+                "managedFields": [{"manager": "kubectl", "operation": "Apply"}],
+            },
+            "spec": {"applicationCode": "shop", "namespaces": [{"name": "shop-web", "zone": "web"}]},
+        }))
+        .unwrap();
+        let Event::Apply(kept) = without_history(Event::Apply(stored)) else {
+            unreachable!("an event stays what it is");
+        };
+        let meta = kube::Resource::meta(&kept);
+        assert_eq!(meta.managed_fields, None);
+        let annotations = meta.annotations.clone().unwrap();
+        assert_eq!(annotations, [("team".to_owned(), "web".to_owned())].into());
     }
 }

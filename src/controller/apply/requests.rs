@@ -124,8 +124,8 @@ mod tests {
             object: Packed::from(&object),
         };
         assert_ne!(
-            Content::of(target.key.kind, &found).digest(),
-            Content::of(target.key.kind, &object).digest()
+            Content::digest_of(target.key.kind, &found),
+            Content::digest_of(target.key.kind, &object)
         );
         let Patch::Json::<Value>(patch) = fields_patch(&target, Some(&found), "7").unwrap() else {
             panic!("another kind of patch");

@@ -1,8 +1,10 @@
 //! The part of an object that is ours, in a form in which equal means the same.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::controller::kind::Kind;
@@ -33,36 +35,21 @@ impl Content {
     /// The comparable part of an object of a kind whose whole fields are ours.
     #[must_use]
     pub fn of(kind: Kind, object: &Value) -> Self {
-        let mut content = Map::new();
-        let labels = object.pointer("/metadata/labels");
-        let ours: Map<String, Value> = kind
-            .ownership_labels()
-            .iter()
-            .filter_map(|&key| Some((key.to_owned(), labels?.get(key)?.clone())))
-            .collect();
-        content.insert("metadata".into(), json!({ "labels": ours }));
-        for field in kind.whole_fields() {
-            if let Some(value) = object.get(*field) {
-                let mut value = value.clone();
-                normalise(kind, &mut value);
-                if !is_empty(&value) {
-                    content.insert((*field).into(), value);
-                }
-            }
-        }
-        Self(Value::Object(content))
+        let content = serde_json::to_value(Ours { kind, object });
+        debug_assert!(content.is_ok(), "a part of a value is a value");
+        Self(content.unwrap_or_default())
     }
 
-    /// Digest of this content.
+    /// Digest of what [`Self::of`] is, without making it: an object is read ten times as often as it is different.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        digest_of(&self.0)
+    pub fn digest_of(kind: Kind, object: &Value) -> Digest {
+        digest_of(&Ours { kind, object })
     }
 }
 
-/// Digest of any JSON value. Maps are sorted by key, so order does not matter.
+/// Digest of anything as JSON. Maps are sorted by key, so order does not matter.
 #[must_use]
-pub fn digest_of(value: &Value) -> Digest {
+pub fn digest_of(value: &impl Serialize) -> Digest {
     let mut text = Sha256::new();
     let written = serde_json::to_writer(&mut text, value);
     debug_assert!(written.is_ok(), "values are JSON, and a digest takes them");
@@ -72,118 +59,214 @@ pub fn digest_of(value: &Value) -> Digest {
     Digest(digest)
 }
 
-fn normalise(kind: Kind, value: &mut Value) {
-    drop_nulls(value);
-    match kind {
-        Kind::ResourceQuota => {
-            quantities(value, "hard");
-            drop_empty_fields(value);
+/// The comparable part of an object, as it is written.
+struct Ours<'a> {
+    kind: Kind,
+    object: &'a Value,
+}
+
+/// A field of it.
+enum Part<'a> {
+    /// The ownership labels.
+    Labels(BTreeMap<&'static str, &'a Value>),
+    /// A field that is wholly ours.
+    Whole(Normal<'a>),
+}
+
+impl Serialize for Ours<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let labels = self.object.pointer("/metadata/labels");
+        let ours = self.kind.ownership_labels().iter();
+        let ours = ours.filter_map(|&key| Some((key, labels?.get(key)?)));
+        let mut parts = BTreeMap::from([("metadata", Part::Labels(ours.collect()))]);
+        for &field in self.kind.whole_fields() {
+            let value = self.object.get(field);
+            let normal = value.map(|value| Normal {
+                value,
+                sense: Sense::of(self.kind),
+            });
+            if let Some(normal) = normal.filter(|it| !it.is_nothing()) {
+                parts.insert(field, Part::Whole(normal));
+            }
         }
-        Kind::LimitRange => {
-            let limits = value.get_mut("limits").and_then(Value::as_array_mut);
-            for limit in limits.into_iter().flatten() {
-                for field in ["default", "defaultRequest", "max", "min"] {
-                    quantities(limit, field);
+        serializer.collect_map(parts)
+    }
+}
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Labels(labels) => serializer.collect_map([("labels", labels)]),
+            Self::Whole(normal) => normal.serialize(serializer),
+        }
+    }
+}
+
+/// A value, normalised while it is written. Fields that are null are left out everywhere.
+#[derive(Clone, Copy)]
+struct Normal<'a> {
+    value: &'a Value,
+    sense: Sense,
+}
+
+/// What else is the same, by what a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    /// Nothing else.
+    Plain,
+    /// The spec of a quota: what is empty says the same as what is absent.
+    Quota,
+    /// The spec of a `LimitRange`.
+    LimitRange,
+    /// Its limits.
+    Limits,
+    /// One of them: what is empty says the same as what is absent.
+    Limit,
+    /// Quantities by name.
+    Quantities,
+    /// A quantity, which means its exact value.
+    Quantity,
+    /// The spec of one of Calico's kinds, for which its v3 API fills in `tier: default`.
+    CalicoSpec,
+    /// What is in it: an empty string, list or map says the same as none at all, and the v3 API fills in `source: {}` and
+    /// `destination: {}`. `10` and `10.0` are the same order.
+    Calico,
+    /// A policy of Kubernetes, in which an empty selector means everything and an absent one nothing: only lists are the
+    /// same empty and absent.
+    Lists,
+}
+
+impl Sense {
+    /// Of a field that is wholly ours.
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::ResourceQuota => Self::Quota,
+            Kind::LimitRange => Self::LimitRange,
+            Kind::GlobalNetworkPolicy | Kind::StagedGlobalNetworkPolicy | Kind::Tier => {
+                Self::CalicoSpec
+            }
+            Kind::NetworkPolicy => Self::Lists,
+            Kind::Namespace | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => {
+                Self::Plain
+            }
+        }
+    }
+
+    /// Of a field of a map of this.
+    fn of_field(self, field: &str) -> Self {
+        match self {
+            Self::Quota if field == "hard" => Self::Quantities,
+            Self::LimitRange if field == "limits" => Self::Limits,
+            Self::Limit if ["default", "defaultRequest", "max", "min"].contains(&field) => {
+                Self::Quantities
+            }
+            Self::Quantities => Self::Quantity,
+            Self::CalicoSpec | Self::Calico => Self::Calico,
+            Self::Lists => Self::Lists,
+            Self::Plain
+            | Self::Quota
+            | Self::LimitRange
+            | Self::Limits
+            | Self::Limit
+            | Self::Quantity => Self::Plain,
+        }
+    }
+
+    /// Of an item of a list of this.
+    fn of_item(self) -> Self {
+        match self {
+            Self::Limits => Self::Limit,
+            Self::CalicoSpec | Self::Calico => Self::Calico,
+            Self::Lists => Self::Lists,
+            _ => Self::Plain,
+        }
+    }
+}
+
+impl<'a> Normal<'a> {
+    fn field(self, name: &str, value: &'a Value) -> Self {
+        Self {
+            value,
+            sense: self.sense.of_field(name),
+        }
+    }
+
+    /// Whether a field of this map says the same as if it were absent.
+    fn leaves_out(self, name: &str, value: &'a Value) -> bool {
+        value.is_null()
+            || match self.sense {
+                Sense::Quota | Sense::Limit | Sense::Calico => self.field(name, value).is_nothing(),
+                Sense::CalicoSpec => {
+                    self.field(name, value).is_nothing()
+                        || (name == "tier" && value.as_str() == Some("default"))
                 }
-                drop_empty_fields(limit);
+                Sense::Lists => value.as_array().is_some_and(Vec::is_empty),
+                Sense::Plain
+                | Sense::LimitRange
+                | Sense::Limits
+                | Sense::Quantities
+                | Sense::Quantity => false,
             }
-        }
-        Kind::GlobalNetworkPolicy | Kind::StagedGlobalNetworkPolicy | Kind::Tier => {
-            // In Calico's kinds an empty string, list or map says the same as none at all, and the
-            // v3 API fills in `source: {}`, `destination: {}` and `tier: default`.
-            drop_empty_deep(value);
-            if let Some(spec) = value.as_object_mut()
-                && spec.get("tier").and_then(Value::as_str) == Some("default")
-            {
-                spec.remove("tier");
+    }
+
+    /// Whether nothing of it is left.
+    fn is_nothing(self) -> bool {
+        match self.value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => {
+                let mut fields = fields.iter();
+                fields.all(|(name, field)| self.leaves_out(name, field))
             }
-            numbers(value);
+            Value::Bool(_) | Value::Number(_) => false,
         }
-        // In a Kubernetes policy an empty selector means everything and an absent one nothing:
-        // only the lists of rules and their parts are the same empty and absent.
-        Kind::NetworkPolicy => {
-            drop_empty_lists(value);
-        }
-        Kind::Namespace | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => {}
     }
-}
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
-}
-
-fn drop_empty_fields(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, field| !is_empty(field));
-    }
-}
-
-fn drop_empty_deep(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.values_mut().for_each(drop_empty_deep);
-            fields.retain(|_, field| !is_empty(field));
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_empty_deep),
-        _ => {}
-    }
-}
-
-fn drop_empty_lists(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.values_mut().for_each(drop_empty_lists);
-            fields.retain(|_, field| !matches!(field, Value::Array(items) if items.is_empty()));
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_empty_lists),
-        _ => {}
-    }
-}
-
-/// `10` and `10.0` are the same order.
-fn numbers(value: &mut Value) {
-    match value {
-        Value::Object(fields) => fields.values_mut().for_each(numbers),
-        Value::Array(items) => items.iter_mut().for_each(numbers),
-        Value::Number(number) => {
-            if let Some(float) = number.as_f64() {
-                *value = Value::from(float);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Replaces each quantity of a map by its exact value in billionths. What does not parse stays as it is.
-fn quantities(object: &mut Value, field: &str) {
-    let Some(Value::Object(map)) = object.get_mut(field) else {
-        return;
-    };
-    for value in map.values_mut() {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => continue,
+    /// The exact value of a quantity, in billionths; None where it is none.
+    fn nano(self) -> Option<String> {
+        let quantity: Quantity = match self.value {
+            Value::String(text) => text.parse().ok()?,
+            Value::Number(number) => number.to_string().parse().ok()?,
+            _ => return None,
         };
-        if let Ok(quantity) = text.parse::<Quantity>() {
-            *value = Value::String(quantity.nano().to_string());
+        Some(quantity.nano().to_string())
+    }
+
+    fn write_map<S: Serializer>(
+        self,
+        fields: &'a Map<String, Value>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, field) in fields {
+            if !self.leaves_out(name, field) {
+                map.serialize_entry(name, &self.field(name, field))?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Normal<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_calicos = matches!(self.sense, Sense::Calico | Sense::CalicoSpec);
+        match self.value {
+            Value::Object(fields) => self.write_map(fields, serializer),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(|value| Normal {
+                value,
+                sense: self.sense.of_item(),
+            })),
+            Value::Number(number) if is_calicos => match number.as_f64() {
+                Some(float) => serializer.serialize_f64(float),
+                None => number.serialize(serializer),
+            },
+            _ if self.sense == Sense::Quantity => match self.nano() {
+                Some(nano) => serializer.serialize_str(&nano),
+                // What does not parse stays as it is.
+                None => self.value.serialize(serializer),
+            },
+            _ => self.value.serialize(serializer),
         }
     }
 }
