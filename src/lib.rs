@@ -1,8 +1,8 @@
 //! Landing zones for applications in shared AKS clusters: the operator's library.
 //!
 //! Data goes one way, `api` → `domain` → `build` → `controller`; `policy` serves `build`, and
-//! with `review` the command line and the status. `domain`, `build`, `policy` and `review` know no client, no clock and no
-//! runtime, so that the operator and the command line render with the same function.
+//! with `review` the command line and the status. `domain`, `build`, `policy`, `review` and `posture` know no client, no clock
+//! and no runtime, so that the operator and the command line render with the same function.
 //!
 //! | module | holds |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | [`build`] | validated → desired objects, one kind of object per file; pure |
 //! | [`policy`] | the Calico policy language; pure |
 //! | [`review`] | what leaves a boundary: policies judged against what is declared, and what a change opens; pure |
+//! | [`posture`] | how a cluster, and what is around it in Azure, stands to the recommendations of the articles that the project comes from; pure |
 //! | [`admission`] | the webhook: policies judged where the API server asks |
 //! | [`cluster`] | what this cluster can do: flavour, versions |
 //! | [`controller`] | observe → validate → build → compare → apply → status |
@@ -25,6 +26,7 @@ pub mod cluster;
 pub mod controller;
 pub mod domain;
 pub mod policy;
+pub mod posture;
 pub mod review;
 pub mod telemetry;
 

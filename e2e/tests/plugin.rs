@@ -290,7 +290,7 @@ async fn every_shell_has_a_script(built: &Built) -> Result<()> {
         let mut plugin = Command::new(&built.plugin);
         let script = said(plugin.args(["completion", shell]))?;
         for command in [
-            "diff", "matrix", "propose", "render", "review", "status", "why",
+            "diff", "matrix", "posture", "propose", "render", "review", "status", "why",
         ] {
             ensure!(script.contains(command), "{shell}: no {command}");
         }

@@ -1,7 +1,7 @@
 //! All that decides who reaches whom: what landing zones render to, what others wrote, and the places between which
 //! it is asked.
 
-mod live;
+pub(super) mod live;
 mod objects;
 mod place;
 mod rendered;

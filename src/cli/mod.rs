@@ -10,18 +10,23 @@ mod completion;
 mod crossings;
 mod declaration;
 mod diff;
+mod digest;
 mod document;
 mod finding;
 mod flavour;
+mod html;
 mod landscape;
 mod matrix;
 mod output;
 mod platform;
 mod pod_ranges;
+mod posture;
 mod propose;
 mod reader;
 mod render;
 mod review;
+mod safe;
+mod sarif;
 mod schema;
 mod source;
 mod spelling;
@@ -65,6 +70,9 @@ enum Command {
     /// Find what leaves the boundary of a landing zone, in policies and in declarations
     #[command(after_help = review::EXIT_CODES)]
     Review(review::ReviewArgs),
+    /// Tell how the cluster, and what is around it in Azure, stands to recommendations about its network
+    #[command(after_help = posture::AFTER_HELP, override_usage = posture::USAGE)]
+    Posture(posture::PostureArgs),
     /// Print what makes a shell complete these commands
     #[command(after_help = EXIT_CODES)]
     Completion(completion::CompletionArgs),
@@ -125,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Matrix(matrix) => matrix.run(),
         Command::Propose(propose) => propose.run(),
         Command::Review(review) => review.run(),
+        Command::Posture(posture) => posture.run(),
         Command::Completion(completion) => completion.run(),
         Command::Complete(complete) => complete.run(),
         Command::Status(status) => status.run(),

@@ -14,7 +14,6 @@
 //! | `kustomization` | what alters objects after they were read here |
 //! | `unread` | what of a change only people can judge |
 //! | `table`, `json`, `sarif`, `markdown` | the forms of output |
-//! | `safe` | what a log of a pipeline would obey |
 
 mod base;
 mod between;
@@ -30,7 +29,6 @@ mod meaning;
 mod placeholders;
 mod pods;
 mod report;
-mod safe;
 mod sarif;
 mod several;
 mod table;
@@ -53,6 +51,7 @@ use super::flavour::FlavourArgs;
 use super::landscape::{ClusterFiles, cluster_files};
 use super::platform::PlatformArgs;
 use super::render::note_skipped;
+use super::safe;
 use super::schema::SchemaError;
 use super::source::{self, MAX_FILE_BYTES, SourceFile, Sources};
 use crate::domain::Flavour;

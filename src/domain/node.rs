@@ -34,6 +34,16 @@ pub struct Taint {
     pub effect: String,
 }
 
+impl Node {
+    /// Its availability zone; None where it is in none. Where AKS has no availability zones, the label holds the number of a fault
+    /// domain.
+    #[must_use]
+    pub fn availability_zone(&self) -> Option<&str> {
+        let zone = self.labels.get(AVAILABILITY_ZONE).map(String::as_str);
+        zone.filter(|zone| !zone.bytes().all(|it| it.is_ascii_digit()))
+    }
+}
+
 impl Placement {
     /// Whether pods with this placement, and nothing else, may run on a node.
     #[must_use]
@@ -45,8 +55,7 @@ impl Placement {
             && node.taints.iter().all(is_tolerated)
     }
 
-    /// The availability zones of the nodes that it admits; None where it admits none. Where AKS has no
-    /// availability zones, the label holds the number of a fault domain, which is none.
+    /// The availability zones of the nodes that it admits; None where it admits none.
     #[must_use]
     pub fn availability_zones<'a>(
         &self,
@@ -55,9 +64,7 @@ impl Placement {
         let mut zones = None;
         for node in nodes.filter(|node| self.admits(node)) {
             let zones = zones.get_or_insert_with(BTreeSet::new);
-            let zone = node.labels.get(AVAILABILITY_ZONE).map(String::as_str);
-            let is_fault_domain = |zone: &&str| zone.bytes().all(|it| it.is_ascii_digit());
-            zones.extend(zone.filter(|zone| !is_fault_domain(zone)));
+            zones.extend(node.availability_zone());
         }
         zones
     }

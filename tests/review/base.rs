@@ -1,7 +1,7 @@
 //! What a change adds to what was there before.
 
 use super::command::*;
-use super::sarif::is_of_the_schema;
+use super::sarif_schema::is_of_the_schema;
 
 #[test]
 fn a_waiver_that_a_change_brings_along_has_to_be_approved() {

@@ -16,6 +16,7 @@ mod narrowed;
 mod pipelines;
 mod placeholders;
 mod sarif;
+mod sarif_schema;
 mod settled;
 mod suggested;
 mod told;

@@ -73,6 +73,7 @@ pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()>
         matrix(&plugin)?;
         two_clusters_side_by_side(&plugin)?;
         why(&plugin)?;
+        posture(&plugin)?;
         somebody_without_rights(governed, &plugin).await?;
         somebody_of_the_team(governed, &plugin).await
     };
@@ -196,6 +197,37 @@ fn why(plugin: &Plugin<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Questions that the cluster answers, by what the operator keeps in it; nothing in it enforces policies, and Azure is not asked.
+fn posture(plugin: &Plugin<'_>) -> Result<()> {
+    let (ran, said) = plugin.json("posture --live -o json")?;
+    ensure!(ran.code == Some(1), "{} {}", ran.out, ran.err);
+    for (id, outcome) in [
+        ("dns-allowed", "pass"),
+        ("system-namespaces-exempt", "pass"),
+        ("default-namespace-unused", "pass"),
+        ("network-policy-enforcing", "fail"),
+        ("private-cluster", "unknown"),
+    ] {
+        let check = check(&said, id)?;
+        ensure!(check["outcome"] == outcome, "{check}");
+    }
+    // Whatever other namespaces there are, those of landing zones start from deny and are labelled.
+    for id in ["default-deny", "namespaces-labelled"] {
+        let check = check(&said, id)?;
+        ensure!(check["outcome"] != "unknown", "{check}");
+        let seen = check["seen"].to_string();
+        for own in ["shop-web", "shop-data", "orders-web", "orders-data"] {
+            ensure!(!seen.contains(own), "{check}");
+        }
+    }
+    Ok(())
+}
+
+fn check<'a>(said: &'a Value, id: &str) -> Result<&'a Value> {
+    let mut checks = said["checks"].as_array().into_iter().flatten();
+    checks.find(|it| it["id"] == id).context("no such check")
+}
+
 /// Whoever may read nothing is told so, and gets no answer that looks whole.
 async fn somebody_without_rights(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
     let account = governed
@@ -209,6 +241,21 @@ async fn somebody_without_rights(governed: &Governed, plugin: &Plugin<'_>) -> Re
     ensure!(ran.code == Some(2) && ran.out.is_empty(), "{}", ran.out);
     for words in ["landingzones", "--landing-zone", "no boundary is known"] {
         ensure!(ran.err.contains(words), "{words}: {} {}", ran.out, ran.err);
+    }
+    let ran = plugin.run(account.path(), "posture --live -o json")?;
+    let said: Value = serde_json::from_str(&ran.out)?;
+    for (id, right) in [
+        ("default-deny", "the right to list namespaces"),
+        ("network-policy-enforcing", "the right to list daemonsets"),
+        ("system-pool-tainted", "the right to list nodes"),
+        (
+            "default-namespace-unused",
+            "the right to list pods in the namespace default",
+        ),
+    ] {
+        let check = check(&said, id)?;
+        ensure!(check["outcome"] == "unknown", "{check}");
+        ensure!(check["wouldTell"].to_string().contains(right), "{check}");
     }
     Ok(())
 }

@@ -26,12 +26,12 @@ const KUBERNETES: [Kind; 5] = [
     ),
 ];
 /// Calico's groups. Both show the same objects.
-const CALICO_GROUPS: [(&str, &str); 2] =
+pub(in crate::cli) const CALICO_GROUPS: [(&str, &str); 2] =
     [("projectcalico.org", "v3"), ("crd.projectcalico.org", "v1")];
 const GLOBAL_POLICIES: &str = "globalnetworkpolicies";
 
 /// Calico's kinds in one of its groups, those first in which the operator writes.
-const fn calico(group: (&'static str, &'static str)) -> [Kind; 5] {
+pub(in crate::cli) const fn calico(group: (&'static str, &'static str)) -> [Kind; 5] {
     [
         Kind::global(group, "GlobalNetworkPolicy", GLOBAL_POLICIES),
         Kind::global(group, "Tier", "tiers"),
@@ -124,7 +124,7 @@ pub(in crate::cli) async fn read(
 }
 
 /// What holds for the whole cluster, and whether the cluster said so.
-async fn platform(
+pub(in crate::cli) async fn platform(
     reader: &mut Reader,
     told: &Platform,
     notes: &mut Vec<String>,

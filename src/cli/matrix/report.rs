@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::entry::{Change, Changed, Entry, VerdictWord};
+use crate::cli::html::escaped;
 use crate::cli::landscape::PlaceName;
 
 /// The page without what it shows.
@@ -162,20 +163,4 @@ fn rows(open: &[Row<'_>]) -> String {
         );
     }
     rows
-}
-
-/// Text in which nothing is taken for markup, nor for a mark of the page.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '*' => out.push_str("&#42;"),
-            other => out.push(other),
-        }
-    }
-    out
 }

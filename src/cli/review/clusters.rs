@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 
 use super::report::{Counted, Report};
-use super::{ReviewArgs, ReviewError, Told, meaning};
+use super::{ReviewArgs, ReviewError, Told};
+use crate::cli::digest::digest;
 use crate::cli::landscape::by_cluster;
 use crate::domain::Flavour;
 
@@ -54,7 +55,7 @@ impl Report {
     fn name_cluster(&mut self, name: &str) {
         for reported in &mut self.findings {
             reported.cluster = Some(name.to_owned());
-            reported.fingerprint = meaning::digest(&[name, &reported.fingerprint]);
+            reported.fingerprint = digest(&[name, &reported.fingerprint]);
         }
         for located in &mut self.changes {
             located.cluster = Some(name.to_owned());

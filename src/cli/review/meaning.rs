@@ -1,11 +1,10 @@
 //! What a finding is known by over time, wherever in a file it stands.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
+use super::super::digest::digest;
 use super::input::Written;
 use crate::domain::{FieldPath, Segment};
 use crate::review::Finding;
@@ -53,25 +52,6 @@ fn at<'a>(object: &'a Value, path: &FieldPath) -> Option<&'a Value> {
         Segment::Key(key) => value.get(key),
         Segment::Index(index) => value.get(index),
     })
-}
-
-/// Bytes of a digest that are kept: far more than findings need to be told apart.
-const KEPT: usize = 8;
-
-/// Tells texts apart, and stays the same.
-pub(super) fn digest(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    let hash = hash.finalize();
-    let mut text = String::with_capacity(2 * KEPT);
-    for byte in hash.iter().take(KEPT) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,19 +1,15 @@
-//! What is found, as SARIF 2.1.0 for code scanning. Source: OASIS, Static Analysis Results Interchange Format
-//! version 2.1.0; and what GitHub reads of it.
+//! What is found, as SARIF for code scanning.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::super::digest::digest;
+use super::super::sarif::{self, location};
 use super::declared::Located;
-use super::meaning::digest;
 use super::report::{NotJudged, Report, Reported, in_cluster};
 use crate::review::{Rule, Severity};
 
-const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
-/// What the tool is called.
-const TOOL: &str = "kubectl-landingzone";
 /// The id of the rule by which declarations are told that open something.
 const OPENS: &str = "declaration-opens";
 /// GitHub orders alerts by this number, a CVSS score; rules that leave a boundary are high.
@@ -27,7 +23,6 @@ const CATALOGUE: &str = include_str!("../../../docs/review-rules.md");
 
 /// Writes a report as one log with one run.
 pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
-    let version = env!("CARGO_PKG_VERSION");
     let rules = Rule::ALL.iter().copied().map(rule);
     let rules: Vec<Value> = rules.chain([opens()]).collect();
     let crossing = report
@@ -53,30 +48,18 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
             format!("{left_out} more results are left out: code scanning takes {MAX_RESULTS}");
         notifications.push(json!({"level": "warning", "message": {"text": text}}));
     }
-    let log = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": TOOL,
-                "version": version,
-                "semanticVersion": version,
-                "rules": rules,
-            }},
-            "automationDetails": {"id": format!("{TOOL}/review/")},
-            "columnKind": "unicodeCodePoints",
-            "invocations": [{
-                "executionSuccessful": report.is_whole,
-                "toolExecutionNotifications": notifications,
-            }],
-            "properties": {
-                "approvalRequired": report.approval_required(),
-                "headline": report.headline(),
-            },
-            "results": results,
-        }],
-    });
-    Ok(serde_json::to_string_pretty(&log)? + "\n")
+    sarif::Log {
+        of: "review",
+        rules,
+        results,
+        is_whole: report.is_whole,
+        notifications,
+        properties: json!({
+            "approvalRequired": report.approval_required(),
+            "headline": report.headline(),
+        }),
+    }
+    .print()
 }
 
 fn rule(rule: Rule) -> Value {
@@ -195,50 +178,6 @@ fn opened(located: &Located, repeated: &mut BTreeMap<String, usize>) -> Value {
         },
         "suppressions": [],
     })
-}
-
-/// A place: a field of an object, and where it stands in a file.
-fn location(name: &str, at: Option<(&str, (usize, usize))>, written: Option<&str>) -> Value {
-    let mut location = Map::new();
-    if let Some((file, (line, column))) = at {
-        let mut physical = json!({
-            "artifactLocation": artifact(file),
-            "region": {"startLine": line, "startColumn": column, "endLine": line},
-        });
-        if let Some(written) = written {
-            let end = written.chars().count() + 1;
-            physical["region"]["endColumn"] = Value::from(end.max(column + 1));
-            physical["contextRegion"] = json!({"startLine": line, "snippet": {"text": written}});
-        }
-        location.insert("physicalLocation".to_owned(), physical);
-    }
-    let logical = json!([{"fullyQualifiedName": name, "kind": "resource"}]);
-    location.insert("logicalLocations".to_owned(), logical);
-    Value::Object(location)
-}
-
-/// A file by its path below the root of the repository, where it lies there.
-fn artifact(file: &str) -> Value {
-    let path = file.trim_start_matches("./");
-    if path.starts_with('/') {
-        json!({"uri": format!("file://{}", encoded(path))})
-    } else {
-        json!({"uri": encoded(path), "uriBaseId": "%SRCROOT%"})
-    }
-}
-
-/// A path as part of a URI.
-fn encoded(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 fn level(severity: Severity) -> &'static str {
