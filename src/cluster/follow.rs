@@ -22,7 +22,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 const CALM: Duration = Duration::from_mins(1);
 
 /// Most objects of one page of a list. A page is read as a whole, and its trees of values take some ten times as much as its
-/// text, for each kind at the same time: with the usual 500 that is more than all that is kept of a thousand landing zones.
+/// text, for each kind at the same time: a fifth of the usual 500 keeps less of that at once.
 const PAGE: u32 = 100;
 
 /// Lists and watches, and starts over after a failure, which is yielded as a sentence.

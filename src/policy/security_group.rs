@@ -184,7 +184,7 @@ pub enum SecurityGroupFault {
         /// How many there are.
         count: usize,
     },
-    /// `*` or `Internet` beside others, which Azure refuses.
+    /// `*` beside others.
     #[error("rule {0} names * beside other addresses")]
     AnyBesideOthers(String),
     /// Ports of a protocol that has none.
@@ -280,27 +280,25 @@ impl SecurityGroup {
                 });
             }
         }
-        let defaults = DEFAULT_RULES.iter();
-        let mut last = None;
-        for rule in defaults.filter(|it| it.direction == direction) {
-            last = Some(rule);
-            let is_in = |tag: Option<&str>, address| match tag {
-                Some(tag) => tags.contain(tag, address),
-                None => Ok(true),
+        let is_in =
+            |tag: Option<&str>, address| tag.map_or(Ok(true), |tag| tags.contain(tag, address));
+        let mut decided = Decided {
+            access: Access::Deny,
+            rule: "",
+            priority: u16::MAX,
+        };
+        // The last of each direction matches everything.
+        for rule in DEFAULT_RULES.iter().filter(|it| it.direction == direction) {
+            decided = Decided {
+                access: rule.access,
+                rule: rule.name,
+                priority: rule.priority,
             };
             if is_in(rule.source, flow.source)? && is_in(rule.destination, flow.destination)? {
                 break;
             }
         }
-        // The last of each direction matches everything.
-        let (access, rule, priority) = last.map_or((Access::Deny, "", u16::MAX), |it| {
-            (it.access, it.name, it.priority)
-        });
-        Ok(Decided {
-            access,
-            rule,
-            priority,
-        })
+        Ok(decided)
     }
 
     /// All that Azure would refuse; empty if nothing.

@@ -47,7 +47,8 @@ impl Content {
     }
 }
 
-/// Digest of anything as JSON. Maps are sorted by key, so order does not matter.
+/// Digest of anything as JSON. Maps of values are sorted by key, so order does not matter; a type has its fields in its own
+/// order, and is compared with digests of the same type only.
 #[must_use]
 pub fn digest_of(value: &impl Serialize) -> Digest {
     let mut text = Sha256::new();
