@@ -13,6 +13,11 @@ use landing_zone_operator::telemetry::{LogFormat, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Reading and comparing everything at a start takes a quarter less processor time with it than with the
+/// allocator of glibc, which keeps memory for each thread besides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Turns LandingZones into governed namespaces and puts back whatever drifts. Runs in a cluster, or
 /// against the current kubeconfig outside of one.
 #[derive(Debug, Parser)]
@@ -87,6 +92,15 @@ struct Arguments {
         default_value_t = 32
     )]
     writes_in_flight: u16,
+    /// Requests a second that the operator makes at most, watches aside; as many as there are when left out. On an API server
+    /// of few processors, 100 leave others theirs, and many landing zones take longer to become ready.
+    #[arg(
+        long,
+        env = "LANDING_ZONE_OPERATOR_REQUESTS_PER_SECOND",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    requests_per_second: Option<u16>,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -100,7 +114,11 @@ async fn main() -> anyhow::Result<()> {
     )?;
     // The queue tries again; kube's own retries could hold one call up for minutes.
     config.default_retry = false;
-    let clients = Clients::new(&config, arguments.writes_in_flight)?;
+    let clients = Clients::new(
+        &config,
+        arguments.writes_in_flight,
+        arguments.requests_per_second,
+    )?;
     let own_namespace = arguments.namespace.or_else(own_namespace);
     let settings = Settings {
         listen: arguments.listen,

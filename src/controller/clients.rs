@@ -5,11 +5,13 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use kube::Client;
 use kube::client::ClientBuilder;
+use tower::ServiceBuilder;
 use tower::buffer::BufferLayer;
+use tower::limit::RateLimitLayer;
 use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::timeout::error::Elapsed;
-use tower::util::MapErrLayer;
+use tower::util::{MapErrLayer, option_layer};
 
 use super::apply::WriteError;
 use super::lease::{Leadership, identity};
@@ -41,11 +43,16 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Connections that are made when they are needed, with so many requests at once that write objects.
+    /// Connections that are made when they are needed, with so many requests at once that write objects, and so many a
+    /// second, one after the other at the same distance; None: as they come.
     ///
     /// # Errors
     /// When the configuration names certificates or the like that cannot be used.
-    pub fn new(config: &kube::Config, writes_in_flight: u16) -> kube::Result<Self> {
+    pub fn new(
+        config: &kube::Config,
+        writes_in_flight: u16,
+        requests_per_second: Option<u16>,
+    ) -> kube::Result<Self> {
         let leadership = Leadership::default();
         let mut config = config.clone();
         config.headers.extend(user_agent());
@@ -67,7 +74,13 @@ impl Clients {
             .with_layer(&MapErrLayer::new(no_answer))
             .with_layer(&buffered)
             .with_layer(&again)
-            .with_layer(&leadership.gate());
+            .with_layer(&leadership.gate())
+            // Outside of the gate: who waits for his turn may lose the lead meanwhile.
+            .with_layer(&option_layer(requests_per_second.map(|count| {
+                ServiceBuilder::new()
+                    .layer(buffered.clone())
+                    .layer(paced(count))
+            })));
         Ok(Self {
             watching: watching.build(),
             asking: asking.build(),
@@ -76,6 +89,14 @@ impl Clients {
             writes_in_flight,
         })
     }
+}
+
+/// One request at a time, so many a second. Several at once and a pause would hold others up as much as all of them do.
+fn paced(requests_per_second: u16) -> RateLimitLayer {
+    RateLimitLayer::new(
+        1,
+        Duration::from_secs(1) / u32::from(requests_per_second.max(1)),
+    )
 }
 
 fn no_answer(error: tower::BoxError) -> tower::BoxError {

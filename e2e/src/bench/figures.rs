@@ -119,21 +119,28 @@ pub struct Limits {
     pub shares: u32,
     /// Its own `--writes-in-flight`.
     pub writes_in_flight: u16,
+    /// Its own `--requests-per-second`; None: as they come.
+    pub requests_per_second: Option<u16>,
 }
 
-/// Two numbers with a colon, such as `30:32`.
+/// Two or three numbers with colons, such as `30:32` or `30:32:100`.
 impl FromStr for Limits {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = || {
-            let (shares, in_flight) = text.split_once(':')?;
-            Some(Self {
-                shares: shares.parse().ok()?,
-                writes_in_flight: in_flight.parse().ok()?,
-            })
+            let mut numbers = text.split(':');
+            let limits = Self {
+                shares: numbers.next()?.parse().ok()?,
+                writes_in_flight: numbers.next()?.parse().ok()?,
+                requests_per_second: numbers.next().map(str::parse).transpose().ok()?,
+            };
+            numbers.next().is_none().then_some(limits)
         };
-        numbers().ok_or_else(|| "it has to be SHARES:WRITES, such as 30:2".to_owned())
+        numbers().ok_or_else(|| {
+            "it has to be SHARES:WRITES or SHARES:WRITES:PER_SECOND, such as 30:2 or 30:32:100"
+                .to_owned()
+        })
     }
 }
 
@@ -277,11 +284,14 @@ impl fmt::Display for Neighbour {
 
 impl fmt::Display for BesideOthers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.limits.requests_per_second;
+        let rate = rate.map(|it| format!(", {it} requests a second"));
         write!(
             f,
-            "{} shares, {} writes in flight, {} landing zones in {:.1} s: {}",
+            "{} shares, {} writes in flight{}, {} landing zones in {:.1} s: {}",
             self.limits.shares,
             self.limits.writes_in_flight,
+            rate.unwrap_or_default(),
             self.landing_zones,
             self.converge_seconds,
             self.neighbour

@@ -22,10 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// From the answer to one request to the next request.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// So many of his slowest requests are told, for who looks for what held them up.
+const TOLD: usize = 12;
+
 /// Whoever reads and writes a `ConfigMap` by turns, with no more rights and no more priority than anybody else.
 pub(super) struct Neighbour {
     stop: CancellationToken,
-    asking: JoinHandle<Result<Vec<f64>>>,
+    asking: JoinHandle<Result<Vec<Request>>>,
+}
+
+/// One of his requests.
+struct Request {
+    /// Since he began, seconds.
+    began: f64,
+    /// Whether it wrote.
+    wrote: bool,
+    /// How long it took, seconds.
+    took: f64,
 }
 
 impl Neighbour {
@@ -59,21 +72,28 @@ impl Neighbour {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let asking = tokio::spawn(async move {
-            let mut took = Vec::new();
+            let mut requests = Vec::new();
+            let first = Instant::now();
             while !stopped.is_cancelled() {
                 let started = Instant::now();
-                if took.len() % 2 == 0 {
-                    maps.get(NAME).await.context("the neighbour's read")?;
-                } else {
-                    let patch = Patch::Merge(json!({"data": {"count": took.len().to_string()}}));
+                let number = requests.len();
+                let wrote = number % 2 == 1;
+                if wrote {
+                    let patch = Patch::Merge(json!({"data": {"count": number.to_string()}}));
                     maps.patch(NAME, &PatchParams::default(), &patch)
                         .await
                         .context("the neighbour's write")?;
+                } else {
+                    maps.get(NAME).await.context("the neighbour's read")?;
                 }
-                took.push(started.elapsed().as_secs_f64());
+                requests.push(Request {
+                    began: started.duration_since(first).as_secs_f64(),
+                    wrote,
+                    took: started.elapsed().as_secs_f64(),
+                });
                 tokio::time::sleep(PAUSE).await;
             }
-            Ok(took)
+            Ok(requests)
         });
         Ok(Self { stop, asking })
     }
@@ -81,9 +101,15 @@ impl Neighbour {
     /// Ends it. Returns the time below which 99 of 100 requests stayed, or all where there were fewer, seconds.
     pub async fn end(self) -> Result<f64> {
         self.stop.cancel();
-        let mut took = self.asking.await.context("the neighbour was cut off")??;
-        ensure!(!took.is_empty(), "not one request was answered");
-        took.sort_by(f64::total_cmp);
+        let mut requests = self.asking.await.context("the neighbour was cut off")??;
+        ensure!(!requests.is_empty(), "not one request was answered");
+        requests.sort_by(|one, other| one.took.total_cmp(&other.took));
+        eprintln!("somebody else, the slowest of {}:", requests.len());
+        for Request { began, wrote, took } in requests.iter().rev().take(TOLD) {
+            let what = if *wrote { "write" } else { "read" };
+            eprintln!("  {:>7.1} ms a {what} after {began:.2} s", took * 1e3);
+        }
+        let took: Vec<_> = requests.iter().map(|it| it.took).collect();
         Ok(at(&took, 0.99))
     }
 }

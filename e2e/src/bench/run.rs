@@ -132,6 +132,9 @@ async fn beside_others_with(
     bench
         .arguments
         .push(format!("--writes-in-flight={}", limits.writes_in_flight));
+    let rate = limits.requests_per_second;
+    let rate = rate.map(|it| format!("--requests-per-second={it}"));
+    bench.arguments.extend(rate);
     bench.converge().await?;
     let figures = BesideOthers {
         limits,
@@ -426,7 +429,7 @@ impl Bench {
             let repaired = eventually_each(GLANCE, PATIENCE, what, async || {
                 let events = log.more(&mut read)?;
                 let repairs = events.iter();
-                for event in repairs.filter(|it| it.is_write_of(OPERATOR_USER) && it.succeeded()) {
+                for event in repairs.filter(|it| it.is_write_of(OPERATOR_USER) && took_effect(it)) {
                     if waiting.remove(&Key::of_event(event)) {
                         last = last.max(event.completed);
                     }
@@ -545,6 +548,11 @@ fn tell<'a>(during: &str, requests: impl IntoIterator<Item = &'a Event>) {
     for (what, times) in by_kind(requests) {
         eprintln!("  {times:>7} {what}");
     }
+}
+
+/// Whether a write did something. One whose answer came too late mostly did; where not, the operator writes again.
+fn took_effect(write: &Event) -> bool {
+    write.succeeded() || write.code == 504
 }
 
 /// The value of a metric without labels.

@@ -28,12 +28,12 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     storms: usize,
     /// Limits of the operator with which somebody else's requests are timed besides, in a cluster each: its shares of the API
-    /// server (`flowControl.shares` of the chart), and its `--writes-in-flight`
+    /// server (`flowControl.shares` of the chart), its `--writes-in-flight`, and its `--requests-per-second`
     #[arg(
         long,
         value_delimiter = ',',
-        value_name = "SHARES:WRITES",
-        default_value = "30:2"
+        value_name = "SHARES:WRITES[:PER_SECOND]",
+        default_value = "30:32:100"
     )]
     limits: Vec<Limits>,
     /// Leaves out `kubectl apply`, which takes minutes
