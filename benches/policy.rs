@@ -18,14 +18,19 @@ use landing_zone_operator::api::{AdoptionPolicy, DeletePolicy, PodSecurity, Prot
 use landing_zone_operator::api::{CrossingDirection, GuardStage};
 use landing_zone_operator::build;
 use landing_zone_operator::domain::{
-    CalicoNaming, Crossing, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, Namespace, Neighbour,
-    Network, Peer, Platform, PolicyApi, PortRange, Resolved, Surroundings, resolve,
+    CalicoNaming, Crossing, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, LandingZoneAzure,
+    Namespace, Neighbour, Network, Peer, Platform, PolicyApi, PortRange, Resolved, Surroundings,
+    resolve,
 };
 use landing_zone_operator::policy::{
     Answer, LabelMap, Member, NetworkPolicy, Policy, World, Written,
 };
 use landing_zone_operator::review::{Landscape, Object, judge};
 use serde_json::{Value, json};
+
+/// As in the operator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ZONES: [&str; 3] = ["frontend", "backend", "data"];
 
@@ -326,6 +331,7 @@ fn landing_zone(at: usize, count: usize) -> LandingZone {
             ],
             ..Network::default()
         },
+        azure: LandingZoneAzure::default(),
         name: name.parse().unwrap(),
     }
 }

@@ -625,3 +625,178 @@ fn the_sample_renders_in_every_flavour() {
         assert_eq!(namespaces, 3, "{kinds:?}");
     }
 }
+
+const AZURE: &str = "\
+apiVersion: landingzones.dev/v1alpha1
+kind: LandingZonePlatform
+metadata:
+  name: cluster
+spec:
+  network: {plugin: AzureCNI}
+  azure:
+    subscription: 00000000-0000-0000-0000-000000000001
+    resourceGroup: rg-aks
+    location: westeurope
+    cluster: aks-shared
+    virtualNetwork: {name: vnet-spoke, cidrs: [10.1.0.0/16]}
+    systemSubnet: {name: snet-system, cidr: 10.1.0.0/24, networkSecurityGroup: Managed}
+    serviceOperator: {namespace: azure-resources}
+";
+
+/// app1 and app2, each with nodes in a subnet of its own.
+fn with_nodes(name: &str, cidr: &str) -> String {
+    let azure = format!(
+        "  azure:\n    nodePool: {{vmSize: Standard_D4s_v5, min: 1, max: 3}}\n    subnet: {{cidr: {cidr}}}\n    \
+         networkSecurityGroup: Managed\n"
+    );
+    APP1.replace("app1", name) + &azure
+}
+
+#[test]
+fn what_landing_zones_own_in_azure_is_written_for_whoever_makes_it() {
+    let (one, other) = (
+        with_nodes("app1", "10.1.4.0/24"),
+        with_nodes("app2", "10.1.5.0/24"),
+    );
+    let files = [
+        ("cluster.yaml", AZURE),
+        ("one.yaml", one.as_str()),
+        ("other.yaml", other.as_str()),
+    ];
+    for (form, all_of_it) in [
+        (
+            "aso",
+            [
+                "kind: ManagedClustersAgentPool",
+                "kind: VirtualNetworksSubnet",
+                "landingzones.dev/landing-zone: app2",
+            ],
+        ),
+        (
+            "bicep",
+            [
+                "targetScope = 'resourceGroup'",
+                "agentPools@",
+                "'10.1.5.0/24'",
+            ],
+        ),
+        (
+            "terraform",
+            [
+                "azurerm_kubernetes_cluster_node_pool",
+                "azurerm_subnet",
+                "10.1.5.0/24",
+            ],
+        ),
+    ] {
+        let ran = render(&files, &["-f", ".", "--azure", form]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        for part in all_of_it {
+            assert!(ran.out.contains(part), "{form}: {part}: {}", ran.out);
+        }
+        assert!(!ran.out.contains("kind: Namespace"), "{}", ran.out);
+        assert!(
+            ran.err.contains("az network vnet subnet update"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn pods_are_placed_on_the_nodes_of_their_landing_zone() {
+    let one = with_nodes("app1", "10.1.4.0/24");
+    let ran = render(&[("cluster.yaml", AZURE), ("one.yaml", &one)], &["-f", "."]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.out
+            .contains("scheduler.alpha.kubernetes.io/node-selector: stack=app1"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out
+            .contains("landingzones.dev/tolerations: stack=app1:NoSchedule"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn what_azure_would_refuse_is_refused_where_it_stands() {
+    let one = with_nodes("app1", "10.1.4.0/24");
+    for (other, told) in [
+        (
+            with_nodes("app2", "10.1.4.128/25"),
+            "overlaps 10.1.4.0/24 in ./one.yaml:",
+        ),
+        (
+            with_nodes("app2", "10.1.0.0/25"),
+            "overlaps subnet snet-system",
+        ),
+        (
+            with_nodes("app2", "10.2.4.0/24"),
+            "lies outside of virtual network vnet-spoke",
+        ),
+        (
+            with_nodes("app2", "10.1.6.0/28"),
+            "has 16 addresses, but 4 nodes",
+        ),
+        (
+            with_nodes("app2", "10.1.6.1/24"),
+            "without bits beyond the prefix",
+        ),
+        (
+            with_nodes("app2", "10.1.6.0/24").replace("min: 1", "min: 4"),
+            "is more than max",
+        ),
+        (
+            with_nodes("app2", "10.1.6.0/24").replace("Standard_D4s_v5", "two cores"),
+            "is no size of virtual machines",
+        ),
+    ] {
+        let files = [
+            ("cluster.yaml", AZURE),
+            ("one.yaml", one.as_str()),
+            ("other.yaml", other.as_str()),
+        ];
+        let err = refused(&files, &["-f", ".", "--azure", "bicep"]);
+        assert!(
+            err.contains("other.yaml:") && err.contains(told),
+            "{told}: {err}"
+        );
+    }
+    let err = refused(&[("one.yaml", &one)], &["-f", "."]);
+    assert!(
+        err.contains("needs spec.azure of the LandingZonePlatform"),
+        "{err}"
+    );
+    let without = AZURE.replace("network: {plugin: AzureCNI}", "network: {}");
+    let err = refused(
+        &[("cluster.yaml", &without), ("one.yaml", &one)],
+        &["-f", "."],
+    );
+    assert!(err.contains("spec.azure: needs network.plugin"), "{err}");
+}
+
+#[test]
+fn bicep_says_which_resource_group_a_file_is_for() {
+    let one = with_nodes("app1", "10.1.4.0/24");
+    let apart = AZURE.replace(
+        "{name: vnet-spoke,",
+        "{name: vnet-spoke, resourceGroup: rg-network,",
+    );
+    let files = [("cluster.yaml", apart.as_str()), ("one.yaml", one.as_str())];
+    let err = refused(&files, &["-f", ".", "--azure", "bicep"]);
+    assert!(err.contains("--resource-group rg-network"), "{err}");
+    let ran = render(
+        &files,
+        &["-f", ".", "--azure", "bicep", "--resource-group", "rg-aks"],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.out.contains("agentPools@") && !ran.out.contains("securityRules"),
+        "{}",
+        ran.out
+    );
+}

@@ -3,12 +3,28 @@
 use e2e::refusals::{Refusal, flawless, refusals};
 use landing_zone_operator::api;
 use landing_zone_operator::domain::{LandingZone, Platform};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// A cluster in Azure.
+fn platform() -> Platform {
+    let spec = json!({
+        "network": {"plugin": "AzureCNI"},
+        "azure": {
+            "subscription": "00000000-0000-0000-0000-000000000001", "resourceGroup": "rg", "location": "westeurope",
+            "cluster": "aks", "virtualNetwork": {"name": "vnet"},
+            "systemSubnet": {"name": "system", "cidr": "10.1.0.0/24"},
+        },
+    });
+    let spec = serde_json::from_value(spec).expect("the platform can be read");
+    let declared = api::LandingZonePlatform::new("cluster", spec);
+    let platform = Platform::default().declared(&declared);
+    platform.expect("the platform is as it should be")
+}
 
 fn problems(declaration: Value) -> Vec<(String, String)> {
     let declared: api::LandingZone =
         serde_json::from_value(declaration).expect("the declaration can be read");
-    let Err(problems) = LandingZone::validate(&declared, &Platform::default()) else {
+    let Err(problems) = LandingZone::validate(&declared, &platform()) else {
         return Vec::new();
     };
     let shown = problems.into_iter();

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessEntry, LandingZoneStatus, NamespaceSpec, Network, Placement, QuantityText, rule, schema,
+    AccessEntry, LandingZoneAzure, LandingZoneStatus, NamespaceSpec, Network, Placement,
+    QuantityText, rule, schema,
 };
 
 /// One application's landing zone in a shared cluster: its namespaces with their quotas, limits,
@@ -148,6 +149,9 @@ pub struct LandingZoneSpec {
     /// itself needs no declaration: it is always held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// What the landing zone owns in Azure: nodes, their subnet, and its network security group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<LandingZoneAzure>,
 }
 
 /// How far the landing zone is put into force. Plan says in status what would be done and changes

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod azure;
 pub mod condition;
 mod crossing;
 mod default_deny;
@@ -26,6 +27,10 @@ mod status;
 mod tests;
 
 pub use access::{AccessEntry, SubjectKind};
+pub use azure::{
+    Hub, LandingZoneAzure, NetworkSecurityGroup, NodePool, OsSku, PlatformAzure, ServiceOperator,
+    SharedSubnet, Subnet, SystemSubnet, VirtualNetwork,
+};
 pub use crossing::{
     CrossingDirection, CrossingEnd, CrossingState, CrossingStatus, EgressCrossing, EgressPeer,
     IngressCrossing, IngressPeer, OpenedCrossing, RangeAcknowledgement,

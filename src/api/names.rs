@@ -23,6 +23,12 @@ pub const FINALIZER: &str = "landingzones.dev/cleanup";
 pub const CONFIRM_DELETE: &str = "landingzones.dev/confirm-delete";
 /// Annotation of namespaces: whom refusals name, the landing zone's `contact`.
 pub const CONTACT: &str = "landingzones.dev/contact";
+/// Label and taint of the nodes that belong to one landing zone; its value is the application's code (seed 000).
+pub const STACK: &str = "stack";
+/// Annotation that Azure Service Operator reads: what becomes of a resource when its object is deleted.
+pub const RECONCILE_POLICY: &str = "serviceoperator.azure.com/reconcile-policy";
+/// Annotation that Azure Service Operator reads: the Secret with the credentials for a resource.
+pub const CREDENTIAL_FROM: &str = "serviceoperator.azure.com/credential-from";
 /// Annotation of policies: what their authors say about findings, `<rule>: <reason>`, one to a line.
 pub const WAIVE: &str = "landingzones.dev/waive";
 /// Label of namespaces: how far their landing zone is in force. The rules on admission that are about

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DefaultDeny, DefaultDenyStage, Destination, DestinationInForce, Exempt, ExpiredCrossings,
-    PlatformDefaults, Preset, SharedService, SharedServiceInForce, rule, schema,
+    PlatformAzure, PlatformDefaults, Preset, SharedService, SharedServiceInForce, rule, schema,
 };
 
 /// What holds for the whole cluster, whichever landing zone it is. Without it, built-in values hold.
@@ -100,6 +100,10 @@ pub struct LandingZonePlatformSpec {
         validation = schema::each_settable()
     )]
     pub required_labels: Vec<String>,
+    /// Where in Azure the cluster lies, for landing zones that own nodes or subnets there. It needs
+    /// network.plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<PlatformAzure>,
 }
 
 /// What is done about a policy that leaves a landing zone's boundary undeclared when somebody writes it: "Off",
@@ -279,6 +283,10 @@ pub struct PlatformValues {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 64)))]
     pub service_cidrs: Vec<String>,
+    /// Where in Azure the cluster lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::told::<PlatformAzure>")]
+    pub azure: Option<PlatformAzure>,
 }
 
 /// Who gives pods their addresses.

@@ -95,6 +95,56 @@ pub const TOLERATES_SYSTEM_POOL: &str = "is the taint of the system node pool, w
 pub const EXISTS_WITH_VALUE: &str =
     "has no meaning with operator Exists: remove it, or use operator Equal";
 
+/// A landing zone in Azure of a platform that is not.
+pub const NO_PLATFORM_AZURE: &str = "needs spec.azure of the LandingZonePlatform, which says where in Azure \
+    the cluster lies: declare it there";
+/// Rules of network security groups that depend on what nobody said.
+pub const NO_PLUGIN: &str = "needs network.plugin, since what a network security group sees of pods depends \
+    on it: name who gives pods their addresses";
+/// A subnet without nodes.
+pub const SUBNET_OF_NOTHING: &str =
+    "belongs to nodePool: declare the nodes that lie in it, or remove it";
+/// A network security group without subnet.
+pub const SECURITY_GROUP_OF_NOTHING: &str =
+    "belongs to subnet: declare the subnet that it guards, or remove it";
+/// Fewer nodes at most than at least.
+pub const MIN_OVER_MAX: &str = "is more than max: lower it, or raise max";
+/// A size of virtual machines that is none.
+pub const VM_SIZE: &str =
+    "is no size of virtual machines: write it like Standard_D4s_v5 (az vm list-sizes knows them)";
+/// A region that is none.
+pub const LOCATION: &str = "is no region: write it as Azure does, without spaces, like westeurope";
+/// A subscription that is none.
+pub const SUBSCRIPTION: &str = "is not the id of a subscription: write it like \
+    00000000-0000-0000-0000-000000000000 (az account show knows it)";
+/// Longest prefix of a subnet: Azure takes none that are smaller.
+pub const NARROWEST_SUBNET: u8 = 29;
+/// A range that can be no subnet of the nodes.
+pub const SUBNET_RANGE: &str = "is not a range of IPv4 addresses, at most /29: write it like 10.1.4.0/24, \
+    without bits beyond the prefix";
+/// A subnet of pods that get their addresses elsewhere.
+pub const POD_SUBNET_OF_NOBODY: &str = "belongs to network.plugin AzureCNI of the LandingZonePlatform: with \
+    others pods get no address from a subnet: remove it";
+/// A node label of whoever has nodes of his own.
+pub const STACK_OF_OTHERS: &str = "is the label of azure.nodePool, whose value is the application's code: \
+    remove it here";
+
+/// A name that Azure does not take, of at most so many characters.
+pub(crate) fn azure_name(longest: usize) -> String {
+    format!(
+        "is not a name that Azure takes: write at most {longest} letters, digits, '-', '_' and '.', and \
+         begin with a letter or digit and end with one or '_'"
+    )
+}
+
+/// What is not the resource id of a type.
+pub(crate) fn resource_id(kind: &str) -> String {
+    format!(
+        "is not the id of a resource of {kind}: write it like /subscriptions/<id>/resourceGroups/<name>\
+         /providers/{kind}/<name>"
+    )
+}
+
 /// A requirement that compares with nothing.
 pub const NO_VALUES: &str = "must not be empty with operator In or NotIn: name at least one value, or \
     use operator Exists";

@@ -102,6 +102,42 @@ pub(super) fn each_address() -> Rule {
     Rule::new(format!("self.all(r, isIP(r) || ({is_range}))")).message(rule::ADDRESS)
 }
 
+/// A range of a subnet.
+pub(super) fn ipv4_range() -> Rule {
+    let narrowest = rule::NARROWEST_SUBNET;
+    Rule::new(format!(
+        "isCIDR(self) && cidr(self) == cidr(self).masked() && cidr(self).ip().family() == 4 && \
+         cidr(self).prefixLength() <= {narrowest}"
+    ))
+    .message(rule::SUBNET_RANGE)
+}
+
+/// The id of a subscription.
+pub(super) fn uuid() -> Rule {
+    Rule::new(format!("self.matches('^{UUID}$')")).message(rule::SUBSCRIPTION)
+}
+
+/// A name of a resource of Azure.
+pub(super) fn azure_name(longest: usize) -> Rule {
+    Rule::new(format!(
+        "self.matches('^{AZURE_NAME}$') && self.size() <= {longest}"
+    ))
+    .message(Message::Message(rule::azure_name(longest)))
+}
+
+/// The id of a resource of a type, without case.
+pub(super) fn resource_id(kind: &str) -> Rule {
+    let kind_without_case = kind.replace('.', "[.]");
+    Rule::new(format!(
+        "self.matches('^(?i:/subscriptions/{UUID}/resourceGroups/{AZURE_NAME}/providers/\
+         {kind_without_case}/{AZURE_NAME})$')"
+    ))
+    .message(Message::Message(rule::resource_id(kind)))
+}
+
+const UUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
+const AZURE_NAME: &str = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?";
+
 /// Names of cluster roles.
 pub(super) fn each_role() -> Rule {
     Rule::new("self.all(r, !r.contains('/') && !r.contains('%') && r != '.' && r != '..')")

@@ -11,9 +11,9 @@ use crate::api::{
     Protocol, Stage, SubjectKind, TolerationEffect, TolerationOperator, WhenUnsatisfiable,
 };
 use crate::domain::{
-    Access, CalicoNaming, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, Namespace, Network,
-    NodeRequirement, Opening, Openings, Placement, Platform, PolicyApi, PortRange, Reach,
-    Toleration,
+    Access, CalicoNaming, CrossingEnd, Flavour, Flow, FlowEnd, LandingZone, LandingZoneAzure,
+    Namespace, Network, NodeRequirement, Opening, Openings, Placement, Platform, PolicyApi,
+    PortRange, Reach, Toleration,
 };
 
 pub(super) const V3_TIERS: Flavour = calico(PolicyApi::CalicoV3, true, CalicoNaming::TierPrefixed);
@@ -49,6 +49,7 @@ pub(crate) fn landing_zone(name: &str) -> LandingZone {
         access: Vec::new(),
         placement: None,
         network: Network::default(),
+        azure: LandingZoneAzure::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod address_range;
+mod azure;
 #[cfg(test)]
 mod boundary;
 mod calico_rule;
@@ -38,6 +39,11 @@ use crate::policy::{GlobalNetworkPolicy, Tier};
 use observe::Observed;
 use targets::Targets;
 
+pub use azure::{
+    AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
+    landing_zone_azure, platform_azure, security_groups_govern_pods, system_security_group,
+    terraform,
+};
 pub use default_deny::{
     DefaultDenyError, DefaultDenyPolicies, Undecided, default_deny, depends_on_others,
     observed_default_deny, stage_of,

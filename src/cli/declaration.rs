@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -53,6 +54,7 @@ pub fn read(files: &[SourceFile], told: &Platform) -> Result<Declarations, Schem
             ..Declarations::default()
         },
         claims: BTreeMap::new(),
+        subnets: Vec::new(),
         documents: 0,
     };
     let streams: Vec<_> = files
@@ -117,6 +119,8 @@ struct Reader<'a> {
     told: &'a Platform,
     declarations: Declarations,
     claims: BTreeMap<(Claim, String), Claimed>,
+    /// Subnets that landing zones claim.
+    subnets: Vec<(IpNet, Claimed)>,
     documents: usize,
 }
 
@@ -205,6 +209,7 @@ impl<'a> Reader<'a> {
     fn landing_zone(&mut self, file: &SourceFile, root: &Node, flaws: &mut Vec<Flaw>) {
         let before = flaws.len();
         self.claim_all(file, root, flaws);
+        self.claim_subnets(file, root, flaws);
         let (declared, bounds) = shaped::<api::LandingZone>(&self.schema, KIND, root, flaws);
         let platform = &self.declarations.platform;
         let found = declared
@@ -239,6 +244,37 @@ impl<'a> Reader<'a> {
                 let name = spec.key("namespaces").index(index).key("name");
                 self.claim(file, root, Claim::Namespace, name, flaws);
             }
+        }
+    }
+
+    fn claim_subnets(&mut self, file: &SourceFile, root: &Node, flaws: &mut Vec<Flaw>) {
+        let subnet = FieldPath::default().key("spec").key("azure").key("subnet");
+        for field in ["cidr", "podCidr"] {
+            let path = subnet.key(field);
+            let Some(value) = text_at(root, &path) else {
+                continue;
+            };
+            let Ok(range) = value.parse::<IpNet>() else {
+                continue;
+            };
+            let at = root.locate(&path);
+            let mut others = self.subnets.iter();
+            let other = others.find(|(other, claimed)| {
+                let overlaps = other.contains(&range) || range.contains(other);
+                overlaps && claimed.document != self.documents
+            });
+            if let Some((other, first)) = other {
+                let rule = format!(
+                    "overlaps {other} in {}: name a range that nobody else uses",
+                    first.place
+                );
+                flaws.push(Flaw::new(at, path, value, rule));
+            }
+            let here = Claimed {
+                document: self.documents,
+                place: format!("{}:{at}", file.name),
+            };
+            self.subnets.push((range, here));
         }
     }
 

@@ -1,5 +1,7 @@
 //! `kubectl landingzone render`: the objects that the operator would apply, without a cluster.
 
+mod azure;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 use thiserror::Error;
+
+use azure::{AzureArgs, AzureError};
 
 use super::Outcome;
 use super::crossings;
@@ -38,6 +42,9 @@ pub struct RenderArgs {
 
     #[command(flatten)]
     platform: PlatformArgs,
+
+    #[command(flatten)]
+    azure: AzureArgs,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -49,6 +56,17 @@ enum RenderError {
     Manifest(#[from] ManifestError),
     #[error("failed to write the output")]
     Write(#[from] io::Error),
+    #[error("failed to write Terraform")]
+    Terraform(#[source] hcl::Error),
+}
+
+impl From<AzureError> for RenderError {
+    fn from(error: AzureError) -> Self {
+        match error {
+            AzureError::Write(error) => Self::Write(error),
+            AzureError::Terraform(error) => Self::Terraform(error),
+        }
+    }
 }
 
 impl RenderArgs {
@@ -133,6 +151,12 @@ impl RenderArgs {
         } = &declarations;
         note_unknown(stderr, platform)?;
         let resolved = crossings::resolved(zones, platform, flavour);
+        if self.azure.is_asked_for() {
+            let streams = (stdout, stderr);
+            return Ok(self
+                .azure
+                .write(zones, &resolved, platform, self.output, streams)?);
+        }
         // In the order in which the operator applies them.
         let mut objects = build::tier_manifests(&build::tiers(flavour), flavour)?;
         objects.extend(build::default_deny_manifests(&default_deny, flavour)?);

@@ -77,9 +77,7 @@ impl Clients {
             .with_layer(&leadership.gate())
             // Outside of the gate: who waits for his turn may lose the lead meanwhile.
             .with_layer(&option_layer(requests_per_second.map(|count| {
-                ServiceBuilder::new()
-                    .layer(buffered.clone())
-                    .layer(paced(count))
+                ServiceBuilder::new().layer(buffered).layer(paced(count))
             })));
         Ok(Self {
             watching: watching.build(),

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ApplicationCode, Crossing, LandingZoneName, NamespaceName, PortRange, Quantity, Zone};
+use super::{
+    ApplicationCode, Crossing, LandingZoneAzure, LandingZoneName, NamespaceName, PortRange,
+    Quantity, Zone,
+};
 use crate::api::{
     AdoptionPolicy, DeletePolicy, IntraZone, NodeOperator, PodSecurity, Stage, SubjectKind,
     TolerationEffect, TolerationOperator, WhenUnsatisfiable,
@@ -36,6 +39,8 @@ pub struct LandingZone {
     pub placement: Option<Placement>,
     /// Who may talk to whom.
     pub network: Network,
+    /// What it owns in Azure.
+    pub azure: LandingZoneAzure,
 }
 
 /// One namespace.

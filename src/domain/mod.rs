@@ -6,6 +6,7 @@
 //! before the schema knew a rule.
 
 mod address;
+mod azure;
 mod crossing;
 mod default_deny;
 mod defaults;
@@ -27,6 +28,10 @@ mod team_policies;
 mod validate;
 
 pub(crate) use address::{at_most, is_metadata, metadata_addresses, reaches_most};
+pub use azure::{
+    LandingZoneAzure, NodePool, PlatformAzure, ServiceOperator, SharedSubnet, Subnet, SystemSubnet,
+    VirtualNetwork,
+};
 pub use crossing::{Crossing, CrossingEnd, Peer};
 pub use default_deny::{DefaultDeny, Exempt};
 pub use defaults::Defaults;

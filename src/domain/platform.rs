@@ -3,6 +3,7 @@
 
 mod found;
 mod told;
+mod told_azure;
 mod told_defaults;
 
 use std::collections::BTreeSet;
@@ -14,10 +15,13 @@ pub use found::{FoundRanges, PodRangeSources};
 
 use super::address::{parse_address, parse_range};
 use super::validate::Findings;
+use super::validate::azure::platform as azure;
 use super::validate::defaults::defaults;
 use super::validate::metadata::required_keys;
 use super::validate::shared_services::{destinations, shared_services};
-use super::{DefaultDeny, Defaults, Destination, Exempt, FieldPath, Problem, SharedService};
+use super::{
+    DefaultDeny, Defaults, Destination, Exempt, FieldPath, PlatformAzure, Problem, SharedService,
+};
 use crate::api::rule::EXEMPT_MARKERS;
 use crate::api::{
     self, ExpiredCrossings, GuardStage, NetworkPlugin, PlatformValues, PodCidrsSource, rule,
@@ -63,6 +67,8 @@ pub struct Platform {
     /// Whether `NodeLocal` `DNSCache` answers on the address of the Service of DNS, which the cluster
     /// has to be asked for.
     pub node_local_dns: bool,
+    /// Where in Azure the cluster lies; None: not known.
+    pub azure: Option<PlatformAzure>,
 }
 
 /// Cluster roles that a landing zone may hand out when nobody says otherwise.
@@ -88,6 +94,7 @@ impl Default for Platform {
             pod_cidrs_from: PodCidrsSource::default(),
             plugin: None,
             node_local_dns: false,
+            azure: None,
         }
     }
 }
@@ -170,6 +177,10 @@ impl Platform {
         let at_required = path.key("requiredLabels");
         platform.required_labels =
             required_keys(&spec.required_labels, &at_required, &mut findings);
+        if let Some(declared) = &spec.azure {
+            let path = path.key("azure");
+            platform.azure = azure(declared, platform.plugin, &path, &mut findings);
+        }
         problems.extend(findings.0);
         platform.default_deny = DefaultDeny::declared(spec, &path, &mut problems);
         platform.guard = spec.guard.unwrap_or_default();
@@ -204,6 +215,7 @@ impl Platform {
             service_cidrs: texts(&self.service_cidrs),
             pod_cidrs_from: (!self.pod_cidrs.is_empty()).then_some(self.pod_cidrs_from),
             plugin: self.plugin,
+            azure: self.azure.as_ref().map(told_azure::told),
         }
     }
 
@@ -243,6 +255,10 @@ impl Platform {
             pod_cidrs_from: values.pod_cidrs_from.unwrap_or_default(),
             plugin: values.plugin,
             node_local_dns: false,
+            azure: values
+                .azure
+                .as_ref()
+                .and_then(|told| told_azure::read(told, values.plugin)),
         }
     }
 }
@@ -389,6 +405,75 @@ mod tests {
         let mut values = platform.values();
         values.shared_services[2].ports = vec!["any".to_owned()];
         assert_eq!(Platform::of_values(&values).shared_services.len(), 2);
+    }
+
+    fn azure() -> serde_json::Value {
+        json!({
+            "subscription": "00000000-0000-0000-0000-00000000000A", "resourceGroup": "rg-aks",
+            "location": "westeurope", "cluster": "aks",
+            "virtualNetwork": {"name": "vnet", "resourceGroup": "rg-network", "cidrs": ["10.1.0.0/16"]},
+            "systemSubnet": {
+                "name": "system", "cidr": "10.1.0.0/24", "podCidr": "10.1.8.0/22",
+                "networkSecurityGroup": "Managed", "applicationGateway": "10.1.254.0/24",
+            },
+            "sharedSubnets": [{"name": "shared", "cidr": "10.1.1.0/24", "podCidr": "10.1.12.0/22"}],
+            "hub": {
+                "routeTable": "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/hub/providers/\
+                               Microsoft.Network/routeTables/rt"
+            },
+            "serviceOperator": {"namespace": "azure", "credentialFrom": "key"},
+        })
+    }
+
+    #[test]
+    fn where_in_azure_the_cluster_lies_is_told_and_read_back() {
+        let spec = json!({"network": {"plugin": "AzureCNI"}, "azure": azure()});
+        let platform = declared("cluster", spec).unwrap();
+        assert!(platform.azure.is_some());
+        let told = Platform::of_values(&platform.values());
+        assert_eq!(told.azure, platform.azure);
+    }
+
+    #[test]
+    fn what_is_wrong_with_azure_is_told() {
+        let mut azure = azure();
+        for (pointer, wrong) in [
+            ("/subscription", json!("mine")),
+            ("/resourceGroup", json!("rg aks")),
+            ("/location", json!("West Europe")),
+            ("/virtualNetwork/cidrs", json!(["10.1.0.1/16"])),
+            ("/systemSubnet/cidr", json!("10.1.0.0/30")),
+            ("/sharedSubnets/0/podCidr", json!("10.1.1.0/25")),
+            ("/hub/routeTable", json!("rt")),
+            ("/serviceOperator/namespace", json!("Azure")),
+        ] {
+            *azure.pointer_mut(pointer).unwrap() = wrong;
+        }
+        let spec = json!({"network": {"plugin": "AzureCNI"}, "azure": azure});
+        let problems = declared("cluster", spec).unwrap_err();
+        let told: BTreeSet<_> = problems.iter().map(|it| it.path.to_string()).collect();
+        let all = [
+            "hub.routeTable",
+            "location",
+            "resourceGroup",
+            "serviceOperator.namespace",
+            "sharedSubnets[0].podCidr",
+            "subscription",
+            "systemSubnet.cidr",
+            "virtualNetwork.cidrs[0]",
+        ];
+        assert_eq!(told, all.map(|it| format!("spec.azure.{it}")).into());
+        // Pods get no address of a subnet there.
+        let spec = json!({"network": {"plugin": "Kubenet"}, "azure": self::azure()});
+        let problems = declared("cluster", spec).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|it| it.path.to_string()).collect();
+        assert_eq!(
+            told,
+            [
+                "spec.azure.systemSubnet.podCidr",
+                "spec.azure.sharedSubnets[0].podCidr"
+            ]
+        );
     }
 
     #[test]

@@ -207,6 +207,8 @@ pub enum Part {
     Roles,
     /// What landing zones get where they say nothing, and labels that they must have.
     Defaults,
+    /// What a landing zone owns in Azure, or where the cluster lies there.
+    Azure,
 }
 
 /// What that the policies newly let through is explained by a change.

@@ -441,3 +441,21 @@ pub(super) fn count(number: usize) -> f64 {
 pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_two_or_three_numbers() {
+        let read = |text: &str| {
+            text.parse::<Limits>()
+                .map(|it| (it.shares, it.writes_in_flight, it.requests_per_second))
+        };
+        assert_eq!(read("30:2"), Ok((30, 2, None)));
+        assert_eq!(read("30:32:100"), Ok((30, 32, Some(100))));
+        for wrong in ["30", "30:", "30:2:", "30:2:1:1", "a:b"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

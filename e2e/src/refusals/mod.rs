@@ -3,6 +3,7 @@
 #![allow(clippy::too_many_lines, reason = "each function is one table")]
 
 mod access;
+mod azure;
 mod crossings;
 mod metadata;
 mod names;
@@ -104,6 +105,7 @@ pub fn refusals() -> Vec<Refusal> {
         placement::refusals(),
         network::refusals(),
         crossings::refusals(),
+        azure::refusals(),
     ]
     .concat()
 }

@@ -4,6 +4,7 @@
 //! go on, so that an author learns of every mistake at once.
 
 mod access;
+pub(super) mod azure;
 mod crossings;
 pub(super) mod defaults;
 pub(super) mod metadata;
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::azure::placed_on_own_pool;
 use super::{ApplicationCode, FieldPath, LandingZone, LandingZoneName, Platform, Problem, syntax};
 use crate::api::{self, rule};
 
@@ -63,6 +65,25 @@ impl LandingZone {
             .as_ref()
             .map(|declared| placement::validate(declared, &path.key("placement"), &mut findings))
             .or_else(|| defaults.placement.clone());
+        let azure = spec.azure.as_ref().map(|declared| {
+            azure::landing_zone(declared, platform, &path.key("azure"), &mut findings)
+        });
+        let azure = azure.unwrap_or_default();
+        let placement = match (&azure.node_pool, &spec.placement) {
+            (None, _) => placement,
+            // What the platform says of others' nodes does not hold for those who have their own.
+            (Some(pool), declared) => {
+                let declared = placement.filter(|_| declared.is_some());
+                let code = &spec.application_code;
+                azure::placement(
+                    declared.as_ref(),
+                    code,
+                    &path.key("placement"),
+                    &mut findings,
+                );
+                Some(placed_on_own_pool(declared, code, pool))
+            }
+        };
         let network =
             network::validate(spec, own_name, &zones, &path.key("network"), &mut findings);
 
@@ -80,6 +101,7 @@ impl LandingZone {
                 access,
                 placement,
                 network,
+                azure,
             }),
             _ => Err(findings.0),
         }

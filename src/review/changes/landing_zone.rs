@@ -1,5 +1,6 @@
 //! What became of landing zones, apart from their crossings: namespaces, stage, and what crosses no boundary.
 
+mod azure;
 mod inside;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ pub(super) fn changes<'a>(before: &'a Estate<'a>, after: &'a Estate<'a>) -> Vec<
                 changes.extend(stage(old, new));
                 changes.extend(suspend(old, new));
                 changes.extend(inside::changes(old, new, before.platform, after.platform));
+                changes.extend(azure::changes(old, new));
             }
             (None, None) => {}
         }

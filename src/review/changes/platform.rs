@@ -1,5 +1,6 @@
 //! What became of what holds for the whole cluster.
 
+mod azure;
 mod opened;
 
 use ipnet::IpNet;
@@ -33,6 +34,7 @@ pub(super) fn changes(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
     changes.extend(node_ranges(before, after));
     changes.extend(api_server(before, after));
     changes.extend(rest(old, new));
+    changes.extend(azure::changes(old, new));
     changes
 }
 

@@ -501,6 +501,76 @@ const LANDING_ZONE: &[Row] = &[
             ("network/ingress/0/ports/0/endPort", "8090", "null", false),
         ],
     ),
+    (
+        &[
+            "azure.nodePool.vmSize",
+            "azure.nodePool.min",
+            "azure.nodePool.max",
+            "azure.nodePool.availabilityZones[]",
+            "azure.nodePool.maxPods",
+            "azure.nodePool.osSku",
+        ],
+        Depends,
+        &[
+            (
+                "azure/nodePool/vmSize",
+                r#""Standard_D4s_v5""#,
+                r#""Standard_D8s_v5""#,
+                false,
+            ),
+            ("azure/nodePool/min", "1", "2", false),
+            ("azure/nodePool/max", "3", "2", false),
+            ("azure/nodePool/availabilityZones", "null", "[1, 2]", false),
+            ("azure/nodePool/maxPods", "null", "20", false),
+            ("azure/nodePool/osSku", "null", r#""AzureLinux""#, false),
+            (
+                "azure",
+                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}}"#,
+                "null",
+                true,
+            ),
+        ],
+    ),
+    (
+        &["azure.nodePool.taint"],
+        Depends,
+        &[
+            ("azure/nodePool/taint", "null", "false", true),
+            ("azure/nodePool/taint", "false", "true", false),
+        ],
+    ),
+    (
+        &["azure.subnet.cidr", "azure.subnet.podCidr"],
+        Depends,
+        &[
+            (
+                "azure/subnet/cidr",
+                r#""10.1.4.0/24""#,
+                r#""10.1.5.0/24""#,
+                false,
+            ),
+            ("azure/subnet/podCidr", "null", r#""10.1.6.0/23""#, false),
+            (
+                "azure",
+                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"}}"#,
+                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}}"#,
+                true,
+            ),
+        ],
+    ),
+    (
+        &["azure.networkSecurityGroup"],
+        Depends,
+        &[
+            ("azure/networkSecurityGroup", r#""Managed""#, "null", true),
+            ("azure/networkSecurityGroup", "null", r#""Managed""#, false),
+        ],
+    ),
+    (
+        &["azure.deletePolicy"],
+        Never,
+        &[("azure/deletePolicy", "null", r#""Delete""#, false)],
+    ),
 ];
 
 const PLATFORM: &[Row] = &[
@@ -822,6 +892,174 @@ const PLATFORM: &[Row] = &[
         Never,
         &[("requiredLabels", "[]", r#"["team"]"#, false)],
     ),
+    (
+        &[
+            "azure.subscription",
+            "azure.resourceGroup",
+            "azure.location",
+            "azure.cluster",
+            "azure.virtualNetwork.name",
+            "azure.virtualNetwork.resourceGroup",
+        ],
+        Always,
+        &[
+            (
+                "azure/subscription",
+                r#""00000000-0000-0000-0000-000000000001""#,
+                r#""00000000-0000-0000-0000-000000000002""#,
+                true,
+            ),
+            ("azure/resourceGroup", r#""rg-a""#, r#""rg-b""#, true),
+            (
+                "azure/location",
+                r#""westeurope""#,
+                r#""northeurope""#,
+                true,
+            ),
+            ("azure/cluster", r#""aks-a""#, r#""aks-b""#, true),
+            (
+                "azure/virtualNetwork/name",
+                r#""vnet-a""#,
+                r#""vnet-b""#,
+                true,
+            ),
+            (
+                "azure/virtualNetwork/resourceGroup",
+                "null",
+                r#""rg-b""#,
+                true,
+            ),
+        ],
+    ),
+    (
+        &["azure.virtualNetwork.cidrs[]", "azure.systemSubnet.name"],
+        Never,
+        &[
+            (
+                "azure/virtualNetwork/cidrs",
+                "null",
+                r#"["10.1.0.0/16"]"#,
+                false,
+            ),
+            ("azure/systemSubnet/name", r#""a""#, r#""b""#, false),
+        ],
+    ),
+    (
+        &["azure.systemSubnet.cidr", "azure.systemSubnet.podCidr"],
+        Always,
+        &[
+            (
+                "azure/systemSubnet/cidr",
+                r#""10.1.0.0/24""#,
+                r#""10.1.2.0/24""#,
+                true,
+            ),
+            (
+                "azure/systemSubnet/podCidr",
+                "null",
+                r#""10.1.3.0/24""#,
+                true,
+            ),
+        ],
+    ),
+    (
+        &["azure.systemSubnet.networkSecurityGroup"],
+        Depends,
+        &[
+            (
+                "azure/systemSubnet/networkSecurityGroup",
+                r#""Managed""#,
+                "null",
+                true,
+            ),
+            (
+                "azure/systemSubnet/networkSecurityGroup",
+                "null",
+                r#""Managed""#,
+                false,
+            ),
+        ],
+    ),
+    (
+        &["azure.systemSubnet.applicationGateway"],
+        Depends,
+        &[
+            (
+                "azure/systemSubnet/applicationGateway",
+                "null",
+                r#""10.1.250.0/24""#,
+                true,
+            ),
+            (
+                "azure/systemSubnet/applicationGateway",
+                r#""10.1.250.0/24""#,
+                "null",
+                false,
+            ),
+        ],
+    ),
+    (
+        &[
+            "azure.sharedSubnets[].name",
+            "azure.sharedSubnets[].cidr",
+            "azure.sharedSubnets[].podCidr",
+        ],
+        Depends,
+        &[
+            ("azure/sharedSubnets/0/name", r#""a""#, r#""b""#, false),
+            (
+                "azure/sharedSubnets/0/cidr",
+                r#""10.1.1.0/24""#,
+                r#""10.1.2.0/24""#,
+                true,
+            ),
+            (
+                "azure/sharedSubnets/0/podCidr",
+                "null",
+                r#""10.1.3.0/24""#,
+                true,
+            ),
+        ],
+    ),
+    (
+        &["azure.hub.routeTable"],
+        Depends,
+        &[
+            (
+                "azure/hub",
+                "null",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt"}"#,
+                false,
+            ),
+            (
+                "azure/hub",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt"}"#,
+                "null",
+                true,
+            ),
+        ],
+    ),
+    (
+        &[
+            "azure.serviceOperator.namespace",
+            "azure.serviceOperator.credentialFrom",
+        ],
+        Never,
+        &[
+            (
+                "azure/serviceOperator",
+                "null",
+                r#"{"namespace": "azure"}"#,
+                false,
+            ),
+            (
+                "azure/serviceOperator",
+                r#"{"namespace": "azure"}"#,
+                r#"{"namespace": "azure", "credentialFrom": "key"}"#,
+                false,
+            ),
+        ],
+    ),
 ];
 
 /// The landing zone shop, in which examples are put.
@@ -835,6 +1073,10 @@ fn shop() -> Value {
             {"name": "shop-data", "zone": "data", "quota": {"pods": "10"}},
         ],
         "access": [{"kind": "Group", "name": "devs", "role": "edit", "zones": ["web"]}],
+        "azure": {
+            "nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"},
+            "networkSecurityGroup": "Managed",
+        },
         "network": {
             "sharedServices": ["monitoring"],
             "egress": [
@@ -867,7 +1109,15 @@ fn orders() -> Value {
 fn platform() -> Value {
     let tcp = |port: u16| json!([{"protocol": "TCP", "port": port}]);
     json!({
-        "network": {"podCidrs": ["10.244.0.0/16"], "nodeCidrs": ["10.240.0.0/24"]},
+        "network": {
+            "plugin": "AzureCNI", "podCidrs": ["10.244.0.0/16"], "nodeCidrs": ["10.240.0.0/24"],
+        },
+        "azure": {
+            "subscription": "00000000-0000-0000-0000-000000000001", "resourceGroup": "rg", "location": "westeurope",
+            "cluster": "aks", "virtualNetwork": {"name": "vnet"},
+            "systemSubnet": {"name": "system", "cidr": "10.1.0.0/24"},
+            "sharedSubnets": [{"name": "shared", "cidr": "10.1.1.0/24"}],
+        },
         "defaultDeny": {"stage": "Enforce"},
         "destinations": [{"name": "bank", "owner": "treasury", "cidrs": ["192.0.2.0/28"], "ports": tcp(443)}],
         "sharedServices": [{

@@ -1,0 +1,246 @@
+//! What a landing zone owns in Azure: its node pool, its subnet, its network security group.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DeletePolicy, rule, schema};
+
+/// What a landing zone owns in Azure. It needs spec.azure of the LandingZonePlatform.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.subnet) || has(self.nodePool)")
+        .message(schema::about("subnet", rule::SUBNET_OF_NOTHING))
+        .field_path(".subnet"),
+    validation = Rule::new("!has(self.networkSecurityGroup) || has(self.subnet)")
+        .message(schema::about("networkSecurityGroup", rule::SECURITY_GROUP_OF_NOTHING))
+        .field_path(".networkSecurityGroup")
+)]
+pub struct LandingZoneAzure {
+    /// Nodes for this landing zone alone. Its pods are placed on them by the label stack and its taint, both
+    /// with the application's code; placement need not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_pool: Option<NodePool>,
+    /// The subnet of the node pool; the nodes lie in a subnet with others when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<Subnet>,
+    /// Who writes the network security group of the subnet: Managed derives its rules from the same
+    /// declarations as the network policies. Nobody when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_security_group: Option<NetworkSecurityGroup>,
+    /// What becomes of these in Azure when the landing zone is deleted, or when they leave it; Keep when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_policy: Option<DeletePolicy>,
+}
+
+/// Nodes for one landing zone.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.min <= self.max")
+        .message(schema::about("min", rule::MIN_OVER_MAX))
+        .field_path(".min")
+)]
+pub struct NodePool {
+    /// Size of the virtual machines, for instance Standard_D4s_v5. Azure cannot change it.
+    #[schemars(length(max = 128))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_-]{0,63}$')").message(rule::VM_SIZE)
+    )]
+    pub vm_size: String,
+    /// The fewest nodes, 0 to 1000.
+    #[schemars(range(min = 0, max = 1000))]
+    pub min: i32,
+    /// The most nodes, 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: i32,
+    /// Availability zones that the nodes are spread over, for instance 1, 2 and 3; wherever Azure likes when
+    /// left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), inner(range(min = 1, max = 3)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub availability_zones: Vec<i32>,
+    /// The most pods of a node, 10 to 250; what AKS says for the network plugin when left out. Azure cannot
+    /// change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 10, max = 250))]
+    pub max_pods: Option<i32>,
+    /// The operating system of the nodes; Ubuntu when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_sku: Option<OsSku>,
+    /// Whether a taint keeps the pods of others off the nodes; true when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taint: Option<bool>,
+}
+
+/// The operating system of nodes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OsSku {
+    /// Ubuntu Linux.
+    #[default]
+    Ubuntu,
+    /// Azure Linux.
+    AzureLinux,
+}
+
+/// The subnet of a landing zone's nodes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Subnet {
+    /// Its range, for instance 10.1.4.0/24; IPv4, a part of the virtual network that nobody else uses.
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub cidr: String,
+    /// A second subnet from which the pods get their addresses, with Azure CNI; from the first when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub pod_cidr: Option<String>,
+}
+
+/// Who writes the rules of a network security group.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkSecurityGroup {
+    /// They follow from the declarations of the landing zones and of the platform.
+    Managed,
+}
+
+/// Where in Azure the cluster lies.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformAzure {
+    /// The subscription, for instance 00000000-0000-0000-0000-000000000000.
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::uuid())]
+    pub subscription: String,
+    /// The resource group of the cluster.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(90))]
+    pub resource_group: String,
+    /// The region, for instance westeurope.
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z][a-z0-9]{1,49}$')").message(rule::LOCATION)
+    )]
+    pub location: String,
+    /// The name of the managed cluster.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(63))]
+    pub cluster: String,
+    /// The virtual network that the cluster lies in.
+    pub virtual_network: VirtualNetwork,
+    /// The subnet of the system node pool.
+    pub system_subnet: SystemSubnet,
+    /// Subnets of node pools that landing zones without a pool of their own share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub shared_subnets: Vec<SharedSubnet>,
+    /// The hub that egress goes through; nowhere special when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
+    /// Where the objects of Azure Service Operator lie that kubectl landingzone render --azure aso writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_operator: Option<ServiceOperator>,
+}
+
+/// Where objects of Azure Service Operator lie.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceOperator {
+    /// The namespace of its objects, in which no application may write.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = schema::dns_label())]
+    pub namespace: String,
+    /// The Secret in that namespace with the credentials; as Azure Service Operator is set up when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = schema::dns_label())]
+    pub credential_from: Option<String>,
+}
+
+/// A virtual network.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualNetwork {
+    /// Its name.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(64))]
+    pub name: String,
+    /// Its resource group; that of the cluster when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(90))]
+    pub resource_group: Option<String>,
+    /// Its ranges. Known, no subnet of a landing zone lies outside of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    #[x_kube(validation = schema::each_range())]
+    pub cidrs: Vec<String>,
+}
+
+/// The subnet of the system node pool.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemSubnet {
+    /// Its name.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(80))]
+    pub name: String,
+    /// Its range.
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub cidr: String,
+    /// A second subnet from which its pods get their addresses, with Azure CNI; from the first when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub pod_cidr: Option<String>,
+    /// Who writes its network security group: Managed lets in what Kubernetes needs and the
+    /// applicationGateway, and nobody else. Nobody when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_security_group: Option<NetworkSecurityGroup>,
+    /// The subnet of the Application Gateway, which alone may talk to the load balancer's addresses in the
+    /// system subnet, on TCP 80 and 443.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub application_gateway: Option<String>,
+}
+
+/// The subnet of a node pool that landing zones share.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedSubnet {
+    /// Its name.
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = schema::azure_name(80))]
+    pub name: String,
+    /// Its range.
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub cidr: String,
+    /// A second subnet from which its pods get their addresses, with Azure CNI; from the first when left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub pod_cidr: Option<String>,
+}
+
+/// The hub that egress goes through.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Hub {
+    /// Resource id of the route table that leads everything to the firewall. The subnets of landing zones
+    /// get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = schema::resource_id("Microsoft.Network/routeTables"))]
+    pub route_table: Option<String>,
+}

@@ -1,0 +1,97 @@
+//! What the resources look like in each form.
+
+use super::*;
+
+fn estate() -> (Estate, AzureResources) {
+    let platform = platform(json!({"apiServer": ["10.1.250.4"]}));
+    let ports = json!([{"protocol": "TCP", "port": 8080}, {"protocol": "UDP", "port": 9000, "endPort": 9010}]);
+    let shop = zone(
+        "shop",
+        &platform,
+        &json!({
+            "nodePool": {
+                "vmSize": "Standard_D4s_v5", "min": 2, "max": 6, "availabilityZones": [1, 2, 3], "maxPods": 30,
+                "osSku": "AzureLinux",
+            },
+            "subnet": {"cidr": "10.1.10.0/24", "podCidr": "10.1.12.0/23"},
+            "networkSecurityGroup": "Managed",
+        }),
+        &json!({"ingress": [{"name": "orders", "from": {"landingZone": "orders"}, "ports": ports}]}),
+    );
+    let orders = zone(
+        "orders",
+        &platform,
+        &own(11),
+        &json!({"egress": [{"name": "shop", "to": {"landingZone": "shop"}}]}),
+    );
+    let estate = Estate::new(platform, vec![shop.clone(), orders]);
+    let resources = estate.resources(&shop, &Priorities::new());
+    (estate, resources)
+}
+
+#[test]
+fn for_azure_service_operator() {
+    let (estate, resources) = estate();
+    let azure = estate.platform.azure.as_ref().unwrap();
+    let owner = Owner {
+        labels: &[(
+            "landingzones.dev/landing-zone".to_owned(),
+            "shop".to_owned(),
+        )]
+        .into(),
+        delete_policy: api::DeletePolicy::Keep,
+    };
+    let operator = azure.service_operator.as_ref().unwrap();
+    let objects = azure_service_operator(&resources, azure, operator, owner);
+    let kept = |rule: &str| {
+        let mut objects = objects.iter();
+        let found = objects.find(|it| it["spec"]["azureName"] == rule).unwrap();
+        found["metadata"]["annotations"]["serviceoperator.azure.com/reconcile-policy"].clone()
+    };
+    // What is declared no more is closed in Azure, too, whatever becomes of the group.
+    assert_eq!(kept("Allow-From-orders-Tcp-InBound"), "manage");
+    assert_eq!(kept("AllowSystemPoolInBound"), "detach-on-delete");
+    assert_eq!(kept("DenyAllInBound"), "detach-on-delete");
+    insta::assert_yaml_snapshot!(objects);
+}
+
+#[test]
+fn for_bicep() {
+    let (estate, resources) = estate();
+    let azure = estate.platform.azure.as_ref().unwrap();
+    insta::assert_snapshot!(bicep(&resources, azure, None).unwrap());
+}
+
+#[test]
+fn bicep_of_two_resource_groups_is_two_files() {
+    let (estate, resources) = estate();
+    let mut azure = estate.platform.azure.unwrap();
+    azure.virtual_network.resource_group = "rg-network".to_owned();
+    let both = bicep(&resources, &azure, None).unwrap_err().to_string();
+    assert!(both.contains("--resource-group rg-network"), "{both}");
+    let other = bicep(&resources, &azure, Some("rg"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        other.contains("rg-network") && other.contains("rg-aks"),
+        "{other}"
+    );
+    let network = bicep(&resources, &azure, Some("RG-network")).unwrap();
+    assert!(
+        network.contains("securityRules") && !network.contains("agentPools"),
+        "{network}"
+    );
+    let cluster = bicep(&resources, &azure, Some("rg-aks")).unwrap();
+    assert!(!cluster.contains("securityRules"), "{cluster}");
+    let subnet = "/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/";
+    assert!(cluster.contains(subnet), "{cluster}");
+}
+
+#[test]
+fn for_terraform() {
+    let (estate, resources) = estate();
+    let azure = estate.platform.azure.as_ref().unwrap();
+    let text = terraform(&resources, azure).unwrap();
+    hcl::parse(&text).unwrap();
+    insta::assert_snapshot!(text);
+}

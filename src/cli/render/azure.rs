@@ -1,0 +1,183 @@
+//! What landing zones own in Azure, for whoever makes it.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use super::super::Outcome;
+use super::super::output::{self, OutputFormat};
+use crate::api::{DeletePolicy, names};
+use crate::build::{
+    self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
+    terraform,
+};
+use crate::domain::{LandingZone, PLATFORM_NAME, Platform, PlatformAzure, Resolved};
+
+/// Whether to write what landing zones own in Azure instead, and how.
+#[derive(Args, Clone, Debug)]
+pub(super) struct AzureArgs {
+    /// Write the node pools, subnets and network security groups of landing zones instead of objects of the cluster
+    #[arg(long = "azure", value_enum, value_name = "FORM")]
+    form: Option<AzureForm>,
+
+    /// The resource group that a Bicep file is for, where the virtual network and the cluster lie in two
+    #[arg(long, requires = "form", value_name = "NAME")]
+    resource_group: Option<String>,
+}
+
+/// Who makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AzureForm {
+    /// Azure Service Operator, of which these are objects
+    Aso,
+    /// Azure Resource Manager, from a Bicep file
+    Bicep,
+    /// Terraform, with the provider azurerm
+    Terraform,
+}
+
+/// What could not be done.
+#[derive(Debug, Error)]
+pub(super) enum AzureError {
+    #[error("failed to write the output")]
+    Write(#[from] io::Error),
+    #[error("failed to write Terraform")]
+    Terraform(#[from] hcl::Error),
+}
+
+impl AzureArgs {
+    pub(super) const fn is_asked_for(&self) -> bool {
+        self.form.is_some()
+    }
+
+    /// Writes what the landing zones own, and what guards the platform's own subnet.
+    pub(super) fn write(
+        &self,
+        zones: &[LandingZone],
+        resolved: &[Resolved],
+        platform: &Platform,
+        format: OutputFormat,
+        (stdout, stderr): (&mut dyn Write, &mut dyn Write),
+    ) -> Result<Outcome, AzureError> {
+        let (Some(form), Some(azure)) = (self.form, &platform.azure) else {
+            writeln!(
+                stderr,
+                "error: no LandingZonePlatform with spec.azure, which says where in Azure the cluster lies: add its \
+                 file with -f"
+            )?;
+            return Ok(Outcome::BadInput);
+        };
+        note_system_subnet(stderr, azure)?;
+        note_plugin(stderr, platform)?;
+        let priorities = Priorities::new();
+        let neighbours = Neighbours {
+            subnets: zones
+                .iter()
+                .filter_map(|it| Some((it.name.clone(), it.azure.subnet?)))
+                .collect(),
+        };
+        let of_platform = build::platform_azure(platform, &priorities);
+        let of_zones: Vec<_> = zones
+            .iter()
+            .zip(resolved)
+            .map(|(zone, resolved)| {
+                let openings = &resolved.openings;
+                build::landing_zone_azure(zone, platform, openings, &neighbours, &priorities)
+            })
+            .collect();
+        let text = match form {
+            AzureForm::Aso => {
+                let Some(operator) = &azure.service_operator else {
+                    writeln!(
+                        stderr,
+                        "error: spec.azure.serviceOperator of the LandingZonePlatform is left out, which says in which \
+                         namespace the objects lie: write it"
+                    )?;
+                    return Ok(Outcome::BadInput);
+                };
+                let labelled = |key: &str, value: &str| {
+                    [(key, value), (names::MANAGED_BY, names::MANAGER)]
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .into()
+                };
+                let labels = labelled(names::PLATFORM, PLATFORM_NAME);
+                let owner = Owner {
+                    labels: &labels,
+                    delete_policy: DeletePolicy::Keep,
+                };
+                let mut objects = azure_service_operator(&of_platform, azure, operator, owner);
+                for (zone, resources) in zones.iter().zip(&of_zones) {
+                    let labels = labelled(names::OWNER, zone.name.as_str());
+                    let owner = Owner {
+                        labels: &labels,
+                        delete_policy: zone.azure.delete_policy,
+                    };
+                    objects.extend(azure_service_operator(resources, azure, operator, owner));
+                }
+                output::print(&objects, format)
+            }
+            AzureForm::Bicep => {
+                let resources = together(of_platform, of_zones);
+                match bicep(&resources, azure, self.resource_group.as_deref()) {
+                    Ok(text) => text,
+                    Err(
+                        error @ (BicepError::TwoResourceGroups { .. }
+                        | BicepError::OtherResourceGroup { .. }),
+                    ) => {
+                        writeln!(stderr, "error: {error}")?;
+                        return Ok(Outcome::BadInput);
+                    }
+                }
+            }
+            AzureForm::Terraform => terraform(&together(of_platform, of_zones), azure)?,
+        };
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn together(of_platform: AzureResources, of_zones: Vec<AzureResources>) -> AzureResources {
+    let mut all = of_platform;
+    for of_zone in of_zones {
+        let AzureResources {
+            security_groups,
+            subnets,
+            node_pools,
+        } = of_zone;
+        all.security_groups.extend(security_groups);
+        all.subnets.extend(subnets);
+        all.node_pools.extend(node_pools);
+    }
+    all
+}
+
+/// The subnet of the system pool is there already, and whoever wrote it knows what else it says.
+fn note_system_subnet(stderr: &mut dyn Write, azure: &PlatformAzure) -> io::Result<()> {
+    if !azure.system_subnet.has_security_group {
+        return Ok(());
+    }
+    writeln!(
+        stderr,
+        "note: nothing here attaches the network security group of the system pool to its subnet, which somebody else \
+         keeps: az network vnet subnet update --resource-group {} --vnet-name {} --name {} --network-security-group {}",
+        azure.virtual_network.resource_group,
+        azure.virtual_network.name,
+        azure.system_subnet.name,
+        build::system_security_group(azure),
+    )
+}
+
+fn note_plugin(stderr: &mut dyn Write, platform: &Platform) -> io::Result<()> {
+    let Some(plugin) = platform
+        .plugin
+        .filter(|_| !build::security_groups_govern_pods(platform))
+    else {
+        return Ok(());
+    };
+    writeln!(
+        stderr,
+        "note: with network plugin {plugin:?} network security groups hold nodes apart, and Calico alone governs pods"
+    )
+}
