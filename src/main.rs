@@ -93,7 +93,7 @@ struct Arguments {
     )]
     writes_in_flight: u16,
     /// Requests a second that the operator makes at most, watches aside; as many as there are when left out. On an API server
-    /// of few processors, 100 leave others theirs, and many landing zones take longer to become ready.
+    /// of few processors, 50 leave others theirs, and many landing zones take longer to become ready.
     #[arg(
         long,
         env = "LANDING_ZONE_OPERATOR_REQUESTS_PER_SECOND",

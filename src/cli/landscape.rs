@@ -5,6 +5,7 @@ pub(super) mod live;
 mod objects;
 mod place;
 mod rendered;
+mod security_groups;
 #[cfg(test)]
 mod tests;
 mod workload;
@@ -33,6 +34,7 @@ use crate::policy::{AddressSet, Endpoint, LabelMap, Member, TransportProtocol, W
 
 pub(super) use objects::Objects;
 pub(super) use place::{Place, PlaceKind, PlaceName};
+pub(super) use security_groups::{Behind, SecurityGroups};
 pub(super) use workload::{WorkloadKind, WorkloadName};
 
 /// A cluster, as far as it decides who reaches whom.
@@ -61,6 +63,8 @@ pub(super) struct Landscape {
     pub pods_without_address: BTreeMap<(String, String), Option<Endpoint>>,
     /// Whether there are landing zones that could not be read.
     pub is_partial: bool,
+    /// What stands behind the policies; None: nothing that is known of.
+    pub security_groups: Option<SecurityGroups>,
 }
 
 /// What could not be done, other than that the input is wrong.
@@ -361,7 +365,10 @@ fn read(
         writeln!(stderr, "note: {note}")?;
     }
     let cluster = source::described(paths);
-    Ok(Ok(Landscape::of(cluster, zones, platform, objects)))
+    let groups = SecurityGroups::of(&zones, &resolved, &platform);
+    let mut landscape = Landscape::of(cluster, zones, platform, objects);
+    landscape.security_groups = groups;
+    Ok(Ok(landscape))
 }
 
 /// Whether a text may hold a policy: the name of each of their kinds ends so.
@@ -466,6 +473,7 @@ impl Landscape {
             workloads,
             pods_without_address,
             is_partial: objects.is_partial,
+            security_groups: None,
         };
         landscape.find_places();
         landscape

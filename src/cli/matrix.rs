@@ -15,6 +15,7 @@ use self::entry::{Entry, Rules};
 use super::Outcome;
 use super::base::{Base, BaseError};
 use super::landscape::{Asked, Landscape, LandscapeError, PlaceName, SourceArgs};
+use crate::policy::Answer;
 
 pub(super) use entry::{VerdictWord, ports as written_ports};
 
@@ -245,7 +246,16 @@ fn entries(landscape: &Landscape, is_compared: bool) -> Vec<Entry> {
     let entries = pairs.flat_map(|(from, to)| {
         let passages = reach.passages(&from.members, &to.members).into_iter();
         let cluster = &landscape.cluster;
-        passages.map(move |passage| Entry::new(cluster, (&from.name, &to.name), &passage, rules))
+        let groups = landscape.security_groups.as_ref();
+        passages.flat_map(move |passage| {
+            let entry = Entry::new(cluster, (&from.name, &to.name), &passage, rules);
+            let passes = passage.answer != Answer::Denied;
+            let groups = groups.filter(|_| passes);
+            match groups.and_then(|it| it.behind(&from.name, &to.name, &passage.ports)) {
+                Some(behind) => entry.behind(behind),
+                None => vec![entry],
+            }
+        })
     });
     entries.collect()
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use self::end::{Asked, End, EndError};
 use super::Outcome;
-use super::landscape::{Landscape, LandscapeError, PlaceKind, SourceArgs};
+use super::landscape::{Behind, Landscape, LandscapeError, PlaceKind, SourceArgs};
 use super::matrix::{VerdictWord, written_ports};
 use crate::policy::{Answer, Does, Link, PortSpan, Reach, Way};
 
@@ -120,16 +120,19 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
         span,
         answer,
         is_rest,
+        passing,
     } in questions(&reach, &own, &peers, asked)
     {
+        let behind = behind(landscape, from, to, answer, &passing);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{} → {}, {}: {}",
+            "{} → {}, {}: {}{}",
             from.name,
             to.name,
             ports,
-            verdict(answer, from.unread.is_some() || to.unread.is_some())
+            verdict(answer, from.unread.is_some() || to.unread.is_some()),
+            behind.as_ref().map(held_back).unwrap_or_default()
         );
         for (way, side) in [(Way::Egress, from), (Way::Ingress, to)] {
             if side.unread.is_some() {
@@ -146,6 +149,9 @@ fn answer(landscape: &Landscape, from: &End<'_>, asked: &Asked<'_>) -> String {
                     .filter(|it| it.does == Does::Denies && !is_rest)
                     .map(|it| (way, it)),
             );
+        }
+        if let Some(behind) = behind {
+            security_groups(&mut text, &behind);
         }
         text.push('\n');
     }
@@ -168,6 +174,43 @@ struct Question {
     answer: Answer,
     /// Whether it is about all that nothing else is said of.
     is_rest: bool,
+    /// All that it is about; empty: all ports of all protocols.
+    passing: Vec<PortSpan>,
+}
+
+/// What network security groups make of what policies let through; None where they have no say.
+fn behind(
+    landscape: &Landscape,
+    from: &End<'_>,
+    to: &End<'_>,
+    answer: Answer,
+    ports: &[PortSpan],
+) -> Option<Behind> {
+    let groups = landscape.security_groups.as_ref();
+    let groups = groups.filter(|_| answer != Answer::Denied)?;
+    groups.behind(&from.place?.name, &to.place?.name, ports)
+}
+
+/// What the verdict is behind network security groups.
+fn held_back(behind: &Behind) -> &'static str {
+    match (behind.is_open(), behind.passes.is_empty()) {
+        (true, _) => "",
+        (false, true) => " by policies, and denied by a network security group",
+        (false, false) => " by policies, and some of it denied by a network security group",
+    }
+}
+
+fn security_groups(text: &mut String, behind: &Behind) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  network security groups");
+    if !behind.passes.is_empty() {
+        let passes = written_ports(&behind.passes).join(", ");
+        let _ = writeln!(text, "    allow: {passes}");
+    }
+    for (rule, ports) in &behind.denied {
+        let ports = written_ports(ports).join(", ");
+        let _ = writeln!(text, "    {rule} denies: {ports}");
+    }
 }
 
 /// One question about the port that is asked for; without one, one about each part that passes, and one about the rest.
@@ -179,6 +222,11 @@ fn questions(reach: &Reach<'_>, from: &[usize], to: &[usize], asked: &Asked<'_>)
             span,
             answer,
             is_rest: false,
+            passing: vec![PortSpan {
+                protocol: Some(protocol),
+                first: port,
+                last: port,
+            }],
         });
         return question.into_iter().collect();
     }
@@ -200,6 +248,7 @@ fn questions(reach: &Reach<'_>, from: &[usize], to: &[usize], asked: &Asked<'_>)
             span: span.0,
             answer: passage.answer,
             is_rest: false,
+            passing: passage.ports.clone(),
         })
     });
     let mut questions: Vec<Question> = questions.collect();
@@ -212,6 +261,7 @@ fn questions(reach: &Reach<'_>, from: &[usize], to: &[usize], asked: &Asked<'_>)
             span: *span,
             answer: *answer,
             is_rest: true,
+            passing: Vec::new(),
         });
     }
     questions

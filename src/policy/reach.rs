@@ -385,7 +385,7 @@ impl<'a> Reach<'a> {
             if passage.ports.len() == count {
                 passage.ports.clear();
             } else {
-                passage.ports = port_span::merged(&passage.ports);
+                passage.ports = PortSpan::merged(&passage.ports);
             }
         }
         passages

@@ -33,7 +33,7 @@ struct Arguments {
         long,
         value_delimiter = ',',
         value_name = "SHARES:WRITES[:PER_SECOND]",
-        default_value = "30:32:100"
+        default_value = "30:32:50"
     )]
     limits: Vec<Limits>,
     /// Leaves out `kubectl apply`, which takes minutes

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use super::Neighbours;
 use super::priorities::priorities;
 use super::short_digest;
-use crate::api::{self, CrossingDirection, NetworkPlugin};
+use crate::api::{self, CrossingDirection, NetworkPlugin, Stage};
 use crate::domain::{
     LandingZone, Opening, Openings, Platform, PlatformAzure, PortRange, Reach, ServicePeer,
 };
@@ -28,8 +28,8 @@ const TYPHA: u16 = 5473;
 const VXLAN: u16 = 4789;
 /// Where the Application Gateway talks to.
 const WEB: [u16; 2] = [80, 443];
-/// What nothing allowed. The last priority that there is, so that everything else has room before it.
-const DENIED: u16 = 4096;
+/// The last priority that there is, of what nothing before it decides.
+const LAST: u16 = 4096;
 
 /// Addresses of the virtual network, of what it is peered with and of what is connected to it.
 const VIRTUAL_NETWORK: &str = "VirtualNetwork";
@@ -94,16 +94,13 @@ pub(super) fn landing_zone(
             group.open(opening, neighbours, &shared);
         }
     }
-    group.deny(Direction::Inbound, "DenyAll", vec![AddressPrefix::Any]);
-    // Other landing zones' subnets are closed by their own groups, and the system pool's has to be reached for DNS.
-    if !shared.is_empty() {
-        group.allow_out(150, "Typha", Protocol::Tcp, TYPHA);
-        group.allow_out(170, "DnsTcp", Protocol::Tcp, DNS);
-        group.allow_out(171, "DnsUdp", Protocol::Udp, DNS);
-        if seen(platform) == Seen::Wrapped {
-            group.allow_out(140, "Vxlan", Protocol::Udp, VXLAN);
-        }
-        group.deny(Direction::Outbound, "DenySharedSubnets", ranges(&shared));
+    if zone.stage == Stage::Observe {
+        // Nothing is denied, by the rules that every group has neither.
+        let all = vec![AddressPrefix::Any];
+        group.allow_in(LAST, "All", Protocol::Any, all, &[]);
+    } else {
+        group.deny(Direction::Inbound, "DenyAll", vec![AddressPrefix::Any]);
+        group.deny_shared_subnets(platform, &shared);
     }
     Some(group.finish(name, before))
 }
@@ -210,6 +207,20 @@ impl Group {
         });
     }
 
+    /// Other landing zones' subnets are closed by their own groups, and the system pool's has to be reached for DNS.
+    fn deny_shared_subnets(&mut self, platform: &Platform, shared: &[IpNet]) {
+        if shared.is_empty() {
+            return;
+        }
+        if seen(platform) == Seen::Wrapped {
+            self.allow_out(140, "Vxlan", Protocol::Udp, VXLAN);
+        }
+        self.allow_out(150, "Typha", Protocol::Tcp, TYPHA);
+        self.allow_out(170, "DnsTcp", Protocol::Tcp, DNS);
+        self.allow_out(171, "DnsUdp", Protocol::Udp, DNS);
+        self.deny(Direction::Outbound, "DenySharedSubnets", ranges(shared));
+    }
+
     fn deny(&mut self, direction: Direction, name: &str, others: Vec<AddressPrefix>) {
         let (name, sources, destinations) = match direction {
             Direction::Inbound => (format!("{name}InBound"), others, vec![AddressPrefix::Any]),
@@ -217,7 +228,7 @@ impl Group {
         };
         self.rules.push(SecurityRule {
             name,
-            priority: DENIED,
+            priority: LAST,
             direction,
             access: Access::Deny,
             protocol: Protocol::Any,

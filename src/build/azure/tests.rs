@@ -348,6 +348,38 @@ fn only_the_application_gateway_talks_to_the_system_pool() {
     assert_eq!(to("10.1.0.9", 9090), "AllowSubnetInBound (110)");
 }
 
+/// Whatever a group has by itself: pods of an overlay and the internet are outside of the virtual network.
+#[test]
+fn what_is_observed_is_denied_nothing() {
+    let platform = platform(json!({}));
+    let mut zone = zone("shop", &platform, &own(10), &Value::Null);
+    zone.stage = api::Stage::Observe;
+    let estate = Estate::new(platform, vec![zone.clone()]);
+    let group = estate.group(&zone).unwrap();
+    for (source, destination) in [
+        ("10.1.11.9", "10.1.10.7"),
+        ("203.0.113.9", "10.1.10.7"),
+        ("10.1.10.7", "10.1.1.9"),
+        ("10.1.10.7", "203.0.113.9"),
+    ] {
+        let flow = Flow {
+            source: source.parse().unwrap(),
+            source_port: 40_000,
+            destination: destination.parse().unwrap(),
+            destination_port: 443,
+            protocol: Protocol::Tcp,
+        };
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            let decided = group.decide(direction, &flow, &tags()).unwrap();
+            let is_own = direction == Direction::Inbound || source.starts_with("10.1.10.");
+            assert!(
+                !is_own || decided.access == Access::Allow,
+                "{flow:?}: {decided}"
+            );
+        }
+    }
+}
+
 /// A rule that comes moves none that is there.
 #[test]
 fn one_more_crossing_moves_no_rule() {

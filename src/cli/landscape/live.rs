@@ -1,7 +1,7 @@
 //! A cluster as it is, read with the rights of whoever asks. What they may not read is told, and is missing; what the
 //! operator has written for the landing zones that they may read, they need not read.
 
-use super::{Landscape, LandscapeError, Objects, WorkloadName, rendered};
+use super::{Landscape, LandscapeError, Objects, SecurityGroups, WorkloadName, rendered};
 use crate::api::{EffectiveValues, LandingZonePlatform, LandingZoneStatus};
 use crate::cli::client::client;
 use crate::cli::crossings::{Before, resolved_among};
@@ -120,7 +120,13 @@ pub(in crate::cli) async fn read(
     let mut notes: Vec<String> = unread.collect();
     notes.append(&mut objects.notes);
     let cluster = context.unwrap_or("live").to_owned();
-    Ok((Landscape::of(cluster, zones, platform, objects), notes))
+    let groups = flavour.and_then(|flavour| {
+        let resolved = resolved_among(&zones, &platform, flavour, Some(&before));
+        SecurityGroups::of(&zones, &resolved, &platform)
+    });
+    let mut landscape = Landscape::of(cluster, zones, platform, objects);
+    landscape.security_groups = groups;
+    Ok((landscape, notes))
 }
 
 /// What holds for the whole cluster, and whether the cluster said so.

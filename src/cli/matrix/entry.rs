@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
-use crate::cli::landscape::{Landscape, PlaceName};
+use crate::cli::landscape::{Behind, Landscape, PlaceName};
 use crate::policy::{
     AddressSet, Answer, Decider, NAME, NAMESPACE, OF_NAMESPACE, Passage, Policy, PolicyId,
     PolicyRule, PortSpan, Selector, Way,
@@ -29,6 +29,9 @@ pub(in crate::cli) struct Entry {
     pub ports: Vec<String>,
     /// What decides it, in both directions.
     pub decided_by: String,
+    /// The rule of a network security group that denies what the policies let through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_group: Option<String>,
     /// Of what passes partly: tells apart what the rules say that decide it.
     #[serde(skip)]
     within: Option<u64>,
@@ -206,7 +209,27 @@ impl Entry {
                 Answer::Allowed | Answer::Partly => ports(&passage.ports),
             },
             decided_by: decided_by(passage),
+            security_group: None,
         }
+    }
+
+    /// This, and what is left of it behind network security groups: what passes them, then what they deny.
+    pub(super) fn behind(self, behind: Behind) -> Vec<Self> {
+        if behind.is_open() {
+            return vec![self];
+        }
+        let Behind { passes, denied } = behind;
+        let passing = (!passes.is_empty()).then(|| Self {
+            ports: ports(&passes),
+            ..self.clone()
+        });
+        let denied = denied.into_iter().map(|(rule, spans)| Self {
+            verdict: VerdictWord::Denied,
+            ports: ports(&spans),
+            security_group: Some(rule),
+            ..self.clone()
+        });
+        passing.into_iter().chain(denied).collect()
     }
 
     /// Whether it goes from one landing zone to something that is none of its own.

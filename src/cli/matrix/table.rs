@@ -11,9 +11,13 @@ pub(super) fn entries(entries: &[Entry], is_shown: impl Fn(&Entry) -> bool) -> S
         .iter()
         .filter(|it| it.verdict != VerdictWord::Denied)
         .collect();
+    // What policies let through and something behind them does not is worth a line.
+    let told = entries
+        .iter()
+        .filter(|it| it.verdict != VerdictWord::Denied || it.security_group.is_some());
     let clusters: BTreeSet<&str> = entries.iter().map(|it| it.cluster.as_str()).collect();
     let names_cluster = clusters.len() > 1;
-    let shown = open.iter().filter(|it| is_shown(it));
+    let shown = told.filter(|it| is_shown(it));
     let mut text = rows(
         names_cluster,
         shown.map(|entry| {
@@ -65,7 +69,10 @@ fn row(mark: &str, entry: &Entry) -> [String; 5] {
         format!("{}{boundary}", entry.to),
         entry.verdict.text().to_owned(),
         entry.ports.join(", "),
-        decided(&entry.decided_by),
+        match &entry.security_group {
+            Some(rule) => format!("policies allow, network security group {rule} denies"),
+            None => decided(&entry.decided_by),
+        },
     ]
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::*;
 
+mod behind;
 mod change;
 mod read;
 mod several;

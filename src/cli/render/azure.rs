@@ -70,6 +70,9 @@ impl AzureArgs {
         };
         note_system_subnet(stderr, azure)?;
         note_plugin(stderr, platform)?;
+        for zone in zones {
+            super::note_unapplied(stderr, zone)?;
+        }
         let priorities = Priorities::new();
         let neighbours = Neighbours {
             subnets: zones

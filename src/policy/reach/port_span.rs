@@ -56,6 +56,24 @@ impl PortSpan {
     fn is_around(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
     }
+
+    /// Neighbours together, of spans in their order.
+    #[must_use]
+    pub fn merged(spans: &[Self]) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for span in spans {
+            match merged.last_mut() {
+                Some(last)
+                    if last.protocol == span.protocol
+                        && last.last.checked_add(1) == Some(span.first) =>
+                {
+                    last.last = span.last;
+                }
+                _ => merged.push(*span),
+            }
+        }
+        merged
+    }
 }
 
 impl fmt::Display for PortSpan {
@@ -167,21 +185,4 @@ pub(super) fn overlaid(one: &[PortSpan], other: &[PortSpan]) -> Vec<(PortSpan, u
     }
     all.sort_by_key(|(span, ..)| (span.protocol.is_none(), *span));
     all
-}
-
-/// Neighbours together.
-pub(super) fn merged(spans: &[PortSpan]) -> Vec<PortSpan> {
-    let mut merged: Vec<PortSpan> = Vec::new();
-    for span in spans {
-        match merged.last_mut() {
-            Some(last)
-                if last.protocol == span.protocol
-                    && last.last.checked_add(1) == Some(span.first) =>
-            {
-                last.last = span.last;
-            }
-            _ => merged.push(*span),
-        }
-    }
-    merged
 }
