@@ -11,7 +11,7 @@ fn platform() -> Platform {
         "network": {"plugin": "AzureCNI"},
         "azure": {
             "subscription": "00000000-0000-0000-0000-000000000001", "resourceGroup": "rg", "location": "westeurope",
-            "cluster": "aks", "virtualNetwork": {"name": "vnet"},
+            "cluster": "aks", "virtualNetwork": {"name": "vnet", "cidrs": ["10.1.0.0/16"]},
             "systemSubnet": {"name": "system", "cidr": "10.1.0.0/24"},
         },
     });

@@ -13,6 +13,9 @@ use super::{DeletePolicy, rule, schema};
     validation = Rule::new("!has(self.subnet) || has(self.nodePool)")
         .message(schema::about("subnet", rule::SUBNET_OF_NOTHING))
         .field_path(".subnet"),
+    validation = Rule::new("!has(self.nodePool) || has(self.subnet)")
+        .message(schema::about("nodePool", rule::POOL_WITHOUT_SUBNET))
+        .field_path(".nodePool"),
     validation = Rule::new("!has(self.networkSecurityGroup) || has(self.subnet)")
         .message(schema::about("networkSecurityGroup", rule::SECURITY_GROUP_OF_NOTHING))
         .field_path(".networkSecurityGroup")
@@ -22,7 +25,8 @@ pub struct LandingZoneAzure {
     /// with the application's code; placement need not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_pool: Option<NodePool>,
-    /// The subnet of the node pool; the nodes lie in a subnet with others when left out.
+    /// The subnet of the node pool, which needs one: without, nodes lie in that of the system pool, which
+    /// everybody lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet: Option<Subnet>,
     /// Who writes the network security group of the subnet: Managed derives its rules from the same
@@ -139,6 +143,11 @@ pub struct PlatformAzure {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub shared_subnets: Vec<SharedSubnet>,
+    /// The subnet that the API server asks from, with API Server VNet Integration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = schema::ipv4_range())]
+    pub api_server_subnet: Option<String>,
     /// The hub that egress goes through; nowhere special when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
@@ -176,9 +185,8 @@ pub struct VirtualNetwork {
     #[schemars(length(max = 128))]
     #[x_kube(validation = schema::azure_name(90))]
     pub resource_group: Option<String>,
-    /// Its ranges. Known, no subnet of a landing zone lies outside of them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 64)))]
+    /// Its ranges: no subnet of a landing zone lies outside of them, and groups mean them by the virtual network.
+    #[schemars(length(min = 1, max = 16), inner(length(max = 64)))]
     #[x_kube(validation = schema::each_range())]
     pub cidrs: Vec<String>,
 }
@@ -238,7 +246,7 @@ pub struct SharedSubnet {
 #[serde(rename_all = "camelCase")]
 pub struct Hub {
     /// Resource id of the route table that leads everything to the firewall. The subnets of landing zones
-    /// get it.
+    /// get it. With Kubenet it has to be the cluster's own, since AKS writes the routes of pods into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = schema::resource_id("Microsoft.Network/routeTables"))]

@@ -99,11 +99,20 @@ pub const EXISTS_WITH_VALUE: &str =
 pub const NO_PLATFORM_AZURE: &str = "needs spec.azure of the LandingZonePlatform, which says where in Azure \
     the cluster lies: declare it there";
 /// Rules of network security groups that depend on what nobody said.
-pub const NO_PLUGIN: &str = "needs network.plugin, since what a network security group sees of pods depends \
+pub const NO_PLUGIN: &str = "needs network.plugin: what a network security group sees of pods depends \
     on it: name who gives pods their addresses";
 /// A subnet without nodes.
 pub const SUBNET_OF_NOTHING: &str =
     "belongs to nodePool: declare the nodes that lie in it, or remove it";
+/// Nodes without subnet.
+pub const POOL_WITHOUT_SUBNET: &str = "needs subnet: nodes without one lie in that of the system pool, which the \
+    network security groups of all landing zones let in";
+/// Addresses of pods that groups have to let in, and nobody knows.
+pub const NO_POD_CIDRS: &str = "needs network.podCidrs with this network.plugin: without them network security \
+    groups would deny pods on different nodes to each other";
+/// Subnets whose pods would have no routes.
+pub const NO_CLUSTER_ROUTES: &str = "needs azure.hub.routeTable of the LandingZonePlatform with network.plugin \
+    Kubenet: the cluster's own route table, into which AKS writes the routes of pods";
 /// A network security group without subnet.
 pub const SECURITY_GROUP_OF_NOTHING: &str =
     "belongs to subnet: declare the subnet that it guards, or remove it";

@@ -40,8 +40,8 @@ use observe::Observed;
 use targets::Targets;
 
 pub use azure::{
-    AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
-    landing_zone_azure, platform_azure, security_groups_govern_pods, system_security_group,
+    AzureResources, BicepError, Neighbours, OwnSubnet, Owner, Priorities, azure_service_operator,
+    bicep, landing_zone_azure, platform_azure, security_groups_govern_pods, system_security_group,
     terraform,
 };
 pub use default_deny::{

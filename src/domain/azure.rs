@@ -13,7 +13,7 @@ use crate::api::{DeletePolicy, OsSku, TolerationEffect, TolerationOperator, name
 pub struct LandingZoneAzure {
     /// Nodes for it alone.
     pub node_pool: Option<NodePool>,
-    /// Their subnet; None: one that they share. Never without nodes.
+    /// Their subnet; never without nodes, nor these without it.
     pub subnet: Option<Subnet>,
     /// Whether the rules of the subnet's network security group follow from declarations. Never without a
     /// subnet.
@@ -67,6 +67,8 @@ pub struct PlatformAzure {
     pub system_subnet: SystemSubnet,
     /// Subnets that landing zones share; names are unique.
     pub shared_subnets: Vec<SharedSubnet>,
+    /// The subnet that the API server asks from, where it lies in the virtual network.
+    pub api_server_subnet: Option<IpNet>,
     /// Resource id of the route table that leads to the hub's firewall.
     pub route_table: Option<String>,
     /// Where objects of Azure Service Operator lie; None: there are none.
@@ -89,7 +91,7 @@ pub struct VirtualNetwork {
     pub name: String,
     /// Its resource group.
     pub resource_group: String,
-    /// Its ranges; empty: not known.
+    /// Its ranges; never empty.
     pub cidrs: Vec<IpNet>,
 }
 

@@ -179,7 +179,12 @@ impl Platform {
             required_keys(&spec.required_labels, &at_required, &mut findings);
         if let Some(declared) = &spec.azure {
             let path = path.key("azure");
-            platform.azure = azure(declared, platform.plugin, &path, &mut findings);
+            platform.azure = azure(
+                declared,
+                (platform.plugin, &platform.pod_cidrs),
+                &path,
+                &mut findings,
+            );
         }
         problems.extend(findings.0);
         platform.default_deny = DefaultDeny::declared(spec, &path, &mut problems);
@@ -258,7 +263,7 @@ impl Platform {
             azure: values
                 .azure
                 .as_ref()
-                .and_then(|told| told_azure::read(told, values.plugin)),
+                .and_then(|told| told_azure::read(told, values.plugin, &nets(&values.pod_cidrs))),
         }
     }
 }
@@ -417,6 +422,7 @@ mod tests {
                 "networkSecurityGroup": "Managed", "applicationGateway": "10.1.254.0/24",
             },
             "sharedSubnets": [{"name": "shared", "cidr": "10.1.1.0/24", "podCidr": "10.1.12.0/22"}],
+            "apiServerSubnet": "10.1.250.0/28",
             "hub": {
                 "routeTable": "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/hub/providers/\
                                Microsoft.Network/routeTables/rt"
@@ -464,7 +470,9 @@ mod tests {
         ];
         assert_eq!(told, all.map(|it| format!("spec.azure.{it}")).into());
         // Pods get no address of a subnet there.
-        let spec = json!({"network": {"plugin": "Kubenet"}, "azure": self::azure()});
+        let spec = json!({
+            "network": {"plugin": "Kubenet", "podCidrs": ["10.244.0.0/16"]}, "azure": self::azure(),
+        });
         let problems = declared("cluster", spec).unwrap_err();
         let told: Vec<_> = problems.iter().map(|it| it.path.to_string()).collect();
         assert_eq!(

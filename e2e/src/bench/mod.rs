@@ -29,4 +29,4 @@ pub mod usage;
 pub use figures::{Figures, Limits};
 pub use fleet::Fleet;
 pub use plot::draw;
-pub use run::{Options, run};
+pub use run::{Options, Save, run};

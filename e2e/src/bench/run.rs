@@ -65,8 +65,11 @@ pub struct Options {
     pub flux: bool,
 }
 
+/// Keeps figures: once those of the operator are known, before others are tried, and at the end.
+pub type Save = dyn Fn(&Figures) -> Result<()>;
+
 /// Measures all of it. Takes some minutes, and is as good as the machine is quiet.
-pub async fn run(options: &Options) -> Result<Figures> {
+pub async fn run(options: &Options, save: &Save) -> Result<Figures> {
     let progress = Progress::new();
     let binaries = tokio::task::spawn_blocking(|| OperatorBinaries::ensure(Profile::Release))
         .await
@@ -104,8 +107,9 @@ pub async fn run(options: &Options) -> Result<Figures> {
     bench.platform_change().await?;
     step.finish();
     let step = progress.step("the bare client");
-    let figures = bench.floors().await?;
+    let figures = bench.floors(save).await?;
     step.finish();
+    save(&figures)?;
     Ok(figures)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use e2e::bench::{self, Limits, Options};
+use e2e::bench::{self, Figures, Limits, Options};
 
 /// Measures what the operator costs on a real control plane on this machine, next to a client that writes the same objects
 /// and nothing else.
@@ -63,15 +63,19 @@ async fn main() -> Result<()> {
         kubectl: !arguments.without_kubectl,
         flux: !arguments.without_flux,
     };
-    let figures = Box::pin(bench::run(&options)).await?;
+    let (svg, json) = (arguments.svg, arguments.json);
+    let save = move |figures: &Figures| {
+        if let Some(file) = &svg {
+            bench::draw(figures, file)?;
+        }
+        if let Some(file) = &json {
+            let text = serde_json::to_string_pretty(figures)? + "\n";
+            std::fs::write(file, text)
+                .with_context(|| format!("failed to write {}", file.display()))?;
+        }
+        Ok(())
+    };
+    let figures = Box::pin(bench::run(&options, &save)).await?;
     println!("{figures}");
-    if let Some(file) = arguments.svg {
-        bench::draw(&figures, &file)?;
-    }
-    if let Some(file) = arguments.json {
-        let text = serde_json::to_string_pretty(&figures)? + "\n";
-        std::fs::write(&file, text)
-            .with_context(|| format!("failed to write {}", file.display()))?;
-    }
     Ok(())
 }

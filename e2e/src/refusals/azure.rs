@@ -30,9 +30,16 @@ pub(super) fn refusals() -> Vec<Refusal> {
         refusal(
             "a network security group has no subnet",
             "/spec/azure",
-            json!({"nodePool": pool(), "networkSecurityGroup": "Managed"}),
+            json!({"networkSecurityGroup": "Managed"}),
             "spec.azure.networkSecurityGroup",
             "declare the subnet that it guards",
+        ),
+        refusal(
+            "nodes have no subnet",
+            "/spec/azure",
+            json!({"nodePool": pool()}),
+            "spec.azure.nodePool",
+            "nodes without one lie in that of the system pool",
         ),
         refusal(
             "a subnet has bits beyond its prefix",

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::priorities::DECLARED;
 use super::resource_id::ResourceIds;
+use super::security_group::COME_AND_GO;
 use super::{AzureResources, NodePool, Subnet, properties};
 use crate::api::{DeletePolicy, names};
 use crate::domain::{PlatformAzure, ServiceOperator};
@@ -123,11 +124,12 @@ impl Writer<'_> {
         let name = format!("{}.{}", object_name(&group.name), object_name(&rule.name));
         // What opens something that is declared no more must not stay open. What every group has stays with the group:
         // without it nodes would be cut off.
-        let delete_policy = if DECLARED.contains(&rule.priority) {
-            DeletePolicy::Delete
-        } else {
-            self.owner.delete_policy
-        };
+        let delete_policy =
+            if DECLARED.contains(&rule.priority) || COME_AND_GO.contains(&rule.priority) {
+                DeletePolicy::Delete
+            } else {
+                self.owner.delete_policy
+            };
         let kind = "NetworkSecurityGroupsSecurityRule";
         self.object_with(delete_policy, NETWORK, kind, &name, &spec)
     }
@@ -138,6 +140,11 @@ impl Writer<'_> {
         if let Some(group) = &subnet.security_group {
             let reference = reference(NETWORK_GROUP, "NetworkSecurityGroup", group);
             spec.insert("networkSecurityGroup".to_owned(), reference);
+        }
+        if subnet.of_pods {
+            let delegation =
+                json!([{"name": properties::DELEGATION, "serviceName": properties::DELEGATED_TO}]);
+            spec.insert("delegations".to_owned(), delegation);
         }
         if let Some(table) = &subnet.route_table {
             spec.insert(

@@ -98,8 +98,10 @@ pub fn bicep(
     }
     if with_cluster && !node_pools.is_empty() {
         file.existing("cluster", CLUSTERS, &azure.cluster);
+        // A cluster takes one change of its pools at a time.
+        let mut before = None;
         for pool in node_pools {
-            file.node_pool(pool);
+            file.node_pool(pool, before.replace(symbol(&pool.name)));
         }
     }
     Ok(file.text)
@@ -172,6 +174,11 @@ impl File<'_> {
                 let id = expression(format!("{}.id", symbol(group)));
                 inside.insert("networkSecurityGroup".to_owned(), json!({"id": id}));
             }
+            if subnet.of_pods {
+                let service = json!({"serviceName": properties::DELEGATED_TO});
+                let delegation = json!([{"name": properties::DELEGATION, "properties": service}]);
+                inside.insert("delegations".to_owned(), delegation);
+            }
             if let Some(table) = &subnet.route_table {
                 inside.insert("routeTable".to_owned(), json!({"id": table}));
             }
@@ -189,7 +196,7 @@ impl File<'_> {
         }
     }
 
-    fn node_pool(&mut self, pool: &NodePool) {
+    fn node_pool(&mut self, pool: &NodePool, before: Option<String>) {
         let mut inside = properties::agent_pool(pool);
         for (field, subnet) in [
             ("vnetSubnetID", &pool.subnet),
@@ -204,9 +211,12 @@ impl File<'_> {
                 inside.insert(field.to_owned(), id);
             }
         }
-        let body = json!({
+        let mut body = json!({
             "parent": expression("cluster"), "name": pool.name, "properties": inside,
         });
+        if let Some(before) = before {
+            body["dependsOn"] = json!([expression(before)]);
+        }
         self.resource(&symbol(&pool.name), AGENT_POOLS, &body);
     }
 }

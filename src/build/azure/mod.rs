@@ -27,8 +27,8 @@ pub use terraform::terraform;
 use crate::domain::{self, LandingZone, LandingZoneName, Openings, Platform};
 use crate::policy::security_group::SecurityGroup;
 
-/// Longest name of a subnet and of a network security group (Azure documentation, "Naming rules and restrictions").
-const LONGEST_NAME: usize = 80;
+/// Longest name of a subnet with Azure CNI Overlay (AKS documentation, "Azure CNI Overlay"); others may have 80.
+const LONGEST_NAME: usize = 63;
 
 /// Everything in Azure that follows from declarations. Whoever writes it takes it apart without `..`, so that a new kind that
 /// nobody writes does not compile.
@@ -49,6 +49,8 @@ pub struct Subnet {
     pub name: String,
     /// Its range.
     pub cidr: IpNet,
+    /// Whether pods get their addresses from it: AKS has it delegated to itself then.
+    pub of_pods: bool,
     /// The network security group that guards it, by name.
     pub security_group: Option<String>,
     /// Resource id of its route table.
@@ -59,12 +61,32 @@ pub struct Subnet {
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     /// Their subnets; those that have none share the platform's.
-    pub subnets: BTreeMap<LandingZoneName, domain::Subnet>,
+    pub subnets: BTreeMap<LandingZoneName, OwnSubnet>,
+}
+
+/// The subnet of a landing zone.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnSubnet {
+    /// Where it lies.
+    pub subnet: domain::Subnet,
+    /// Whether a group of its own guards it.
+    pub has_security_group: bool,
 }
 
 impl Neighbours {
-    fn subnet(&self, name: &LandingZoneName) -> Option<&domain::Subnet> {
-        self.subnets.get(name)
+    /// All of these.
+    #[must_use]
+    pub fn of(zones: &[LandingZone]) -> Self {
+        let own = zones.iter().filter_map(|zone| {
+            let subnet = OwnSubnet {
+                subnet: zone.azure.subnet?,
+                has_security_group: zone.azure.has_security_group,
+            };
+            Some((zone.name.clone(), subnet))
+        });
+        Self {
+            subnets: own.collect(),
+        }
     }
 }
 
@@ -83,31 +105,38 @@ pub fn landing_zone_azure(
     let Some(azure) = &platform.azure else {
         return AzureResources::default();
     };
-    // Several clusters may share a virtual network, and have landing zones of the same name.
-    let own = |prefix: &str| cut(&format!("{prefix}-{}-{}", azure.cluster, zone.name));
+    let own = |prefix: &str, of: &str| {
+        let told = format!("{}-{}", azure.cluster, zone.name);
+        resource_name(prefix, &told, &[&azure.cluster, zone.name.as_str(), of])
+    };
     let nothing = BTreeMap::new();
-    let group_name = own("nsg");
+    let group_name = own("nsg", "");
     let priorities = before.get(&group_name).unwrap_or(&nothing);
     let group = security_group::landing_zone(
         zone, group_name, platform, azure, openings, neighbours, priorities,
     );
     let mut subnets = Vec::new();
     if let Some(declared) = &zone.azure.subnet {
-        let mut add = |name: String, cidr| {
+        let mut add = |name: String, cidr, of_pods| {
             subnets.push(Subnet {
                 name,
                 cidr,
+                of_pods,
                 security_group: group.as_ref().map(|it| it.name.clone()),
                 route_table: azure.route_table.clone(),
             });
         };
-        add(own("snet"), declared.cidr);
+        // Azure moves no subnet that something lies in: another range is another subnet.
+        let nodes = declared.cidr;
+        add(own("snet", &nodes.to_string()), nodes, false);
         if let Some(pods) = declared.pod_cidr {
-            add(own("podsnet"), pods);
+            add(own("podsnet", &pods.to_string()), pods, true);
         }
     }
     AzureResources {
-        node_pools: node_pool::node_pool(zone, &subnets).into_iter().collect(),
+        node_pools: node_pool::node_pool(zone, azure, &subnets)
+            .into_iter()
+            .collect(),
         security_groups: group.into_iter().collect(),
         subnets,
     }
@@ -132,17 +161,21 @@ pub fn platform_azure(platform: &Platform, before: &Priorities) -> AzureResource
 /// The name of the group that guards the system pool's subnet.
 #[must_use]
 pub fn system_security_group(azure: &domain::PlatformAzure) -> String {
-    cut(&format!("nsg-{}", azure.cluster))
+    resource_name(
+        "nsg",
+        &format!("{}-system", azure.cluster),
+        &[&azure.cluster],
+    )
 }
 
-/// The name, or, where it is too long, its beginning with a digest of the whole.
-fn cut(name: &str) -> String {
-    if name.len() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    let digest = short_digest(name);
-    let kept: String = name.chars().take(LONGEST_NAME - digest.len() - 1).collect();
-    format!("{kept}-{digest}")
+/// What people read, cut where it is too long, and what tells it apart: several clusters may share a resource group, and
+/// have landing zones of the same name.
+fn resource_name(prefix: &str, told: &str, distinct: &[&str]) -> String {
+    let digest = short_digest(&distinct.join("/"));
+    let room = LONGEST_NAME - prefix.len() - digest.len() - 2;
+    let told: String = told.chars().take(room).collect();
+    let told = told.trim_end_matches(['-', '.', '_']);
+    format!("{prefix}-{told}-{digest}")
 }
 
 /// Eight hexadecimal digits that tell apart what would have the same name.

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Subnet;
 use super::pool_name::pool_name;
 use crate::api::{OsSku, names};
-use crate::domain::LandingZone;
+use crate::domain::{LandingZone, PlatformAzure};
 
 /// A pool of nodes in mode User, which grows and shrinks by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodePool {
+    /// The landing zone whose it is.
+    pub zone: String,
     /// Its name: at most 12 lower-case letters and digits.
     pub name: String,
     /// Size of the virtual machines.
@@ -28,7 +30,7 @@ pub struct NodePool {
     pub labels: BTreeMap<String, String>,
     /// What keeps the pods of others off.
     pub taints: Vec<Taint>,
-    /// The subnet of its nodes, by name; None: that of the cluster.
+    /// The subnet of its nodes, by name.
     pub subnet: Option<String>,
     /// The subnet of their pods, by name; None: the same.
     pub pod_subnet: Option<String>,
@@ -50,7 +52,11 @@ impl std::fmt::Display for Taint {
 }
 
 /// The pool of a landing zone in its own subnets: nodes first, then pods.
-pub(super) fn node_pool(zone: &LandingZone, subnets: &[Subnet]) -> Option<NodePool> {
+pub(super) fn node_pool(
+    zone: &LandingZone,
+    azure: &PlatformAzure,
+    subnets: &[Subnet],
+) -> Option<NodePool> {
     let declared = zone.azure.node_pool.as_ref()?;
     let code = zone.code.as_str();
     let taint = Taint {
@@ -59,7 +65,13 @@ pub(super) fn node_pool(zone: &LandingZone, subnets: &[Subnet]) -> Option<NodePo
     };
     let named = |place: usize| subnets.get(place).map(|it| it.name.clone());
     Some(NodePool {
-        name: pool_name(&zone.name, declared, zone.azure.subnet.as_ref()),
+        zone: zone.name.to_string(),
+        name: pool_name(
+            &azure.cluster,
+            &zone.name,
+            declared,
+            zone.azure.subnet.as_ref(),
+        ),
         vm_size: declared.vm_size.clone(),
         min: declared.min,
         max: declared.max,

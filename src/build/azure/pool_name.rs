@@ -14,6 +14,7 @@ const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 /// The name of a landing zone's pool: the beginning of its name, and what distinguishes it. Whatever Azure cannot change of a
 /// pool is part of that, so that another pool has another name and can be there beside the first.
 pub(super) fn pool_name(
+    cluster: &str,
     zone: &LandingZoneName,
     pool: &NodePool,
     subnet: Option<&Subnet>,
@@ -29,6 +30,7 @@ pub(super) fn pool_name(
         digest.update(text.as_bytes());
         digest.update([0]);
     };
+    part(cluster);
     part(zone.as_str());
     part(&pool.vm_size.to_ascii_lowercase());
     part(&pool.max_pods.map(|it| it.to_string()).unwrap_or_default());

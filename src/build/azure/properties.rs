@@ -8,6 +8,11 @@ use super::NodePool;
 use crate::api::OsSku;
 use crate::policy::security_group::{Access, AddressPrefix, Direction, Protocol, SecurityRule};
 
+/// To whom subnets of pods are delegated.
+pub(super) const DELEGATED_TO: &str = "Microsoft.ContainerService/managedClusters";
+/// What AKS calls that.
+pub(super) const DELEGATION: &str = "aks-delegation";
+
 /// What a rule of a network security group says. One address stands alone and several in a list, as Azure has it.
 pub(super) fn security_rule(rule: &SecurityRule) -> Map<String, Value> {
     let mut properties = Map::new();

@@ -16,6 +16,7 @@ use crate::domain::{
 use crate::policy::security_group::{
     Access, AddressPrefix, Direction, Protocol, SecurityGroup, SecurityRule,
 };
+use crate::policy::without;
 use ipnet::IpNet;
 
 /// The port of kubelet, which the API server asks for logs and by which it runs commands.
@@ -26,13 +27,16 @@ const DNS: u16 = 53;
 const TYPHA: u16 = 5473;
 /// Where Calico's own network wraps the packets of pods (VXLAN).
 const VXLAN: u16 = 4789;
+/// The port of the API server.
+const HTTPS: u16 = 443;
 /// Where the Application Gateway talks to.
 const WEB: [u16; 2] = [80, 443];
+/// Priorities of rules that the platform declares: whom the API server and the Application Gateway are.
+pub(super) const COME_AND_GO: [u16; 2] = [130, 200];
+
 /// The last priority that there is, of what nothing before it decides.
 const LAST: u16 = 4096;
 
-/// Addresses of the virtual network, of what it is peered with and of what is connected to it.
-const VIRTUAL_NETWORK: &str = "VirtualNetwork";
 /// Where probes of load balancers come from.
 const AZURE_LOAD_BALANCER: &str = "AzureLoadBalancer";
 
@@ -84,23 +88,53 @@ pub(super) fn landing_zone(
         .iter()
         .flat_map(|it| it.subnet.ranges())
         .collect();
+    let around = Around {
+        neighbours,
+        open: neighbours
+            .subnets
+            .iter()
+            .filter(|(other, it)| **other != zone.name && !it.has_security_group)
+            .flat_map(|(_, it)| it.subnet.ranges())
+            .chain(shared.iter().copied())
+            .collect(),
+        nodes: neighbours
+            .subnets
+            .iter()
+            .filter(|(other, _)| **other != zone.name)
+            .flat_map(|(_, it)| it.subnet.ranges())
+            .chain(shared.iter().copied())
+            .collect(),
+        shared,
+        sees_pods: seen(platform) == Seen::Addresses,
+    };
     let mut group = Group::default();
     let system = azure.system_subnet.subnet.ranges();
     group.allow_in(100, "SystemPool", Protocol::Any, ranges(&system), &[]);
     group.allow_in(110, "Subnet", Protocol::Any, ranges(&subnet.ranges()), &[]);
-    group.what_everybody_needs(platform, &[KUBELET]);
-    if seen(platform) == Seen::Addresses {
-        for opening in openings.services.iter().chain(&openings.crossings) {
-            group.open(opening, neighbours, &shared);
-        }
+    group.what_everybody_needs(platform, azure);
+    // What looks at nodes may run in a pool that is shared.
+    if !around.shared.is_empty() {
+        let shared = ranges(&around.shared);
+        group.allow_in(160, "Kubelet", Protocol::Tcp, shared, &[KUBELET]);
     }
-    if zone.stage == Stage::Observe {
-        // Nothing is denied, by the rules that every group has neither.
-        let all = vec![AddressPrefix::Any];
-        group.allow_in(LAST, "All", Protocol::Any, all, &[]);
+    for opening in openings.services.iter().chain(&openings.crossings) {
+        group.open(opening, &around);
+    }
+    // In stage Observe nothing is denied, by the rules that every group has neither.
+    let access = if zone.stage == Stage::Observe {
+        Access::Allow
     } else {
-        group.deny(Direction::Inbound, "DenyAll", vec![AddressPrefix::Any]);
-        group.deny_shared_subnets(platform, &shared);
+        Access::Deny
+    };
+    group.others(Direction::Inbound, access, vec![AddressPrefix::Any]);
+    if !around.open.is_empty() {
+        if seen(platform) == Seen::Wrapped {
+            group.allow_out(140, "Vxlan", Protocol::Udp, azure, VXLAN);
+        }
+        group.allow_out(150, "Typha", Protocol::Tcp, azure, TYPHA);
+        group.allow_out(170, "DnsTcp", Protocol::Tcp, azure, DNS);
+        group.allow_out(171, "DnsUdp", Protocol::Udp, azure, DNS);
+        group.others(Direction::Outbound, access, ranges(&around.open));
     }
     Some(group.finish(name, before))
 }
@@ -116,40 +150,65 @@ pub(super) fn system_subnet(
     if !system.has_security_group {
         return None;
     }
+    let own = system.subnet.ranges();
+    let network = ranges(&azure.virtual_network.cidrs);
     let mut group = Group::default();
-    group.allow_in(
-        110,
-        "Subnet",
-        Protocol::Any,
-        ranges(&system.subnet.ranges()),
-        &[],
-    );
-    // Those who answer the API server's questions about admission and metrics run here, on ports of their own choice.
-    group.what_everybody_needs(platform, &[]);
-    group.allow_in(160, "Kubelet", Protocol::Tcp, network(), &[KUBELET]);
-    group.allow_in(170, "DnsTcp", Protocol::Tcp, network(), &[DNS]);
-    group.allow_in(171, "DnsUdp", Protocol::Udp, network(), &[DNS]);
-    if let Some(gateway) = system.application_gateway {
-        group.allow_in(
-            200,
-            "ApplicationGateway",
-            Protocol::Tcp,
-            ranges(&[gateway]),
-            &WEB,
-        );
+    group.allow_in(110, "Subnet", Protocol::Any, ranges(&own), &[]);
+    group.what_everybody_needs(platform, azure);
+    group.allow_in(160, "Kubelet", Protocol::Tcp, network.clone(), &[KUBELET]);
+    group.allow_in(170, "DnsTcp", Protocol::Tcp, network.clone(), &[DNS]);
+    group.allow_in(171, "DnsUdp", Protocol::Udp, network.clone(), &[DNS]);
+    // The private endpoint of a private cluster lies in this subnet, where nobody says otherwise.
+    let inside = meeting(&platform.api_server, &[], &own);
+    if !inside.is_empty() {
+        let ports = [PortRange {
+            protocol: api::Protocol::TCP,
+            first: HTTPS,
+            last: HTTPS,
+        }];
+        let ends = (network.clone(), ranges(&inside));
+        group.keyed(Direction::Inbound, "ToApiServer", ends, &ports);
     }
-    if seen(platform) == Seen::Addresses {
-        for service in &platform.shared_services {
-            let runs_in_pods = |it: &ServicePeer| matches!(it, ServicePeer::Pods { .. });
-            let is_reached = service.direction != api::ServiceDirection::ToLandingZones;
-            if is_reached && service.peers.iter().any(runs_in_pods) {
-                let subject = format!("ToService-{}", service.name);
-                group.keyed(Direction::Inbound, &subject, network(), &service.ports);
+    if let Some(gateway) = system.application_gateway {
+        let gateway = ranges(&[gateway]);
+        group.allow_in(200, "ApplicationGateway", Protocol::Tcp, gateway, &WEB);
+    }
+    for service in &platform.shared_services {
+        if service.direction == api::ServiceDirection::ToLandingZones {
+            continue;
+        }
+        let mut reached = Vec::new();
+        for peer in &service.peers {
+            match peer {
+                // All ports would be those of the nodes, too.
+                ServicePeer::Pods { .. } if service.ports.is_empty() => {}
+                ServicePeer::Pods { .. } if seen(platform) == Seen::Addresses => {
+                    reached.push(system.subnet.pods());
+                }
+                ServicePeer::Pods { .. } | ServicePeer::Nodes => {}
+                ServicePeer::Addresses(nets) => reached.extend(meeting(nets, &[], &own)),
             }
         }
+        if !reached.is_empty() {
+            let subject = format!("ToService-{}", service.name);
+            let ends = (network.clone(), ranges(&reached));
+            group.keyed(Direction::Inbound, &subject, ends, &service.ports);
+        }
     }
-    group.deny(Direction::Inbound, "DenyAll", vec![AddressPrefix::Any]);
+    group.others(Direction::Inbound, Access::Deny, vec![AddressPrefix::Any]);
     Some(group.finish(name, before))
+}
+
+/// What lies around a landing zone's subnet.
+struct Around<'a> {
+    neighbours: &'a Neighbours,
+    /// Where nobody else's group denies: shared subnets, and those of landing zones without a group.
+    open: Vec<IpNet>,
+    /// Where other nodes and pods are.
+    nodes: Vec<IpNet>,
+    /// What landing zones without a subnet share.
+    shared: Vec<IpNet>,
+    sees_pods: bool,
 }
 
 /// A group that grows.
@@ -160,10 +219,13 @@ struct Group {
     keyed: BTreeMap<(Direction, String), Keyed>,
 }
 
+/// From where, and to where.
+type Ends = (Vec<AddressPrefix>, Vec<AddressPrefix>);
+
 /// What is allowed of one subject.
 #[derive(Default)]
 struct Keyed {
-    prefixes: Vec<AddressPrefix>,
+    ends: Ends,
     /// Everything.
     all: bool,
     tcp: BTreeSet<(u16, u16)>,
@@ -187,50 +249,45 @@ impl Group {
             protocol,
             sources,
             source_ports: Vec::new(),
-            destinations: vec![AddressPrefix::Any],
+            destinations: any(),
             destination_ports: ports.iter().map(|it| *it..=*it).collect(),
         });
     }
 
     /// To wherever in the virtual network.
-    fn allow_out(&mut self, priority: u16, what: &str, protocol: Protocol, port: u16) {
+    fn allow_out(
+        &mut self,
+        priority: u16,
+        what: &str,
+        protocol: Protocol,
+        azure: &PlatformAzure,
+        port: u16,
+    ) {
         self.rules.push(SecurityRule {
             name: format!("Allow{what}OutBound"),
             priority,
             direction: Direction::Outbound,
             access: Access::Allow,
             protocol,
-            sources: vec![AddressPrefix::Any],
+            sources: any(),
             source_ports: Vec::new(),
-            destinations: network(),
+            destinations: ranges(&azure.virtual_network.cidrs),
             destination_ports: vec![port..=port],
         });
     }
 
-    /// Other landing zones' subnets are closed by their own groups, and the system pool's has to be reached for DNS.
-    fn deny_shared_subnets(&mut self, platform: &Platform, shared: &[IpNet]) {
-        if shared.is_empty() {
-            return;
-        }
-        if seen(platform) == Seen::Wrapped {
-            self.allow_out(140, "Vxlan", Protocol::Udp, VXLAN);
-        }
-        self.allow_out(150, "Typha", Protocol::Tcp, TYPHA);
-        self.allow_out(170, "DnsTcp", Protocol::Tcp, DNS);
-        self.allow_out(171, "DnsUdp", Protocol::Udp, DNS);
-        self.deny(Direction::Outbound, "DenySharedSubnets", ranges(shared));
-    }
-
-    fn deny(&mut self, direction: Direction, name: &str, others: Vec<AddressPrefix>) {
+    /// Whom nothing before is about. What becomes of them changes with the stage, and the rule stays the same: two of the same
+    /// priority cannot be there one after the other.
+    fn others(&mut self, direction: Direction, access: Access, others: Vec<AddressPrefix>) {
         let (name, sources, destinations) = match direction {
-            Direction::Inbound => (format!("{name}InBound"), others, vec![AddressPrefix::Any]),
-            Direction::Outbound => (format!("{name}OutBound"), vec![AddressPrefix::Any], others),
+            Direction::Inbound => ("OthersInBound", others, any()),
+            Direction::Outbound => ("OtherSubnetsOutBound", any(), others),
         };
         self.rules.push(SecurityRule {
-            name,
+            name: name.to_owned(),
             priority: LAST,
             direction,
-            access: Access::Deny,
+            access,
             protocol: Protocol::Any,
             sources,
             source_ports: Vec::new(),
@@ -239,55 +296,56 @@ impl Group {
         });
     }
 
-    /// Load balancers, the API server on such ports (all of them without any), and what the network plugin needs.
-    fn what_everybody_needs(&mut self, platform: &Platform, of_api_server: &[u16]) {
+    /// Load balancers' probes, the API server, Calico, and what the network plugin needs.
+    fn what_everybody_needs(&mut self, platform: &Platform, azure: &PlatformAzure) {
         let balancer = vec![AddressPrefix::Tag(AZURE_LOAD_BALANCER.to_owned())];
         self.allow_in(120, "AzureLoadBalancer", Protocol::Any, balancer, &[]);
-        // Where the API server has an address in the virtual network, it asks from there.
-        if !platform.api_server.is_empty() {
-            let sources = ranges(&platform.api_server);
-            self.allow_in(130, "ApiServer", Protocol::Tcp, sources, of_api_server);
+        // It asks kubelets, and whoever answers for admission and metrics, on ports of their own choice.
+        if let Some(subnet) = azure.api_server_subnet {
+            self.allow_in(130, "ApiServer", Protocol::Tcp, ranges(&[subnet]), &[]);
         }
+        let network = || ranges(&azure.virtual_network.cidrs);
         match seen(platform) {
-            Seen::Addresses | Seen::Range([]) => {}
+            Seen::Addresses => {}
             Seen::Range(pods) => self.allow_in(140, "Pods", Protocol::Any, ranges(pods), &[]),
-            Seen::Wrapped => {
-                self.allow_in(140, "Vxlan", Protocol::Udp, network(), &[VXLAN]);
-            }
+            Seen::Wrapped => self.allow_in(140, "Vxlan", Protocol::Udp, network(), &[VXLAN]),
         }
         self.allow_in(150, "Typha", Protocol::Tcp, network(), &[TYPHA]);
     }
 
     /// What is open across the boundary, as far as this group would hold it back.
-    fn open(&mut self, opening: &Opening, neighbours: &Neighbours, shared: &[IpNet]) {
+    fn open(&mut self, opening: &Opening, around: &Around<'_>) {
         let is_ingress = opening.direction == CrossingDirection::Ingress;
         let ports = &opening.ports;
         match &opening.reach {
-            Reach::LandingZone { name, .. } => match neighbours.subnet(name) {
-                Some(subnet) if is_ingress => {
-                    let subject = format!("From-{name}");
-                    self.keyed(
-                        Direction::Inbound,
-                        &subject,
-                        ranges(&[subnet.pods()]),
-                        ports,
-                    );
+            Reach::LandingZone { .. } | Reach::Namespaces { .. } if !around.sees_pods => {}
+            Reach::LandingZone { name, .. } => match around.neighbours.subnets.get(name) {
+                Some(other) if is_ingress => {
+                    let ends = (ranges(&[other.subnet.pods()]), any());
+                    self.keyed(Direction::Inbound, &format!("From-{name}"), ends, ports);
                 }
-                // Only what leads to shared subnets is held back on its way out.
-                Some(_) => {}
-                None => self.shared(is_ingress, shared, ports),
+                // Its own group lets it in.
+                Some(other) if other.has_security_group => {}
+                Some(other) => {
+                    let ends = (any(), ranges(&[other.subnet.pods()]));
+                    self.keyed(Direction::Outbound, &format!("To-{name}"), ends, ports);
+                }
+                None => self.shared(is_ingress, &around.shared, ports),
             },
             // Nobody knows where these run, if not in the system pool.
-            Reach::Namespaces { .. } => self.shared(is_ingress, shared, ports),
+            Reach::Namespaces { .. } => self.shared(is_ingress, &around.shared, ports),
             Reach::Addresses { nets, .. } if is_ingress => {
-                let subject = format!("From-{}", digest(nets));
-                self.keyed(Direction::Inbound, &subject, ranges(nets), ports);
+                let nets = without_wider(nets, &around.nodes);
+                if !nets.is_empty() {
+                    let subject = format!("FromAddresses-{}", digest(&nets));
+                    self.keyed(Direction::Inbound, &subject, (ranges(&nets), any()), ports);
+                }
             }
             Reach::Addresses { nets, except, .. } => {
-                let nets: Vec<IpNet> = meeting(nets, except, shared);
+                let nets = meeting(nets, except, &around.open);
                 if !nets.is_empty() {
-                    let subject = format!("To-{}", digest(&nets));
-                    self.keyed(Direction::Outbound, &subject, ranges(&nets), ports);
+                    let subject = format!("ToAddresses-{}", digest(&nets));
+                    self.keyed(Direction::Outbound, &subject, (any(), ranges(&nets)), ports);
                 }
             }
             Reach::ApiServer(_) => {}
@@ -298,27 +356,20 @@ impl Group {
         if shared.is_empty() {
             return;
         }
-        let (direction, subject) = if is_ingress {
-            (Direction::Inbound, "FromSharedSubnets")
+        if is_ingress {
+            let ends = (ranges(shared), any());
+            self.keyed(Direction::Inbound, "FromSharedSubnets", ends, ports);
         } else {
-            (Direction::Outbound, "ToSharedSubnets")
-        };
-        self.keyed(direction, subject, ranges(shared), ports);
+            let ends = (any(), ranges(shared));
+            self.keyed(Direction::Outbound, "ToSharedSubnets", ends, ports);
+        }
     }
 
     /// Allows ports of one subject besides those that it is allowed already; none: all of all protocols.
-    fn keyed(
-        &mut self,
-        direction: Direction,
-        subject: &str,
-        prefixes: Vec<AddressPrefix>,
-        ports: &[PortRange],
-    ) {
-        let keyed = self
-            .keyed
-            .entry((direction, subject.to_owned()))
-            .or_default();
-        keyed.prefixes = prefixes;
+    fn keyed(&mut self, direction: Direction, subject: &str, ends: Ends, ports: &[PortRange]) {
+        let keyed = self.keyed.entry((direction, subject.to_owned()));
+        let keyed = keyed.or_default();
+        keyed.ends = ends;
         keyed.all |= ports.is_empty();
         for port in ports {
             let range = (port.first, port.last);
@@ -334,7 +385,8 @@ impl Group {
     fn finish(mut self, name: String, before: &BTreeMap<String, u16>) -> SecurityGroup {
         let mut declared = Vec::new();
         for ((direction, subject), keyed) in &self.keyed {
-            let all = [(Protocol::Any, "", &BTreeSet::new())];
+            let nothing = BTreeSet::new();
+            let all = [(Protocol::Any, "", &nothing)];
             let some = [
                 (Protocol::Tcp, "-Tcp", &keyed.tcp),
                 (Protocol::Udp, "-Udp", &keyed.udp),
@@ -344,13 +396,9 @@ impl Group {
                 if ports.is_empty() && !keyed.all {
                     continue;
                 }
-                let (end, sources, destinations) = match direction {
-                    Direction::Inbound => {
-                        ("InBound", keyed.prefixes.clone(), vec![AddressPrefix::Any])
-                    }
-                    Direction::Outbound => {
-                        ("OutBound", vec![AddressPrefix::Any], keyed.prefixes.clone())
-                    }
+                let end = match direction {
+                    Direction::Inbound => "InBound",
+                    Direction::Outbound => "OutBound",
                 };
                 declared.push(SecurityRule {
                     name: format!("Allow-{subject}{suffix}-{end}"),
@@ -358,9 +406,9 @@ impl Group {
                     direction: *direction,
                     access: Access::Allow,
                     protocol: *protocol,
-                    sources,
+                    sources: keyed.ends.0.clone(),
                     source_ports: Vec::new(),
-                    destinations,
+                    destinations: keyed.ends.1.clone(),
                     destination_ports: merged(ports),
                 });
             }
@@ -381,13 +429,19 @@ impl Group {
     }
 }
 
-fn network() -> Vec<AddressPrefix> {
-    vec![AddressPrefix::Tag(VIRTUAL_NETWORK.to_owned())]
+fn any() -> Vec<AddressPrefix> {
+    vec![AddressPrefix::Any]
 }
 
+/// Ranges as a rule takes them: of IPv4, as subnets are, and none within another.
 fn ranges(nets: &[IpNet]) -> Vec<AddressPrefix> {
-    let sorted: BTreeSet<IpNet> = nets.iter().copied().collect();
-    sorted.into_iter().map(AddressPrefix::Range).collect()
+    let nets: Vec<IpNet> = nets
+        .iter()
+        .filter(|it| matches!(it, IpNet::V4(_)))
+        .copied()
+        .collect();
+    let nets = IpNet::aggregate(&nets);
+    nets.into_iter().map(AddressPrefix::Range).collect()
 }
 
 /// Ranges have no name.
@@ -396,27 +450,21 @@ fn digest(nets: &[IpNet]) -> String {
     short_digest(&sorted.into_iter().collect::<Vec<_>>().join(","))
 }
 
-/// The parts of `nets` that lie in `shared` and are not left out by `except`.
-fn meeting(nets: &[IpNet], except: &[IpNet], shared: &[IpNet]) -> Vec<IpNet> {
-    let mut met = BTreeSet::new();
-    for net in nets {
-        for range in shared {
-            let both = if range.contains(net) {
-                *net
-            } else if net.contains(range) {
-                *range
-            } else {
-                continue;
-            };
-            if !except
-                .iter()
-                .any(|it| it.contains(&both) || both.contains(it))
-            {
-                met.insert(both);
-            }
-        }
+/// Those that name a place in `subnets`: wide ones that hold subnets among others do not mean what runs there.
+fn meeting(nets: &[IpNet], except: &[IpNet], subnets: &[IpNet]) -> Vec<IpNet> {
+    let is_inside = |net: &&IpNet| subnets.iter().any(|it| it.contains(*net));
+    let meant: Vec<IpNet> = nets.iter().filter(is_inside).copied().collect();
+    without(&meant, except)
+}
+
+/// These without the subnets that they hold: whoever opens a wide range does not mean nodes and pods.
+fn without_wider(nets: &[IpNet], subnets: &[IpNet]) -> Vec<IpNet> {
+    let mut left = Vec::new();
+    for net in nets.iter().filter(|it| matches!(it, IpNet::V4(_))) {
+        let held = subnets.iter().filter(|it| net.contains(*it) && net != *it);
+        left.extend(without(&[*net], &held.copied().collect::<Vec<_>>()));
     }
-    met.into_iter().collect()
+    left
 }
 
 /// Ranges of ports without overlaps, in their order.

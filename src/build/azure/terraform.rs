@@ -10,6 +10,9 @@ use super::{AzureResources, NodePool, Subnet, properties};
 use crate::domain::PlatformAzure;
 use crate::policy::security_group::{SecurityGroup, SecurityRule};
 
+const GROUP_ASSOCIATION: &str = "azurerm_subnet_network_security_group_association";
+const TABLE_ASSOCIATION: &str = "azurerm_subnet_route_table_association";
+
 /// What a Terraform file holds.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub fn terraform(resources: &AzureResources, azure: &PlatformAzure) -> Result<St
         body = body.add_blocks(subnet_with_associations(subnet, azure));
     }
     for pool in node_pools {
-        body = body.add_block(node_pool(pool, azure));
+        body = body.add_block(node_pool(pool, subnets, azure));
     }
     let text = hcl::format::to_string(&body.build())?;
     Ok(format!(
@@ -92,17 +95,18 @@ fn subnet_with_associations(subnet: &Subnet, azure: &PlatformAzure) -> Vec<Block
             ))
             .add_attribute(("virtual_network_name", azure.virtual_network.name.as_str()))
             .add_attribute(("address_prefixes", vec![subnet.cidr.to_string()]))
+            .add_blocks(subnet.of_pods.then(delegation))
             .build(),
     ];
     if let Some(group) = &subnet.security_group {
         let group = reference("azurerm_network_security_group", group);
-        let association = resource("azurerm_subnet_network_security_group_association", name)
+        let association = resource(GROUP_ASSOCIATION, name)
             .add_attribute(("subnet_id", id()))
             .add_attribute(("network_security_group_id", group));
         blocks.push(association.build());
     }
     if let Some(table) = &subnet.route_table {
-        let association = resource("azurerm_subnet_route_table_association", name)
+        let association = resource(TABLE_ASSOCIATION, name)
             .add_attribute(("subnet_id", id()))
             .add_attribute(("route_table_id", table.as_str()));
         blocks.push(association.build());
@@ -110,8 +114,36 @@ fn subnet_with_associations(subnet: &Subnet, azure: &PlatformAzure) -> Vec<Block
     blocks
 }
 
-fn node_pool(pool: &NodePool, azure: &PlatformAzure) -> Block {
-    let mut block = resource("azurerm_kubernetes_cluster_node_pool", &pool.name)
+/// What is associated with a subnet, by type and name.
+fn associations(subnet: &Subnet) -> impl Iterator<Item = (&'static str, &str)> {
+    let name = subnet.name.as_str();
+    let group = subnet
+        .security_group
+        .as_ref()
+        .map(|_| (GROUP_ASSOCIATION, name));
+    let table = subnet
+        .route_table
+        .as_ref()
+        .map(|_| (TABLE_ASSOCIATION, name));
+    group.into_iter().chain(table)
+}
+
+/// AKS has the subnets of pods delegated to itself.
+fn delegation() -> Block {
+    let service = Block::builder("service_delegation")
+        .add_attribute(("name", properties::DELEGATED_TO))
+        .add_attribute((
+            "actions",
+            vec!["Microsoft.Network/virtualNetworks/subnets/join/action"],
+        ));
+    Block::builder("delegation")
+        .add_attribute(("name", properties::DELEGATION))
+        .add_block(service.build())
+        .build()
+}
+
+fn node_pool(pool: &NodePool, subnets: &[Subnet], azure: &PlatformAzure) -> Block {
+    let mut block = resource("azurerm_kubernetes_cluster_node_pool", &pool.zone)
         .add_attribute(("name", pool.name.as_str()))
         .add_attribute(("kubernetes_cluster_id", ResourceIds(azure).cluster()))
         .add_attribute(("mode", "User"))
@@ -143,6 +175,21 @@ fn node_pool(pool: &NodePool, azure: &PlatformAzure) -> Block {
         if let Some(name) = subnet {
             block = block.add_attribute((field, reference("azurerm_subnet", name)));
         }
+    }
+    // Nodes come once their subnet is guarded and routed.
+    let before: Vec<Expression> = subnets
+        .iter()
+        .filter(|it| Some(&it.name) == pool.subnet.as_ref())
+        .flat_map(associations)
+        .map(|(of_type, name)| {
+            Traversal::builder(Variable::sanitized(of_type))
+                .attr(Identifier::sanitized(symbol(name)))
+                .build()
+                .into()
+        })
+        .collect();
+    if !before.is_empty() {
+        block = block.add_attribute(("depends_on", before));
     }
     // The autoscaler changes how many there are; another name, of what Azure cannot change, is there before the first goes.
     let ignored: Vec<Expression> = vec![Variable::sanitized("node_count").into()];

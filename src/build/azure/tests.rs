@@ -33,7 +33,6 @@ pub(super) fn platform(spec: Value) -> Platform {
             match key.as_str() {
                 "plugin" => network["plugin"] = value,
                 "podCidrs" => network["podCidrs"] = value,
-                "apiServer" => network["apiServer"] = value,
                 _ => azure[key] = value,
             }
         }
@@ -97,11 +96,7 @@ impl Estate {
     }
 
     fn neighbours(&self) -> Neighbours {
-        let own = self.zones.iter();
-        let own = own.filter_map(|it| Some((it.name.clone(), it.azure.subnet?)));
-        Neighbours {
-            subnets: own.collect(),
-        }
+        Neighbours::of(&self.zones)
     }
 
     pub(super) fn resources(&self, zone: &LandingZone, before: &Priorities) -> AzureResources {
@@ -186,11 +181,29 @@ fn declarations() -> impl Strategy<Value = Vec<Declared>> {
     prop::collection::vec((0_usize..4, 0_usize..4, ports, any::<bool>()), 0..8)
 }
 
-/// Four landing zones, some with a subnet of their own.
-fn estate(platform: Platform, own_subnets: [bool; 4], declared: &[Declared]) -> Estate {
+/// What a landing zone has of its own: nothing, a subnet, or a subnet that a group guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Has {
+    Nothing,
+    Subnet,
+    Group,
+}
+
+fn any_has() -> impl Strategy<Value = [Has; 4]> {
+    let one = || prop::sample::select(&[Has::Nothing, Has::Subnet, Has::Group]);
+    [one(), one(), one(), one()]
+}
+
+/// Four landing zones.
+fn estate(platform: Platform, has: [Has; 4], declared: &[Declared]) -> Estate {
     let names = ["a", "b", "c", "d"];
     let zones = names.iter().enumerate().map(|(number, name)| {
-        let azure = if own_subnets[number] { own(10 + number) } else { Value::Null };
+        let mut azure = own(10 + number);
+        match has[number] {
+            Has::Nothing => azure = Value::Null,
+            Has::Subnet => azure["networkSecurityGroup"] = Value::Null,
+            Has::Group => {}
+        }
         let (mut egress, mut ingress) = (Vec::new(), Vec::new());
         for (index, (from, to, ports, by_both)) in declared.iter().enumerate() {
             if from == to {
@@ -228,21 +241,24 @@ proptest! {
     #[test]
     fn groups_allow_what_is_declared_and_no_more(
         declared in declarations(),
-        own_subnets in any::<[bool; 4]>(),
+        has in any_has(),
         port in 1_u16..260,
     ) {
-        let estate = estate(platform(json!({})), own_subnets, &declared);
+        let estate = estate(platform(json!({})), has, &declared);
         for from in &estate.zones {
             for to in &estate.zones {
                 let ends = (
                     address(estate.subnet(from).pods(), 20),
                     address(estate.subnet(to).pods(), 30),
                 );
-                let shares = from.name == to.name
-                    || from.azure.subnet.is_none() && to.azure.subnet.is_none();
-                // Where both meet no rule but that of the virtual network, and names of the cluster's own are looked up.
-                let to_dns = to.azure.subnet.is_none() && port == 53;
-                let expected = shares || to_dns || estate.is_declared(from, to, port);
+                let is_guarded = |it: &LandingZone| it.azure.has_security_group;
+                // Names are looked up wherever DNS runs; who has a group of his own does not answer.
+                let is_free = match (is_guarded(from), is_guarded(to)) {
+                    (false, false) => true,
+                    (true, false) => port == 53,
+                    (_, true) => from.name == to.name,
+                };
+                let expected = is_free || from.name == to.name || estate.is_declared(from, to, port);
                 prop_assert_eq!(
                     estate.passes(from, to, ends, port), expected,
                     "{} to {} on {}", from.name, to.name, port
@@ -255,12 +271,12 @@ proptest! {
     #[test]
     fn with_an_overlay_groups_hold_nodes_apart(
         declared in declarations(),
-        own_subnets in any::<[bool; 4]>(),
+        has in any_has(),
         port in 1_u16..260,
         plugin in prop::sample::select(&["AzureCNIOverlay", "Kubenet"]),
     ) {
         let platform = platform(json!({"plugin": plugin, "podCidrs": ["10.244.0.0/16"]}));
-        let estate = estate(platform, own_subnets, &declared);
+        let estate = estate(platform, has, &declared);
         for from in &estate.zones {
             for to in &estate.zones {
                 let pods = ("10.244.1.5".parse().unwrap(), "10.244.2.6".parse().unwrap());
@@ -269,10 +285,14 @@ proptest! {
                     address(estate.subnet(from).cidr, 20),
                     address(estate.subnet(to).cidr, 30),
                 );
-                let shares = from.name == to.name
-                    || from.azure.subnet.is_none() && to.azure.subnet.is_none();
-                let to_dns = to.azure.subnet.is_none() && port == 53;
-                prop_assert_eq!(estate.passes(from, to, nodes, port), shares || to_dns);
+                let is_guarded = |it: &LandingZone| it.azure.has_security_group;
+                let expected = match (is_guarded(from), is_guarded(to)) {
+                    (false, false) => true,
+                    (true, false) => port == 53,
+                    (_, true) => false,
+                };
+                let expected = expected || from.name == to.name;
+                prop_assert_eq!(estate.passes(from, to, nodes, port), expected);
             }
         }
     }
@@ -281,11 +301,11 @@ proptest! {
     #[test]
     fn azure_takes_every_group(
         declared in declarations(),
-        own_subnets in any::<[bool; 4]>(),
+        has in any_has(),
         plugin in prop::sample::select(&["AzureCNI", "AzureCNIOverlay", "Kubenet", "Calico"]),
     ) {
         let platform = platform(json!({"plugin": plugin, "podCidrs": ["10.244.0.0/16"]}));
-        let estate = estate(platform, own_subnets, &declared);
+        let estate = estate(platform, has, &declared);
         for zone in &estate.zones {
             let groups = estate.resources(zone, &Priorities::new()).security_groups;
             for group in groups.iter().chain(&platform_azure(&estate.platform, &Priorities::new()).security_groups) {
@@ -313,7 +333,7 @@ fn decided(group: &SecurityGroup, source: &str, destination: &str, port: u16) ->
 /// Seed 000, one by one.
 #[test]
 fn a_landing_zone_s_group_is_what_the_articles_list() {
-    let platform = platform(json!({"apiServer": ["10.1.250.4"]}));
+    let platform = platform(json!({"apiServerSubnet": "10.1.250.0/28"}));
     let zone = zone("shop", &platform, &own(10), &Value::Null);
     let estate = Estate::new(platform, vec![zone.clone()]);
     let group = estate.group(&zone).unwrap();
@@ -325,11 +345,12 @@ fn a_landing_zone_s_group_is_what_the_articles_list() {
         "AllowAzureLoadBalancerInBound (120)"
     );
     assert_eq!(to("10.1.250.4", 10_250), "AllowApiServerInBound (130)");
-    assert_eq!(to("10.1.250.4", 22), "DenyAllInBound (4096)");
+    assert_eq!(to("10.1.251.4", 10_250), "OthersInBound (4096)");
+    assert_eq!(to("10.1.1.9", 10_250), "AllowKubeletInBound (160)");
     assert_eq!(to("10.1.11.9", 5473), "AllowTyphaInBound (150)");
-    assert_eq!(to("10.1.11.9", 443), "DenyAllInBound (4096)");
-    assert_eq!(to("10.1.1.9", 443), "DenyAllInBound (4096)");
-    assert_eq!(to("203.0.113.9", 443), "DenyAllInBound (4096)");
+    assert_eq!(to("10.1.11.9", 443), "OthersInBound (4096)");
+    assert_eq!(to("10.1.1.9", 443), "OthersInBound (4096)");
+    assert_eq!(to("203.0.113.9", 443), "OthersInBound (4096)");
 }
 
 #[test]
@@ -340,12 +361,58 @@ fn only_the_application_gateway_talks_to_the_system_pool() {
         to("10.1.254.4", 443),
         "AllowApplicationGatewayInBound (200)"
     );
-    assert_eq!(to("10.1.254.4", 8080), "DenyAllInBound (4096)");
-    assert_eq!(to("10.1.10.9", 443), "DenyAllInBound (4096)");
-    assert_eq!(to("203.0.113.9", 443), "DenyAllInBound (4096)");
+    assert_eq!(to("10.1.254.4", 8080), "OthersInBound (4096)");
+    assert_eq!(to("10.1.10.9", 443), "OthersInBound (4096)");
+    assert_eq!(to("203.0.113.9", 443), "OthersInBound (4096)");
     assert_eq!(to("10.1.10.9", 53), "AllowDnsTcpInBound (170)");
     assert_eq!(to("10.1.10.9", 10_250), "AllowKubeletInBound (160)");
     assert_eq!(to("10.1.0.9", 9090), "AllowSubnetInBound (110)");
+}
+
+/// Whoever opens a wide range does not open it to other landing zones, and no rule holds a range and a part of it.
+#[test]
+fn wide_ranges_leave_out_who_lies_in_them() {
+    let mut platform = platform(json!({}));
+    platform.shared_services = vec![crate::domain::SharedService {
+        name: "scanners".to_owned(),
+        direction: api::ServiceDirection::ToLandingZones,
+        landing_zones: api::ServiceAudience::All,
+        peers: vec![crate::domain::ServicePeer::Addresses(
+            ["10.0.0.0/8", "10.1.253.0/24", "fd00::/64"]
+                .map(|it| it.parse().unwrap())
+                .into(),
+        )],
+        ports: Vec::new(),
+    }];
+    let shop = zone("shop", &platform, &own(10), &Value::Null);
+    let orders = zone("orders", &platform, &own(11), &Value::Null);
+    let estate = Estate::new(platform, vec![shop.clone(), orders]);
+    let group = estate.group(&shop).unwrap();
+    let to = |source: &str| decided(&group, source, "10.1.10.7", 443);
+    assert!(
+        to("10.9.0.4").starts_with("Allow-FromAddresses-"),
+        "{}",
+        to("10.9.0.4")
+    );
+    assert!(to("10.1.253.9").starts_with("Allow-FromAddresses-"));
+    assert_eq!(to("10.1.11.9"), "OthersInBound (4096)");
+    assert_eq!(to("10.1.1.9"), "OthersInBound (4096)");
+    for rule in &group.rules {
+        let nets: Vec<IpNet> = rule
+            .sources
+            .iter()
+            .filter_map(|it| match it {
+                crate::policy::security_group::AddressPrefix::Range(net) => Some(*net),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(IpNet::aggregate(&nets).len(), nets.len(), "{}", rule.name);
+        assert!(
+            nets.iter().all(|it| matches!(it, IpNet::V4(_))),
+            "{}",
+            rule.name
+        );
+    }
 }
 
 /// Whatever a group has by itself: pods of an overlay and the internet are outside of the virtual network.

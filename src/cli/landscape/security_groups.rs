@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::PlaceName;
+use crate::api::Stage;
 use crate::build::{Neighbours, Priorities, landing_zone_azure, security_groups_govern_pods};
 use crate::domain::{LandingZone, Platform, Resolved, Subnet};
 use crate::policy::security_group::{
@@ -48,15 +49,15 @@ impl SecurityGroups {
         if !security_groups_govern_pods(platform) {
             return None;
         }
-        let neighbours = Neighbours {
-            subnets: zones
-                .iter()
-                .filter_map(|it| Some((it.name.clone(), it.azure.subnet?)))
-                .collect(),
-        };
+        let neighbours = Neighbours::of(zones);
         let shared = azure.shared_subnets.first().map(|it| it.subnet);
         let mut ends = BTreeMap::new();
-        for (zone, resolved) in zones.iter().zip(resolved) {
+        let in_force = |zone: &LandingZone| !zone.suspend && zone.stage != Stage::Plan;
+        for (zone, resolved) in zones
+            .iter()
+            .zip(resolved)
+            .filter(|(zone, _)| in_force(zone))
+        {
             let Some(address) = zone.azure.subnet.or(shared).and_then(some_pod) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::super::Outcome;
 use super::super::output::{self, OutputFormat};
-use crate::api::{DeletePolicy, names};
+use crate::api::{DeletePolicy, Stage, names};
 use crate::build::{
     self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
     terraform,
@@ -74,21 +74,21 @@ impl AzureArgs {
             super::note_unapplied(stderr, zone)?;
         }
         let priorities = Priorities::new();
-        let neighbours = Neighbours {
-            subnets: zones
-                .iter()
-                .filter_map(|it| Some((it.name.clone(), it.azure.subnet?)))
-                .collect(),
-        };
+        let neighbours = Neighbours::of(zones);
         let of_platform = build::platform_azure(platform, &priorities);
-        let of_zones: Vec<_> = zones
+        // Of those that are planned or suspended nothing is written, as the operator writes nothing.
+        let in_force = zones
             .iter()
             .zip(resolved)
+            .filter(|(zone, _)| is_in_force(zone));
+        let (in_force, of_zones): (Vec<&LandingZone>, Vec<_>) = in_force
             .map(|(zone, resolved)| {
                 let openings = &resolved.openings;
-                build::landing_zone_azure(zone, platform, openings, &neighbours, &priorities)
+                let resources =
+                    build::landing_zone_azure(zone, platform, openings, &neighbours, &priorities);
+                (zone, resources)
             })
-            .collect();
+            .unzip();
         let text = match form {
             AzureForm::Aso => {
                 let Some(operator) = &azure.service_operator else {
@@ -110,7 +110,7 @@ impl AzureArgs {
                     delete_policy: DeletePolicy::Keep,
                 };
                 let mut objects = azure_service_operator(&of_platform, azure, operator, owner);
-                for (zone, resources) in zones.iter().zip(&of_zones) {
+                for (zone, resources) in in_force.iter().zip(&of_zones) {
                     let labels = labelled(names::OWNER, zone.name.as_str());
                     let owner = Owner {
                         labels: &labels,
@@ -139,6 +139,10 @@ impl AzureArgs {
         stdout.flush()?;
         Ok(Outcome::Done)
     }
+}
+
+fn is_in_force(zone: &LandingZone) -> bool {
+    !zone.suspend && zone.stage != Stage::Plan
 }
 
 fn together(of_platform: AzureResources, of_zones: Vec<AzureResources>) -> AzureResources {

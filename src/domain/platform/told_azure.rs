@@ -3,6 +3,8 @@
 use super::super::validate::azure::platform;
 use super::super::{FieldPath, PlatformAzure};
 use super::Findings;
+use ipnet::IpNet;
+
 use crate::api::{self, NetworkPlugin, NetworkSecurityGroup};
 
 pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
@@ -35,6 +37,7 @@ pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
                 pod_cidr: it.subnet.pod_cidr.map(|it| it.to_string()),
             })
             .collect(),
+        api_server_subnet: azure.api_server_subnet.map(|it| it.to_string()),
         hub: azure.route_table.as_ref().map(|it| api::Hub {
             route_table: Some(it.clone()),
         }),
@@ -52,10 +55,11 @@ pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
 pub(super) fn read(
     told: &api::PlatformAzure,
     plugin: Option<NetworkPlugin>,
+    pod_cidrs: &[IpNet],
 ) -> Option<PlatformAzure> {
     platform(
         told,
-        plugin,
+        (plugin, pod_cidrs),
         &FieldPath::default(),
         &mut Findings::default(),
     )

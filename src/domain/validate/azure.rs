@@ -21,9 +21,9 @@ const PODS_IN_NODE_SUBNET: u64 = 30;
 const PODS_IN_POD_SUBNET: u64 = 110;
 /// A node takes addresses of a pod subnet by so many at once (AKS documentation, "Dynamic IP allocation").
 const POD_ADDRESSES_AT_ONCE: u64 = 16;
-/// One node more than the most is there while nodes are upgraded (`maxSurge` of AKS when nobody says otherwise is 10 %; one at
-/// least).
-const SURGE: u64 = 1;
+/// A tenth of the nodes more than the most are there while they are upgraded (AKS documentation, "Upgrade options": the default
+/// of `maxSurge`).
+const SURGE: u64 = 10;
 
 /// What a landing zone owns in Azure.
 pub(super) fn landing_zone(
@@ -44,6 +44,13 @@ pub(super) fn landing_zone(
     if declared.subnet.is_some() && node_pool.is_none() {
         findings.report(&at_subnet, "", rule::SUBNET_OF_NOTHING);
     }
+    if declared.subnet.is_none() && node_pool.is_some() {
+        findings.report(&path.key("nodePool"), "", rule::POOL_WITHOUT_SUBNET);
+    }
+    let is_routed = platform.plugin != Some(NetworkPlugin::Kubenet) || azure.route_table.is_some();
+    if declared.subnet.is_some() && !is_routed {
+        findings.report(&at_subnet, "", rule::NO_CLUSTER_ROUTES);
+    }
     if declared.network_security_group.is_some() && declared.subnet.is_none() {
         let path = path.key("networkSecurityGroup");
         findings.report(&path, "", rule::SECURITY_GROUP_OF_NOTHING);
@@ -53,7 +60,7 @@ pub(super) fn landing_zone(
         subnet(&it.cidr, pods, platform.plugin, &at_subnet, findings)
     });
     if let Some(subnet) = own {
-        is_free(subnet, azure, &at_subnet, findings);
+        is_free(subnet, (azure, platform), &at_subnet, findings);
         if let Some(pool) = &node_pool {
             has_room(subnet, pool, platform.plugin, &at_subnet, findings);
         }
@@ -174,7 +181,28 @@ fn ipv4_range(text: &str, path: &FieldPath, findings: &mut Findings) -> Option<I
 }
 
 /// Nobody else's, as far as the platform knows, and in the virtual network.
-fn is_free(own: Subnet, azure: &PlatformAzure, path: &FieldPath, findings: &mut Findings) {
+fn is_free(
+    own: Subnet,
+    (azure, platform): (&PlatformAzure, &Platform),
+    path: &FieldPath,
+    findings: &mut Findings,
+) {
+    let of_pods: &[IpNet] = match platform.plugin {
+        Some(NetworkPlugin::Kubenet | NetworkPlugin::AzureCNIOverlay) => &platform.pod_cidrs,
+        _ => &[],
+    };
+    let others = [
+        ("the ranges of pods", of_pods),
+        ("the ranges of Services", &platform.service_cidrs),
+        (
+            "the subnet of the Application Gateway",
+            azure.system_subnet.application_gateway.as_slice(),
+        ),
+        (
+            "the subnet of the API server",
+            azure.api_server_subnet.as_slice(),
+        ),
+    ];
     let fields = [("cidr", Some(own.cidr)), ("podCidr", own.pod_cidr)];
     for (field, range) in fields {
         let Some(range) = range else { continue };
@@ -187,9 +215,15 @@ fn is_free(own: Subnet, azure: &PlatformAzure, path: &FieldPath, findings: &mut 
                 findings.report(&path, range, told);
             }
         }
+        for (whose, others) in others {
+            if let Some(other) = others.iter().find(|it| overlap(**it, range)) {
+                let told =
+                    format!("overlaps {other} of {whose}: name a range that nobody else uses");
+                findings.report(&path, range, told);
+            }
+        }
         let network = &azure.virtual_network;
-        let is_inside =
-            network.cidrs.is_empty() || network.cidrs.iter().any(|it| it.contains(&range));
+        let is_inside = network.cidrs.iter().any(|it| it.contains(&range));
         if !is_inside {
             let ranges: Vec<_> = network.cidrs.iter().map(ToString::to_string).collect();
             let told = format!(
@@ -211,7 +245,8 @@ fn has_room(
     path: &FieldPath,
     findings: &mut Findings,
 ) {
-    let nodes = u64::from(pool.max) + SURGE;
+    let surge = u64::from(pool.max).div_ceil(SURGE);
+    let nodes = u64::from(pool.max) + surge;
     let pods = |usual| pool.max_pods.map_or(usual, u64::from);
     let of_node = match (plugin, own.pod_cidr) {
         (Some(NetworkPlugin::AzureCNI), None) => 1 + pods(PODS_IN_NODE_SUBNET),
@@ -222,7 +257,7 @@ fn has_room(
         let needed = nodes * each + KEPT_BY_AZURE;
         if size < needed {
             let told = format!(
-                "has {size} addresses, but {nodes} nodes (max and {SURGE} more while they are upgraded) with {each} each need \
+                "has {size} addresses, but {nodes} nodes (max and {surge} more while they are upgraded) with {each} each need \
                  {needed}, {KEPT_BY_AZURE} that Azure keeps included: widen it, or lower nodePool.max or nodePool.maxPods"
             );
             findings.report(&path.key(field), range, told);
@@ -230,7 +265,9 @@ fn has_room(
     };
     check("cidr", own.cidr, of_node);
     if let Some(range) = own.pod_cidr {
-        let each = pods(PODS_IN_POD_SUBNET).div_ceil(POD_ADDRESSES_AT_ONCE) * POD_ADDRESSES_AT_ONCE;
+        // More are taken as soon as half of that is all that is free.
+        let most = pods(PODS_IN_POD_SUBNET) + POD_ADDRESSES_AT_ONCE / 2;
+        let each = most.div_ceil(POD_ADDRESSES_AT_ONCE) * POD_ADDRESSES_AT_ONCE;
         check("podCidr", range, each);
     }
 }
@@ -238,13 +275,17 @@ fn has_room(
 /// Where in Azure the cluster lies.
 pub(in crate::domain) fn platform(
     declared: &api::PlatformAzure,
-    plugin: Option<NetworkPlugin>,
+    (plugin, pod_cidrs): (Option<NetworkPlugin>, &[IpNet]),
     path: &FieldPath,
     findings: &mut Findings,
 ) -> Option<PlatformAzure> {
     let before = findings.0.len();
-    if plugin.is_none() {
-        findings.report(path, "", rule::NO_PLUGIN);
+    match plugin {
+        None => findings.report(path, "", rule::NO_PLUGIN),
+        Some(NetworkPlugin::Kubenet | NetworkPlugin::AzureCNIOverlay) if pod_cidrs.is_empty() => {
+            findings.report(path, "", rule::NO_POD_CIDRS);
+        }
+        Some(_) => {}
     }
     findings.check(
         &path.key("subscription"),
@@ -288,6 +329,10 @@ pub(in crate::domain) fn platform(
         .application_gateway
         .as_ref()
         .and_then(|it| ipv4_range(it, &at_system.key("applicationGateway"), findings));
+    let api_server_subnet = declared
+        .api_server_subnet
+        .as_ref()
+        .and_then(|it| ipv4_range(it, &path.key("apiServerSubnet"), findings));
     let shared_subnets = shared_subnets(declared, plugin, &path.key("sharedSubnets"), findings);
     let route_table = declared.hub.as_ref().and_then(|it| it.route_table.clone());
     if let Some(id) = &route_table {
@@ -314,6 +359,7 @@ pub(in crate::domain) fn platform(
             application_gateway,
         },
         shared_subnets,
+        api_server_subnet,
         route_table,
         service_operator,
     };

@@ -3,7 +3,7 @@
 use super::*;
 
 fn estate() -> (Estate, AzureResources) {
-    let platform = platform(json!({"apiServer": ["10.1.250.4"]}));
+    let platform = platform(json!({"apiServerSubnet": "10.1.250.0/28"}));
     let ports = json!([{"protocol": "TCP", "port": 8080}, {"protocol": "UDP", "port": 9000, "endPort": 9010}]);
     let shop = zone(
         "shop",
@@ -51,7 +51,7 @@ fn for_azure_service_operator() {
     // What is declared no more is closed in Azure, too, whatever becomes of the group.
     assert_eq!(kept("Allow-From-orders-Tcp-InBound"), "manage");
     assert_eq!(kept("AllowSystemPoolInBound"), "detach-on-delete");
-    assert_eq!(kept("DenyAllInBound"), "detach-on-delete");
+    assert_eq!(kept("OthersInBound"), "detach-on-delete");
     insta::assert_yaml_snapshot!(objects);
 }
 

@@ -42,11 +42,10 @@ spec:
     resourceGroup: rg
     location: westeurope
     cluster: aks
-    virtualNetwork: {name: vnet}
+    virtualNetwork: {name: vnet, cidrs: [10.1.0.0/16]}
     systemSubnet: {name: system, cidr: 10.1.0.0/24}
 ";
-    let rule =
-        "network security groups\n    nsg-aks-orders: DenyAllInBound (4096) denies: SCTP 3868";
+    let rule = ": OthersInBound (4096) denies: SCTP 3868";
     let one = ask_of(apart, "shop/web", "orders/api:3868/SCTP").1;
     assert!(
         one.contains("SCTP 3868: allowed by policies, and denied by a network security group"),

@@ -1,6 +1,7 @@
 //! Where in Azure the cluster lies.
 
 use super::change;
+use crate::build::security_groups_govern_pods;
 use crate::domain::{Platform, PlatformAzure, Subnet};
 use crate::review::changes::{Change, ChangeKind, Part, spec};
 
@@ -35,6 +36,18 @@ pub(super) fn changes(old: &Platform, new: &Platform) -> Vec<Change> {
         (Some(was), Some(is)) => (was, is),
     };
     let mut changes = Vec::new();
+    if security_groups_govern_pods(old) && !security_groups_govern_pods(new) {
+        let message = "with this network plugin network security groups see nothing of pods any more: they let all of them in, and \
+                       policies alone govern them";
+        let at = spec().key("network").key("plugin");
+        let lowered = change(
+            (Part::Azure, ChangeKind::Lowered),
+            at,
+            message.to_owned(),
+            true,
+        );
+        changes.push(lowered.named("plugin"));
+    }
     let mut add = |path: &[&str], kind, asks: bool, message: String| {
         let at = path.iter().fold(at(), |at, key| at.key(*key));
         changes.push(change((Part::Azure, kind), at, message, asks).named(path.join(".")));
@@ -50,14 +63,17 @@ pub(super) fn changes(old: &Platform, new: &Platform) -> Vec<Change> {
         }
     }
     if was.virtual_network.cidrs != is.virtual_network.cidrs {
-        let message = "the known ranges of the virtual network change".to_owned();
+        let message = "the ranges of the virtual network change: whoever lies there reaches DNS, kubelets and shared services of \
+                       the system pool"
+            .to_owned();
         add(
             &["virtualNetwork", "cidrs"],
-            ChangeKind::Changed,
-            false,
+            ChangeKind::Widened,
+            true,
             message,
         );
     }
+    api_server(was, is, &mut add);
     subnets(was, is, &mut add);
     match (&was.route_table, &is.route_table) {
         (before, after) if before == after => {}
@@ -99,6 +115,24 @@ const PLACES: [Place; 6] = [
 ];
 
 type Add<'a> = dyn FnMut(&[&str], ChangeKind, bool, String) + 'a;
+
+fn api_server(was: &PlatformAzure, is: &PlatformAzure, add: &mut Add<'_>) {
+    if was.api_server_subnet != is.api_server_subnet {
+        let (kind, asks, message) = match is.api_server_subnet {
+            Some(range) => (
+                ChangeKind::Widened,
+                true,
+                format!("the API server in {range} may talk to the nodes of every landing zone"),
+            ),
+            None => (
+                ChangeKind::Narrowed,
+                false,
+                "no subnet of the API server is let in any more".to_owned(),
+            ),
+        };
+        add(&["apiServerSubnet"], kind, asks, message);
+    }
+}
 
 fn subnets(was: &PlatformAzure, is: &PlatformAzure, add: &mut Add<'_>) {
     let (old, new) = (&was.system_subnet, &is.system_subnet);

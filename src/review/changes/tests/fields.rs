@@ -525,7 +525,7 @@ const LANDING_ZONE: &[Row] = &[
             ("azure/nodePool/osSku", "null", r#""AzureLinux""#, false),
             (
                 "azure",
-                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}}"#,
+                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"}}"#,
                 "null",
                 true,
             ),
@@ -549,11 +549,11 @@ const LANDING_ZONE: &[Row] = &[
                 r#""10.1.5.0/24""#,
                 false,
             ),
-            ("azure/subnet/podCidr", "null", r#""10.1.6.0/23""#, false),
+            ("azure/subnet/podCidr", "null", r#""10.1.8.0/22""#, false),
             (
                 "azure",
                 r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"}}"#,
-                r#"{"nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}}"#,
+                "null",
                 true,
             ),
         ],
@@ -626,11 +626,16 @@ const PLATFORM: &[Row] = &[
         &["network.plugin"],
         Depends,
         &[
-            ("network/plugin", r#""Kubenet""#, r#""AzureCNI""#, false),
             (
-                "network",
-                r#"{"plugin": "Kubenet"}"#,
-                r#"{"plugin": "AzureCNI"}"#,
+                "network/plugin",
+                r#""AzureCNIOverlay""#,
+                r#""AzureCNI""#,
+                false,
+            ),
+            (
+                "network/plugin",
+                r#""AzureCNI""#,
+                r#""AzureCNIOverlay""#,
                 true,
             ),
         ],
@@ -932,17 +937,27 @@ const PLATFORM: &[Row] = &[
         ],
     ),
     (
-        &["azure.virtualNetwork.cidrs[]", "azure.systemSubnet.name"],
-        Never,
+        &["azure.virtualNetwork.cidrs[]"],
+        Always,
+        &[(
+            "azure/virtualNetwork/cidrs",
+            r#"["10.1.0.0/16"]"#,
+            r#"["10.0.0.0/8"]"#,
+            true,
+        )],
+    ),
+    (
+        &["azure.apiServerSubnet"],
+        Depends,
         &[
-            (
-                "azure/virtualNetwork/cidrs",
-                "null",
-                r#"["10.1.0.0/16"]"#,
-                false,
-            ),
-            ("azure/systemSubnet/name", r#""a""#, r#""b""#, false),
+            ("azure/apiServerSubnet", "null", r#""10.1.250.0/28""#, true),
+            ("azure/apiServerSubnet", r#""10.1.250.0/28""#, "null", false),
         ],
+    ),
+    (
+        &["azure.systemSubnet.name"],
+        Never,
+        &[("azure/systemSubnet/name", r#""a""#, r#""b""#, false)],
     ),
     (
         &["azure.systemSubnet.cidr", "azure.systemSubnet.podCidr"],
@@ -1114,7 +1129,7 @@ fn platform() -> Value {
         },
         "azure": {
             "subscription": "00000000-0000-0000-0000-000000000001", "resourceGroup": "rg", "location": "westeurope",
-            "cluster": "aks", "virtualNetwork": {"name": "vnet"},
+            "cluster": "aks", "virtualNetwork": {"name": "vnet", "cidrs": ["10.1.0.0/16"]},
             "systemSubnet": {"name": "system", "cidr": "10.1.0.0/24"},
             "sharedSubnets": [{"name": "shared", "cidr": "10.1.1.0/24"}],
         },
