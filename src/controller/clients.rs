@@ -110,3 +110,31 @@ fn user_agent() -> Option<(HeaderName, HeaderValue)> {
     let text = format!("{MANAGER}/{version} ({})", identity());
     Some((USER_AGENT, HeaderValue::from_str(&text).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tokio::time::Instant;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// However many wait.
+    #[tokio::test(start_paused = true)]
+    async fn requests_go_one_after_the_other() {
+        let server = tower::service_fn(|(): ()| async { Ok::<_, Infallible>(Instant::now()) });
+        let service = ServiceBuilder::new()
+            .layer(BufferLayer::new(BUFFERED))
+            .layer(paced(50))
+            .service(server);
+        let begun = Instant::now();
+        let all = (0..20).map(|_| service.clone().oneshot(()));
+        let mut answered: Vec<_> = futures::future::try_join_all(all).await.unwrap();
+        answered.sort_unstable();
+        for (number, answered) in (0_u32..).zip(answered) {
+            let due = Duration::from_millis(20) * number;
+            assert!(answered - begun >= due, "{number}: {:?}", answered - begun);
+        }
+    }
+}
