@@ -1,6 +1,8 @@
 //! All that decides who reaches whom: what landing zones render to, what others wrote, and the places between which
 //! it is asked.
 
+#[cfg(test)]
+pub(super) mod fixture;
 pub(super) mod live;
 mod objects;
 mod place;

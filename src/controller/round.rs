@@ -235,7 +235,7 @@ pub(super) async fn keep_in_order(
     memory: &mut Memory,
     zone: &domain::LandingZone,
 ) -> Result<Kept, Error> {
-    if zone.suspend || zone.stage == Stage::Plan {
+    if !zone.is_in_force() {
         return Ok(Kept::default());
     }
     let Some(mut prepared) = prepare(observation, context, memory, zone, false)? else {

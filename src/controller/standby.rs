@@ -10,7 +10,6 @@ use super::left_alone;
 use super::memory::Memory;
 use super::reconcile::observe;
 use super::round::prepare;
-use crate::api::Stage;
 use crate::cluster::ClusterFacts;
 use crate::domain;
 
@@ -34,7 +33,7 @@ pub(super) fn look_on(
     let Ok(zone) = domain::LandingZone::validate(&observation.zone, &observation.platform) else {
         return true;
     };
-    if zone.suspend || zone.stage == Stage::Plan {
+    if !zone.is_in_force() {
         left_alone::tell_guard(&observation, context, &memory, &zone);
         return true;
     }

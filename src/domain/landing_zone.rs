@@ -43,6 +43,14 @@ pub struct LandingZone {
     pub azure: LandingZoneAzure,
 }
 
+impl LandingZone {
+    /// Whether anything is written of it: it is neither suspended nor only planned.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        !self.suspend && self.stage != Stage::Plan
+    }
+}
+
 /// One namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Namespace {

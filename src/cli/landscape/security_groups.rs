@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::PlaceName;
-use crate::api::Stage;
 use crate::build::{Neighbours, Priorities, landing_zone_azure, security_groups_govern_pods};
 use crate::domain::{LandingZone, Platform, Resolved, Subnet};
 use crate::policy::security_group::{
@@ -52,11 +51,10 @@ impl SecurityGroups {
         let neighbours = Neighbours::of(zones);
         let shared = azure.shared_subnets.first().map(|it| it.subnet);
         let mut ends = BTreeMap::new();
-        let in_force = |zone: &LandingZone| !zone.suspend && zone.stage != Stage::Plan;
         for (zone, resolved) in zones
             .iter()
             .zip(resolved)
-            .filter(|(zone, _)| in_force(zone))
+            .filter(|(zone, _)| zone.is_in_force())
         {
             let Some(address) = zone.azure.subnet.or(shared).and_then(some_pod) else {
                 continue;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::super::Outcome;
 use super::super::output::{self, OutputFormat};
-use crate::api::{DeletePolicy, Stage, names};
+use crate::api::{DeletePolicy, names};
 use crate::build::{
     self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
     terraform,
@@ -80,7 +80,7 @@ impl AzureArgs {
         let in_force = zones
             .iter()
             .zip(resolved)
-            .filter(|(zone, _)| is_in_force(zone));
+            .filter(|(zone, _)| zone.is_in_force());
         let (in_force, of_zones): (Vec<&LandingZone>, Vec<_>) = in_force
             .map(|(zone, resolved)| {
                 let openings = &resolved.openings;
@@ -139,10 +139,6 @@ impl AzureArgs {
         stdout.flush()?;
         Ok(Outcome::Done)
     }
-}
-
-fn is_in_force(zone: &LandingZone) -> bool {
-    !zone.suspend && zone.stage != Stage::Plan
 }
 
 fn together(of_platform: AzureResources, of_zones: Vec<AzureResources>) -> AzureResources {
