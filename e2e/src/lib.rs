@@ -3,6 +3,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`azure_service_operator`] | Azure Service Operator, simulated, with definitions of its kinds |
 //! | [`prerequisites`] | finds or installs the programs that are not built here |
 //! | [`binaries`] | builds the control plane from its Go modules, and the operator |
 //! | [`process`] | children that die with their parent |
@@ -35,6 +36,7 @@
 //! network namespaces of our own, and all state is under `target/e2e`.
 
 pub mod audit;
+pub mod azure_service_operator;
 pub mod bench;
 pub mod binaries;
 pub mod calico_api_server;
@@ -68,6 +70,7 @@ pub mod shop;
 pub mod wait;
 pub mod workspace;
 
+pub use azure_service_operator::AzureServiceOperator;
 pub use calico_api_server::CalicoApiServer;
 pub use cert_manager::CertManager;
 pub use cluster::{ClusterOptions, LocalCluster};

@@ -12,15 +12,16 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 
 /// The folders of `config/` that grant the operator something.
-const GRANTING: [&str; 4] = ["eviction", "guard", "namespace-deletion", "rbac"];
+const GRANTING: [&str; 5] = ["azure", "eviction", "guard", "namespace-deletion", "rbac"];
 /// What says nothing of today's operator in its tests: where an earlier one runs, too, with the rights of its own chart, and
 /// the benchmark, which no test runs.
 const OTHERS: [&str; 2] = ["chart", "bench"];
 /// The roles for application teams, which are not for the operator.
 const OF_TEAMS: &str = "landing-zone-team-policies";
 /// Test targets that use rights which no other uses. Without one of them nothing can be said.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "availability",
+    "azure",
     "crossings",
     "disruption",
     "flavours",

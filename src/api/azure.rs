@@ -33,8 +33,8 @@ pub struct LandingZoneAzure {
     /// declarations as the network policies. Nobody when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_security_group: Option<NetworkSecurityGroup>,
-    /// What becomes of these in Azure when the landing zone is deleted, or when they leave it; Keep when left
-    /// out.
+    /// What becomes of these in Azure when they leave the landing zone, or when it is deleted and deletePolicy
+    /// is Delete; Keep when left out. No node goes while it carries pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_policy: Option<DeletePolicy>,
 }
@@ -151,7 +151,9 @@ pub struct PlatformAzure {
     /// The hub that egress goes through; nowhere special when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
-    /// Where the objects of Azure Service Operator lie that kubectl landingzone render --azure aso writes.
+    /// Where the objects of Azure Service Operator lie, through which the operator makes what landing zones own in Azure.
+    /// Left out, somebody else makes it from what kubectl landingzone render --azure writes. It needs the rights in
+    /// config/azure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_operator: Option<ServiceOperator>,
 }
@@ -162,7 +164,10 @@ pub struct PlatformAzure {
 pub struct ServiceOperator {
     /// The namespace of its objects, in which no application may write.
     #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = schema::dns_label())]
+    #[x_kube(
+        validation = schema::dns_label(),
+        validation = Rule::new("self == oldSelf").message(rule::SERVICE_OPERATOR_MOVES)
+    )]
     pub namespace: String,
     /// The Secret in that namespace with the credentials; as Azure Service Operator is set up when left
     /// out.

@@ -18,6 +18,8 @@ pub const PODS_PLACED: &str = "PodsPlaced";
 pub const CROSSINGS_OPEN: &str = "CrossingsOpen";
 /// Nothing gets through that is not declared, whatever others' policies and network sets say.
 pub const BOUNDARY_HELD: &str = "BoundaryHeld";
+/// What the landing zone declares in Azure is there, as Azure Service Operator says; only where it has to do with Azure.
+pub const AZURE_READY: &str = "AzureReady";
 /// Another writer keeps changing an owned object back.
 pub const CONTESTED: &str = "Contested";
 /// The default deny of the platform is in the stage that it declares.
@@ -137,4 +139,18 @@ pub mod reason {
     pub const NO_CERTIFICATE: &str = "NoCertificate";
     /// The default deny needs Calico's own kinds.
     pub const NO_CALICO: &str = "NoCalico";
+    /// What is declared in Azure is somebody else's to make.
+    pub const NOT_MANAGED: &str = "NotManaged";
+    /// Azure Service Operator is not there, or without a kind that is needed.
+    pub const SERVICE_OPERATOR_MISSING: &str = "ServiceOperatorMissing";
+    /// This release of Azure Service Operator lacks a field that is needed.
+    pub const SERVICE_OPERATOR_UNFIT: &str = "ServiceOperatorUnfit";
+    /// The objects of Azure Service Operator cannot be watched.
+    pub const NOT_WATCHED: &str = "NotWatched";
+    /// A node pool would have to become another one.
+    pub const POOL_CANNOT_CHANGE: &str = "PoolCannotChange";
+    /// Azure Service Operator has given up until the declaration changes.
+    pub const REFUSED_BY_AZURE: &str = "RefusedByAzure";
+    /// Something that left the declaration is still there.
+    pub const LEAVING: &str = "Leaving";
 }

@@ -21,6 +21,15 @@ pub const ONE_LINE: &str = "must be one line of readable text: remove line break
 pub const IMMUTABLE_CODE: &str = "cannot be changed: declare a new landing zone for another \
     application, or delete this one first (its namespaces stay, with deletePolicy Keep)";
 
+/// The namespace of Azure Service Operator's objects, written anew.
+pub const SERVICE_OPERATOR_MOVES: &str = "cannot be changed, since the objects would stay in the old namespace: take \
+    serviceOperator out, which leaves everything in Azure as it is, delete the objects there, which bear \
+    reconcile-policy detach-on-delete, and write the new namespace then";
+
+/// A namespace of a landing zone in which objects of Azure Service Operator lie.
+pub const NAMESPACE_OF_AZURE: &str = "is where objects of Azure Service Operator lie (spec.azure.serviceOperator of the \
+    LandingZonePlatform), and whoever may write there changes what is in Azure: choose another name";
+
 /// A platform of another name.
 pub const ONLY_PLATFORM: &str =
     "must be cluster, since one platform holds for the whole cluster: give it this name";

@@ -41,8 +41,8 @@ use targets::Targets;
 
 pub use azure::{
     AzureResources, BicepError, Neighbours, OwnSubnet, Owner, Priorities, azure_service_operator,
-    bicep, landing_zone_azure, platform_azure, security_groups_govern_pods, system_security_group,
-    terraform,
+    bicep, comes_and_goes, landing_zone_azure, platform_azure, reconcile_policy,
+    security_groups_govern_pods, system_security_group, terraform,
 };
 pub use default_deny::{
     DefaultDenyError, DefaultDenyPolicies, Undecided, default_deny, depends_on_others,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{CalicoNaming, Flavour, PolicyApi};
+use super::azure::{AzureDefinition, AzureDefinitions};
+use crate::domain::{AzureKind, AzureVersions, CalicoNaming, Flavour, PolicyApi};
 
 /// Endings of the names of custom resource definitions that say something about policies.
 pub const FLAVOUR_SIGNS: &[&str] = &[".projectcalico.org", ".cilium.io", ".antrea.io"];
@@ -20,6 +21,17 @@ pub struct ClusterFacts {
     pub aggregated_v3: bool,
     /// `spec.calicoVersion` of the `ClusterInformation` named default.
     pub calico_version: Option<String>,
+    /// The kinds of Azure Service Operator.
+    pub azure: AzureDefinitions,
+}
+
+/// Why nothing can be written for Azure Service Operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAzure {
+    /// These kinds are not there, by name.
+    Missing(Vec<&'static str>),
+    /// They are there, and cannot be used: a phrase each.
+    Unfit(Vec<String>),
 }
 
 /// Who puts network policies into effect.
@@ -61,6 +73,31 @@ impl ClusterFacts {
             staged: tiers && stages("crd.projectcalico.org"),
             naming: self.naming(),
         }
+    }
+
+    /// In which versions objects of Azure Service Operator are written.
+    ///
+    /// # Errors
+    /// Where they cannot be.
+    pub fn azure_versions(&self) -> Result<AzureVersions, NoAzure> {
+        let definitions = AzureKind::ALL.map(|kind| (kind, self.azure.get(&kind)));
+        let missing = definitions.iter().filter(|(_, it)| it.is_none());
+        let missing: Vec<_> = missing.map(|(kind, _)| kind.definition()).collect();
+        if !missing.is_empty() {
+            return Err(NoAzure::Missing(missing));
+        }
+        let mut versions = std::collections::BTreeMap::new();
+        let mut unfit = Vec::new();
+        for (kind, definition) in definitions {
+            match definition {
+                Some(AzureDefinition::Serves(version)) => {
+                    versions.insert(kind, version.clone());
+                }
+                Some(AzureDefinition::Unfit(why)) => unfit.push(why.clone()),
+                None => {}
+            }
+        }
+        AzureVersions::of(versions).ok_or(NoAzure::Unfit(unfit))
     }
 
     /// Who enforces.
@@ -123,6 +160,7 @@ mod tests {
             definitions: definitions.iter().map(|&name| name.to_owned()).collect(),
             aggregated_v3,
             calico_version: version.map(str::to_owned),
+            azure: AzureDefinitions::new(),
         }
     }
 
@@ -208,5 +246,30 @@ mod tests {
             facts(&[GNP_V1], false, None).enforcement(),
             Enforcement::Calico
         );
+    }
+
+    #[test]
+    fn azure_is_written_where_every_kind_can_be() {
+        let mut facts = facts(&[], false, None);
+        let Err(NoAzure::Missing(missing)) = facts.azure_versions() else {
+            panic!("nothing is there");
+        };
+        assert_eq!(missing.len(), AzureKind::ALL.len());
+        let served = AzureDefinition::Serves("v20250301".to_owned());
+        facts.azure = AzureKind::ALL.map(|kind| (kind, served.clone())).into();
+        let versions = facts.azure_versions().unwrap();
+        let pool = AzureKind::ManagedClustersAgentPool;
+        assert_eq!(
+            versions.api_version(pool),
+            "containerservice.azure.com/v20250301"
+        );
+        facts
+            .azure
+            .insert(pool, AzureDefinition::Unfit("too old".to_owned()));
+        let unfit = NoAzure::Unfit(vec!["too old".to_owned()]);
+        assert_eq!(facts.azure_versions(), Err(unfit));
+        facts.azure.remove(&pool);
+        let missing = NoAzure::Missing(vec![pool.definition()]);
+        assert_eq!(facts.azure_versions(), Err(missing));
     }
 }

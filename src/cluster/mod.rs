@@ -2,6 +2,7 @@
 //! has.
 
 mod addresses;
+mod azure;
 mod facts;
 mod follow;
 mod nodes;
@@ -11,9 +12,10 @@ mod watched;
 
 pub(crate) use addresses::range_of_pool;
 pub use addresses::{ClusterAddresses, WantedAddresses, watch_addresses};
-pub use facts::{ADMINISTRATORS_POLICIES, ClusterFacts, Enforcement, FLAVOUR_SIGNS};
+pub use azure::{AzureDefinition, AzureDefinitions};
+pub use facts::{ADMINISTRATORS_POLICIES, ClusterFacts, Enforcement, FLAVOUR_SIGNS, NoAzure};
 pub use follow::{failure, follow};
 pub use nodes::{Nodes, WantedNodes, list_nodes, watch_nodes};
-pub use pods::list_pods;
+pub use pods::{list_pods, list_pods_on};
 pub use watch::{Signs, watch_signs};
 pub use watched::{LAST_APPLIED, Watched};

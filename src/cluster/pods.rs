@@ -42,7 +42,26 @@ pub async fn list_pods(client: &Client, namespace: &str) -> kube::Result<Vec<Pod
     let kind = GroupVersionKind::gvk("", "v1", "Pod");
     let resource = ApiResource::from_gvk_with_plural(&kind, "pods");
     let api = Api::<Read>::namespaced_with(client.clone(), namespace, &resource);
-    let mut params = ListParams::default().limit(PAGE);
+    list(&api, ListParams::default()).await
+}
+
+/// The pods on a node that are not over, of all namespaces, as they are now.
+///
+/// # Errors
+/// As the API server answers.
+pub async fn list_pods_on(client: &Client, node: &str) -> kube::Result<Vec<Pod>> {
+    let kind = GroupVersionKind::gvk("", "v1", "Pod");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "pods");
+    let api = Api::<Read>::all_with(client.clone(), &resource);
+    list(
+        &api,
+        ListParams::default().fields(&format!("spec.nodeName={node}")),
+    )
+    .await
+}
+
+async fn list(api: &Api<Read>, params: ListParams) -> kube::Result<Vec<Pod>> {
+    let mut params = params.limit(PAGE);
     let mut pods = Vec::new();
     loop {
         let page = api.list(&params).await?;

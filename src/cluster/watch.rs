@@ -1,6 +1,6 @@
 //! Follows the signs from which the flavour is told, while the operator runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, future};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -10,7 +10,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
+use super::azure::{AzureDefinitions, read_definitions};
 use super::{ADMINISTRATORS_POLICIES, ClusterFacts, FLAVOUR_SIGNS, follow};
+use crate::domain::AzureKind;
 use crate::telemetry::Health;
 
 /// The facts as they are now; None until all signs were read once.
@@ -31,6 +33,8 @@ pub async fn watch_signs(
     let (definitions, mut definitions_seen) = watch::channel::<Option<BTreeSet<String>>>(None);
     let (aggregated, mut aggregated_seen) = watch::channel(None);
     let (version, mut version_seen) = watch::channel(None);
+    let (azure_installed, azure_to_read) = watch::channel(None);
+    let (azure, mut azure_seen) = watch::channel::<Option<AzureDefinitions>>(None);
     health.waits_for(DEFINITIONS);
     health.waits_for(API_SERVICES);
 
@@ -40,6 +44,7 @@ pub async fn watch_signs(
                 changed = definitions_seen.changed() => changed,
                 changed = aggregated_seen.changed() => changed,
                 changed = version_seen.changed() => changed,
+                changed = azure_seen.changed() => changed,
             };
             if changed.is_err() {
                 return;
@@ -47,8 +52,13 @@ pub async fn watch_signs(
             let known = definitions_seen.borrow_and_update().clone();
             let aggregated_v3 = *aggregated_seen.borrow_and_update();
             let version = version_seen.borrow_and_update().clone();
-            let (Some(definitions), Some(aggregated_v3), Some(CalicoVersion(calico_version))) =
-                (known, aggregated_v3, version)
+            let azure = azure_seen.borrow_and_update().clone();
+            let (
+                Some(definitions),
+                Some(aggregated_v3),
+                Some(CalicoVersion(calico_version)),
+                Some(azure),
+            ) = (known, aggregated_v3, version, azure)
             else {
                 continue;
             };
@@ -56,6 +66,7 @@ pub async fn watch_signs(
                 definitions,
                 aggregated_v3,
                 calico_version,
+                azure,
             };
             facts.send_if_modified(|old| {
                 let differs = old.as_ref() != Some(&new);
@@ -70,7 +81,8 @@ pub async fn watch_signs(
     };
     let installed = definitions.subscribe();
     tokio::join!(
-        watch_definitions(client.clone(), &health, definitions),
+        watch_definitions(client.clone(), &health, definitions, azure_installed),
+        read_definitions(client.clone(), azure_to_read, azure),
         watch_api_service(client.clone(), &health, aggregated),
         watch_version(client, &health, installed, version),
         gather,
@@ -81,10 +93,12 @@ async fn watch_definitions(
     client: Client,
     health: &Health,
     found: watch::Sender<Option<BTreeSet<String>>>,
+    azure: watch::Sender<Option<BTreeMap<AzureKind, Option<i64>>>>,
 ) {
     let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
-    let mut names = BTreeSet::new();
-    let mut listed = BTreeSet::new();
+    // By name, with the generation: their schemas matter of some.
+    let mut names = BTreeMap::new();
+    let mut listed = BTreeMap::new();
     let mut events = std::pin::pin!(follow(api, watcher::Config::default()));
     while let Some(event) = events.next().await {
         match event {
@@ -93,14 +107,14 @@ async fn watch_definitions(
                 continue;
             }
             Ok(watcher::Event::InitApply(definition)) => {
-                listed.insert(definition.name_any());
+                listed.insert(definition.name_any(), definition.metadata.generation);
                 continue;
             }
             Ok(watcher::Event::InitDone) => names = std::mem::take(&mut listed),
             Ok(watcher::Event::Apply(definition))
                 if definition.metadata.deletion_timestamp.is_none() =>
             {
-                names.insert(definition.name_any());
+                names.insert(definition.name_any(), definition.metadata.generation);
             }
             // A definition that is being deleted serves nothing new.
             Ok(watcher::Event::Apply(definition) | watcher::Event::Delete(definition)) => {
@@ -112,8 +126,13 @@ async fn watch_definitions(
             }
         }
         health.is_well(DEFINITIONS);
+        let of_azure = names.iter().filter_map(|(name, generation)| {
+            let kind = AzureKind::defined_by(name)?;
+            Some((kind, *generation))
+        });
+        send_if_new(&azure, of_azure.collect());
         let signs = names
-            .iter()
+            .keys()
             .filter(|name| {
                 let mut endings = FLAVOUR_SIGNS.iter().chain([&ADMINISTRATORS_POLICIES]);
                 endings.any(|ending| name.ends_with(ending))
@@ -244,7 +263,7 @@ fn calico_version(information: &DynamicObject) -> Option<String> {
     version.as_str().map(str::to_owned)
 }
 
-fn send_if_new<T: PartialEq>(channel: &watch::Sender<Option<T>>, new: T) {
+pub(super) fn send_if_new<T: PartialEq>(channel: &watch::Sender<Option<T>>, new: T) {
     channel.send_if_modified(|old| {
         let differs = old.as_ref() != Some(&new);
         if differs {

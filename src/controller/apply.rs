@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{FutureExt, StreamExt, stream};
 use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Request;
 use kube::core::params::GetParams;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -25,7 +26,7 @@ use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
 use super::pressure::Pressure;
 use super::rendered::Target;
 use crate::api::AdoptionPolicy;
-use crate::api::names::{MANAGED_BY, MANAGER, OWNER};
+use crate::api::names::{MANAGED_BY, MANAGER, OWNER, RECONCILE_POLICY};
 use crate::build;
 use crate::domain::Flavour;
 use crate::telemetry::{Metrics, RequestVerb};
@@ -183,6 +184,20 @@ impl Writer {
         applied
     }
 
+    /// Carries out a plan for Azure Service Operator, which waits itself for what an object refers to. What goes is the caller's
+    /// choice.
+    pub async fn apply_azure(&self, plan: &Plan, behalf: Behalf<'_>) -> Applied {
+        let mut applied = Applied {
+            done: plan.settled.clone(),
+            ..Applied::default()
+        };
+        self.write_all(plan.writes.iter(), behalf, IN_FLIGHT_EACH, &mut applied)
+            .await;
+        self.prune_all(plan.prune.iter(), behalf.flavour, &mut applied)
+            .await;
+        applied
+    }
+
     /// Writes the policies, then the namespaces. Returns whether any policy is not in force.
     async fn write_boundary(
         &self,
@@ -296,8 +311,10 @@ impl Writer {
                 Err(WriteError::NotOurs(_)) => self.exists(write, behalf).await,
                 created => created.map(|()| None),
             },
-            // What cannot be patched (the role of a binding) shows only on the object itself.
-            Change::Fields { found: None, .. } if target.key.kind == Kind::RoleBinding => {
+            // What cannot be patched (the role of a binding), or only field by field, shows only on the object itself.
+            Change::Fields { found: None, .. }
+                if matches!(target.key.kind, Kind::RoleBinding | Kind::Azure(_)) =>
+            {
                 let object = self.get(&target.key, behalf.flavour).await?;
                 let observed = object.and_then(|object| Observed::of(target.key.kind, object));
                 let change = field_change(target, &observed.ok_or(WriteError::Stale)?);
@@ -357,7 +374,7 @@ impl Writer {
         let ours = write.was_ours
             || written_by_us(&object)
             || label(OWNER) == Some(behalf.zone)
-            || (key.namespace.is_some() && label(MANAGED_BY) == Some(MANAGER));
+            || (key.is_in_reach_of_teams() && label(MANAGED_BY) == Some(MANAGER));
         if !ours {
             let different = differences(key.kind, &target.object.unpack(), &object);
             let spec_differs = different
@@ -394,7 +411,7 @@ impl Writer {
             ..PostParams::default()
         };
         let body = target.object.json();
-        let request = request(&target.key, flavour)?.create(&params, body);
+        let request = self.request(&target.key, flavour)?.create(&params, body);
         match self.send(RequestVerb::Create, &target.key, request).await {
             Ok(stored) => self.take(target, stored, flavour),
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
@@ -424,7 +441,9 @@ impl Writer {
             ..PatchParams::default()
         };
         let key = &target.key;
-        let request = request(key, flavour)?.patch(key.name_served(flavour), &params, &patch);
+        let request = self
+            .request(key, flavour)?
+            .patch(key.name_served(flavour), &params, &patch);
         match self.send(RequestVerb::Patch, key, request).await {
             Ok(stored) => self.take(target, stored, flavour),
             Err(error) => {
@@ -455,8 +474,17 @@ impl Writer {
             }),
             ..DeleteParams::default()
         };
-        let request = request(key, flavour)?.delete(key.name_served(flavour), &params);
+        let request = self
+            .request(key, flavour)?
+            .delete(key.name_served(flavour), &params);
         match self.send(RequestVerb::Delete, key, request).await {
+            Ok(left) if key.kind.is_azure() && left.pointer("/metadata/finalizers").is_some() => {
+                // Azure Service Operator takes its time, and says how far it is.
+                if let Some(observed) = Observed::of(key.kind, left) {
+                    self.observe(key, observed, flavour);
+                }
+                Ok(())
+            }
             Ok(left) => {
                 if key.is_in_reach_of_teams() && left.pointer("/metadata/finalizers").is_some() {
                     self.let_go(key, uid, flavour).await?;
@@ -468,6 +496,46 @@ impl Writer {
             }
             Err(kube::Error::Api(status)) if status.is_not_found() => {
                 self.cache.write().forget(key, None);
+                Ok(())
+            }
+            Err(error) => {
+                let error = WriteError::of(&error);
+                if matches!(error, WriteError::Stale) {
+                    self.refresh(key, flavour).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Has an object of Azure Service Operator say what becomes of its resource when it goes, unless it changed since.
+    ///
+    /// # Errors
+    /// [`WriteError::Stale`] where it did; others as the API server answers.
+    pub async fn mark_azure(
+        &self,
+        prune: &Prune,
+        policy: &str,
+        flavour: Flavour,
+    ) -> Result<(), WriteError> {
+        let key = &prune.key;
+        let patch = json!({"metadata": {
+            "uid": prune.uid,
+            "resourceVersion": prune.resource_version,
+            "annotations": {RECONCILE_POLICY: policy},
+        }});
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = self
+            .request(key, flavour)?
+            .patch(&key.name, &params, &Patch::Merge(patch));
+        match self.send(RequestVerb::Patch, key, request).await {
+            Ok(stored) => {
+                if let Some(observed) = Observed::of(key.kind, stored) {
+                    self.observe(key, observed, flavour);
+                }
                 Ok(())
             }
             Err(error) => {
@@ -511,7 +579,9 @@ impl Writer {
             ..PatchParams::default()
         };
         let name = key.name_served(flavour);
-        let request = request(key, flavour)?.patch(name, &params, &Patch::Merge(patch));
+        let request = self
+            .request(key, flavour)?
+            .patch(name, &params, &Patch::Merge(patch));
         match self.send(RequestVerb::Patch, key, request).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             sent => sent.map(drop).map_err(|error| WriteError::of(&error)),
@@ -534,7 +604,8 @@ impl Writer {
     }
 
     async fn get(&self, key: &ObjectKey, flavour: Flavour) -> Result<Option<Value>, WriteError> {
-        let request = request(key, flavour)?
+        let request = self
+            .request(key, flavour)?
             .get(key.name_served(flavour), &GetParams::default())
             .map_err(|error| WriteError::Refused(error.to_string()))?;
         match self.client.0.request::<Value>(request).await {
@@ -542,6 +613,11 @@ impl Writer {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
             Err(error) => Err(WriteError::of(&error)),
         }
+    }
+
+    fn request(&self, key: &ObjectKey, flavour: Flavour) -> Result<Request, WriteError> {
+        let resource = self.cache.read().resource(key.kind, flavour);
+        request(key, resource.as_ref())
     }
 
     fn observe(&self, key: &ObjectKey, observed: Observed, flavour: Flavour) {

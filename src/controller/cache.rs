@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kube::core::ApiResource;
 use serde_json::Value;
 
+use super::azure::AzureState;
 use super::calico_metadata;
 use super::compare::{Content, Digest, keys_held};
 use super::kind::{Kind, ObjectKey};
@@ -45,6 +47,8 @@ pub struct Observed {
     /// The object itself, kept only while it is not known to be as declared: what was different,
     /// and who wrote it, is told from here. Always kept for namespaces (metadata only).
     pub object: Option<Packed>,
+    /// What Azure Service Operator says of one of its objects.
+    pub azure: Option<Arc<AzureState>>,
 }
 
 impl Observed {
@@ -87,6 +91,7 @@ impl Observed {
             },
             digest: Content::digest_of(kind, object),
             object: None,
+            azure: kind.is_azure().then(|| Arc::new(AzureState::of(object))),
         })
     }
 
@@ -141,6 +146,8 @@ pub struct Objects {
     synced: BTreeSet<Kind>,
     /// The flavour whose kinds are watched.
     watched: Option<Flavour>,
+    /// Where Azure Service Operator's kinds are watched; none while they are not.
+    azure: Vec<(Kind, ApiResource)>,
     /// Counts observations.
     clock: u64,
     /// When the list under way began, by kind.
@@ -219,6 +226,31 @@ impl Objects {
             self.unwatch(*kind);
         }
         self.watched = Some(flavour);
+    }
+
+    /// From now on Azure Service Operator's kinds are watched there, or nowhere; nothing is known of them yet.
+    pub fn watch_azure(&mut self, resources: Vec<(Kind, ApiResource)>) {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_azure()) {
+            self.unwatch(kind);
+        }
+        self.azure = resources;
+    }
+
+    /// Whether Azure Service Operator's kinds are watched, and each of them was listed completely.
+    #[must_use]
+    pub fn is_azure_synced(&self) -> bool {
+        let mut kinds = self.azure.iter().map(|(kind, _)| kind);
+        !self.azure.is_empty() && kinds.all(|kind| self.synced.contains(kind))
+    }
+
+    /// Where a kind is served.
+    #[must_use]
+    pub fn resource(&self, kind: Kind, flavour: Flavour) -> Option<ApiResource> {
+        let mut azure = self.azure.iter();
+        match azure.find(|(known, _)| *known == kind) {
+            Some((_, resource)) => Some(resource.clone()),
+            None => kind.api_resource(flavour),
+        }
     }
 
     /// How many objects are held, by kind.

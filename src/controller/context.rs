@@ -13,6 +13,7 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::{Notify, watch};
 
 use super::apply::Writer;
+use super::azure::AzureContext;
 use super::cache::{Cache, PLATFORM_OWNER};
 use super::claims::Claims;
 use super::clients::Clients;
@@ -29,6 +30,7 @@ use super::released::recorded_uid;
 use super::rendered::{Rendered, Target, Targets};
 use super::team_policies::Policies;
 use crate::api::LandingZone;
+use crate::build::Neighbours;
 use crate::cluster::{ClusterFacts, Nodes, Signs, WantedNodes};
 use crate::domain::{Placement, Platform};
 use crate::telemetry::{CrossingLabels, Events, Metrics, Note, ReasonLabels, Severity};
@@ -62,6 +64,8 @@ pub struct Context {
     pub neighbourhood: RwLock<Neighbourhood>,
     /// What others write, and what is found in it.
     pub guard: Arc<Guard>,
+    /// What all landing zones share about Azure.
+    pub azure: AzureContext,
     /// Where others' policies decide.
     pub team_policies: RwLock<Policies>,
     /// Whether a landing zone, or the default deny, is in stage Observe.
@@ -178,6 +182,7 @@ impl Context {
             wanted_nodes: watch::Sender::new(WantedNodes::default()),
             neighbourhood: RwLock::default(),
             guard: Arc::default(),
+            azure: AzureContext::default(),
             team_policies: RwLock::default(),
             observing: watch::Sender::new(false),
             platform: RwLock::default(),
@@ -226,6 +231,14 @@ impl Context {
     /// Sets what holds for the whole cluster. Where that is something else than before, every landing
     /// zone is looked at again.
     pub fn set_platform(&self, platform: Platform) {
+        let azure = platform.azure.as_ref();
+        let namespace =
+            azure.and_then(|azure| Some(azure.service_operator.as_ref()?.namespace.clone()));
+        self.azure.namespace.send_if_modified(|known| {
+            let is_news = *known != namespace;
+            *known = namespace;
+            is_news
+        });
         {
             let mut known = self
                 .platform
@@ -391,6 +404,21 @@ impl Context {
         }
     }
 
+    /// Asks for a reconcile of every landing zone that has to do with Azure.
+    pub fn push_azure(&self) {
+        for zone in self.azure.concerned() {
+            self.queue.push(&zone);
+        }
+    }
+
+    /// What each landing zone owns in Azure.
+    #[must_use]
+    pub fn azure_neighbours(&self) -> Arc<Neighbours> {
+        let neighbourhood = self.neighbourhood.read();
+        let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        neighbourhood.azure()
+    }
+
     /// Asks for a reconcile of every landing zone in stage Observe, and for a look at the default deny.
     pub fn push_observing(&self) {
         self.wake_default_deny();
@@ -435,6 +463,7 @@ impl Context {
         self.places(zone, None);
         self.evictions.keep(zone, None);
         self.guard.forget(zone, &self.metrics);
+        self.azure.concerns(zone, false);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(zone);
         let mut rendered = self

@@ -17,7 +17,7 @@ use super::cache::PLATFORM_OWNER;
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
-use super::plan::{Basis, Plan, plan};
+use super::plan::{Basis, Half, Plan, plan};
 use super::platform_status::{DefaultDenySaid, Recorded, Verdict};
 use super::reconcile::{LOOK_AGAIN, SETTLES_WITHIN, backoff};
 use super::rendered::{RenderError, Targets};
@@ -223,6 +223,7 @@ impl Keeper {
         let applied_before =
             !self.memory.compared && recorded.digest.as_ref() == Some(&targets.digest.to_string());
         let basis = Basis {
+            half: Half::Cluster,
             owner: PLATFORM_OWNER,
             targets,
             inventory: &inventory,

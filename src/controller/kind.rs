@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kube::core::{ApiResource, GroupVersionKind};
 
 use crate::api::names;
-use crate::domain::{Flavour, PolicyApi};
+use crate::domain::{AzureKind, Flavour, PolicyApi};
 
 /// A kind of object that the operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,11 +32,13 @@ pub enum Kind {
     ClusterRole,
     /// Its binding.
     ClusterRoleBinding,
+    /// What it owns in Azure, through Azure Service Operator.
+    Azure(AzureKind),
 }
 
 impl Kind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Tier,
         Self::GlobalNetworkPolicy,
         Self::StagedGlobalNetworkPolicy,
@@ -47,6 +49,10 @@ impl Kind {
         Self::RoleBinding,
         Self::ClusterRole,
         Self::ClusterRoleBinding,
+        Self::Azure(AzureKind::NetworkSecurityGroup),
+        Self::Azure(AzureKind::NetworkSecurityGroupsSecurityRule),
+        Self::Azure(AzureKind::VirtualNetworksSubnet),
+        Self::Azure(AzureKind::ManagedClustersAgentPool),
     ];
 
     /// The kind's name in manifests.
@@ -63,6 +69,7 @@ impl Kind {
             Self::RoleBinding => "RoleBinding",
             Self::ClusterRole => "ClusterRole",
             Self::ClusterRoleBinding => "ClusterRoleBinding",
+            Self::Azure(kind) => kind.name(),
         }
     }
 
@@ -79,7 +86,8 @@ impl Kind {
             | Self::StagedGlobalNetworkPolicy
             | Self::NetworkPolicy
             | Self::ResourceQuota
-            | Self::LimitRange => &["spec"],
+            | Self::LimitRange
+            | Self::Azure(_) => &["spec"],
         }
     }
 
@@ -92,6 +100,30 @@ impl Kind {
             }
             _ => &[names::OWNER, names::MANAGED_BY],
         }
+    }
+
+    /// The annotations that are ours alone.
+    #[must_use]
+    pub const fn own_annotations(self) -> &'static [&'static str] {
+        match self {
+            Self::Azure(_) => &[names::RECONCILE_POLICY, names::CREDENTIAL_FROM],
+            _ => &[],
+        }
+    }
+
+    /// The field of a whole field that counts at creation only; whoever scales the nodes sets it afterwards.
+    #[must_use]
+    pub const fn left_after_creation(self) -> Option<&'static str> {
+        match self {
+            Self::Azure(AzureKind::ManagedClustersAgentPool) => Some("count"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of Azure Service Operator's, whose objects lie in a namespace of the platform's.
+    #[must_use]
+    pub const fn is_azure(self) -> bool {
+        matches!(self, Self::Azure(_))
     }
 
     /// Whether repairs of this kind never wait: a team must not buy open minutes by changing it
@@ -108,7 +140,8 @@ impl Kind {
             | Self::ResourceQuota
             | Self::LimitRange
             | Self::ClusterRole
-            | Self::ClusterRoleBinding => false,
+            | Self::ClusterRoleBinding
+            | Self::Azure(_) => false,
         }
     }
 
@@ -131,7 +164,8 @@ impl Kind {
         )
     }
 
-    /// Where the API server serves this kind; None where this flavour has no such kind.
+    /// Where the API server serves this kind; None where this flavour has no such kind. Those of Azure Service Operator are in no
+    /// flavour: where they are served [`super::cache::Objects::resource`] knows.
     #[must_use]
     pub fn api_resource(self, flavour: Flavour) -> Option<ApiResource> {
         let (group, version) = match self {
@@ -147,6 +181,7 @@ impl Kind {
             Self::RoleBinding | Self::ClusterRole | Self::ClusterRoleBinding => {
                 ("rbac.authorization.k8s.io", "v1")
             }
+            Self::Azure(_) => return None,
         };
         let is_missing = match self {
             Self::Tier => !flavour.tiers,
@@ -158,6 +193,12 @@ impl Kind {
         }
         let kind = GroupVersionKind::gvk(group, version, self.name());
         Some(ApiResource::from_gvk_with_plural(&kind, self.plural()))
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     const fn plural(self) -> &'static str {
@@ -172,6 +213,7 @@ impl Kind {
             Self::RoleBinding => "rolebindings",
             Self::ClusterRole => "clusterroles",
             Self::ClusterRoleBinding => "clusterrolebindings",
+            Self::Azure(kind) => kind.plural(),
         }
     }
 }
@@ -244,19 +286,21 @@ impl ObjectKey {
         }
     }
 
-    /// The namespace that the object is or lives in; None for cluster-wide objects.
+    /// The namespace of the landing zone that the object is or lives in; None for cluster-wide objects, and for those of Azure
+    /// Service Operator.
     #[must_use]
     pub fn in_namespace(&self) -> Option<&str> {
         match self.kind {
             Kind::Namespace => Some(&self.name),
+            Kind::Azure(_) => None,
             _ => self.namespace.as_deref(),
         }
     }
 
-    /// Whether it lies in a namespace, where people with rights in that namespace alone may write.
+    /// Whether it lies in a namespace of the landing zone's, where people with rights in that namespace alone may write.
     #[must_use]
     pub fn is_in_reach_of_teams(&self) -> bool {
-        self.namespace.is_some()
+        self.namespace.is_some() && !self.kind.is_azure()
     }
 }
 
@@ -281,10 +325,7 @@ impl FromStr for ObjectKey {
         let unknown = || UnknownObject(text.to_owned());
         let mut parts = text.split('/');
         let kind = parts.next().ok_or_else(unknown)?;
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|known| known.name() == kind)
-            .ok_or_else(unknown)?;
+        let kind = Kind::of_name(kind).ok_or_else(unknown)?;
         match (parts.next(), parts.next(), parts.next()) {
             (Some(name), None, None) => Ok(Self {
                 kind,

@@ -56,6 +56,8 @@ pub struct Memory {
     pub unjudged_since: Option<Instant>,
     /// The status that waits for it, and the resource version that it was decided on.
     pub untold: Option<(LandingZoneStatus, String)>,
+    /// Since when nobody knows what Azure Service Operator was told.
+    pub azure_unknown_since: Option<Instant>,
     /// Since when nothing but transient failures happens.
     pub unsettled_since: Option<Instant>,
     /// Reconciles in a row that ended with an error.

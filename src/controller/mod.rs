@@ -5,6 +5,7 @@
 
 pub mod adoption;
 pub mod apply;
+mod azure;
 pub mod cache;
 mod calico_metadata;
 pub mod claims;

@@ -2,10 +2,12 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::api::{EgressCrossing, IngressCrossing, LandingZone, Stage};
+use crate::build::{Neighbours, OwnSubnet};
 
 /// Who names whom, and who opens which addresses.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub struct Neighbourhood {
     opened_by: BTreeMap<IpNet, BTreeSet<String>>,
     observing: BTreeSet<String>,
     entering: BTreeSet<String>,
+    /// What each owns in Azure.
+    azure: Arc<Neighbours>,
 }
 
 /// The part of a landing zone that its neighbours depend on.
@@ -28,6 +32,7 @@ struct Declared {
     namespaces: BTreeSet<(String, String)>,
     egress: Vec<EgressCrossing>,
     ingress: Vec<IngressCrossing>,
+    subnet: Option<OwnSubnet>,
 }
 
 impl Declared {
@@ -46,6 +51,7 @@ impl Declared {
                 .collect(),
             egress: network.map(|it| it.egress.clone()).unwrap_or_default(),
             ingress: network.map(|it| it.ingress.clone()).unwrap_or_default(),
+            subnet: spec.azure.as_ref().and_then(OwnSubnet::as_written),
         }
     }
 
@@ -72,7 +78,9 @@ impl Neighbourhood {
         if self.declared.get(&name) == Some(&declared) {
             return BTreeSet::new();
         }
-        let mut concerned = self.remove(&name);
+        let before = self.declared.get(&name).and_then(|it| it.subnet);
+        let mut concerned = self.forget(&name);
+        concerned.extend(self.owns(&name, before, declared.subnet));
         for named in declared.names() {
             let naming = self.named_by.entry(named.clone()).or_default();
             naming.insert(name.clone());
@@ -91,6 +99,42 @@ impl Neighbourhood {
 
     /// Forgets a landing zone. Returns the others that this concerns.
     pub fn remove(&mut self, name: &str) -> BTreeSet<String> {
+        let before = self.declared.get(name).and_then(|it| it.subnet);
+        let mut concerned = self.forget(name);
+        concerned.extend(self.owns(name, before, None));
+        concerned
+    }
+
+    /// Records the subnet of a landing zone. Returns the others that this concerns: whose own group has rules about it.
+    fn owns(
+        &mut self,
+        name: &str,
+        before: Option<OwnSubnet>,
+        now: Option<OwnSubnet>,
+    ) -> BTreeSet<String> {
+        let Ok(own) = name.parse() else {
+            return BTreeSet::new();
+        };
+        if before == now {
+            return BTreeSet::new();
+        }
+        let subnets = &mut Arc::make_mut(&mut self.azure).subnets;
+        match now {
+            Some(now) => subnets.insert(own, now),
+            None => subnets.remove(&own),
+        };
+        let others = subnets.iter().filter(|(_, it)| it.has_security_group);
+        let others = others.map(|(other, _)| other.to_string());
+        others.filter(|other| other != name).collect()
+    }
+
+    /// What each landing zone owns in Azure.
+    #[must_use]
+    pub fn azure(&self) -> Arc<Neighbours> {
+        self.azure.clone()
+    }
+
+    fn forget(&mut self, name: &str) -> BTreeSet<String> {
         let concerned = self.concerned_by(name);
         self.observing.remove(name);
         self.entering.remove(name);
@@ -209,6 +253,26 @@ mod tests {
         let mut all = Neighbourhood::default();
         all.update(&zone("shop", towards("orders")));
         assert_eq!(all.update(&zone("shop", towards("orders"))), set(&[]));
+    }
+
+    #[test]
+    fn a_subnet_concerns_those_whose_groups_have_rules_about_it() {
+        let own = |name: &str, cidr: &str, group: Value| {
+            let mut zone = zone(name, json!({}));
+            let subnet = json!({"subnet": {"cidr": cidr}, "networkSecurityGroup": group});
+            zone.spec.azure = Some(serde_json::from_value(subnet).unwrap());
+            zone
+        };
+        let mut all = Neighbourhood::default();
+        all.update(&own("shop", "10.1.4.0/24", json!("Managed")));
+        all.update(&own("billing", "10.1.5.0/24", Value::Null));
+        assert_eq!(all.update(&zone("orders", json!({}))), set(&[]));
+        let orders = own("orders", "10.1.6.0/24", json!("Managed"));
+        assert_eq!(all.update(&orders), set(&["shop"]));
+        assert_eq!(all.azure().subnets.len(), 3);
+        assert_eq!(all.update(&orders), set(&[]));
+        assert_eq!(all.remove("orders"), set(&["shop"]));
+        assert_eq!(all.azure().subnets.len(), 2);
     }
 
     #[test]

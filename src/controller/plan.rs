@@ -137,9 +137,20 @@ pub struct Prune {
     pub resource_version: String,
 }
 
+/// What a plan is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// What lies in the cluster.
+    Cluster,
+    /// What lies in Azure.
+    Azure,
+}
+
 /// What the plan is made from, besides the objects.
 #[derive(Debug)]
 pub struct Basis<'a> {
+    /// What it is about: nothing of the other half is deleted.
+    pub half: Half,
     /// Who owns it, as [`Observed::owner`] names owners.
     pub owner: &'a str,
     /// What must be there.
@@ -181,6 +192,7 @@ pub fn plan(basis: &Basis<'_>, objects: &Objects) -> Plan {
         .filter(|(key, observed)| {
             // What a finalizer keeps is still in force; in a namespace teams can set one.
             key.kind != Kind::Namespace
+                && key.kind.is_azure() == (basis.half == Half::Azure)
                 && (!observed.deleting || key.is_in_reach_of_teams())
                 && basis.inventory.contains(key)
                 && basis.targets.get(key).is_none()

@@ -12,6 +12,8 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::apply::Failure;
+use super::azure::AzureTold;
+use super::cache::Observed;
 use super::context::{Context, Stored};
 use super::crossings;
 use super::entry;
@@ -27,6 +29,7 @@ use super::standby::look_on;
 use super::standstill::{invalid, planned, suspended, unreadable, waits_for_policies};
 use super::status::{self, CONFLICT_PATIENCE, Outcome};
 use super::{released, removal};
+use crate::api::condition::reason;
 use crate::api::{LandingZone, LandingZoneStatus, Stage};
 use crate::cluster::{ClusterFacts, failure};
 use crate::domain;
@@ -285,6 +288,16 @@ async fn tell(
 ) -> Result<Action, Error> {
     let applied = &round.applied;
     let base = round.base.as_ref();
+    if matches!(round.azure.told, Some(AzureTold::Unknown(_))) {
+        // Whoever lists them asks for a reconcile: only where that does not happen it is told.
+        let since = *memory.azure_unknown_since.get_or_insert_with(Instant::now);
+        let left = SETTLES_WITHIN.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            return Ok(Action::requeue(left));
+        }
+    } else {
+        memory.azure_unknown_since = None;
+    }
     let is_there = |namespace: &domain::Namespace| {
         let key = ObjectKey::namespace(namespace.name.as_str());
         applied.done.iter().any(|(done, _)| *done == key)
@@ -316,6 +329,7 @@ async fn tell(
         found: found.as_deref(),
         unobserved: &round.unobserved,
         placement: looked,
+        azure: round.azure.told.as_ref(),
         evicts: evicted_for(zone).is_some(),
         pods_placed: pods_placed.as_ref(),
     };
@@ -346,11 +360,9 @@ async fn tell(
     tell_findings(observation, context, base, &findings);
     crossings::tell(observation, context, base, &told);
     crossings::measure(&observation.name, context, &told);
-    if applied
-        .failed
-        .iter()
-        .all(|failure| failure.error.is_transient())
-    {
+    let in_azure = &round.azure.applied.failed;
+    let mut failed = applied.failed.iter().chain(in_azure);
+    if failed.all(|failure| failure.error.is_transient()) {
         // Only now: a status that is refused again and again needs its pauses too.
         memory.failures = 0;
     }
@@ -381,13 +393,22 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
     let objects = context.cache.read();
     // When the flavour changed meanwhile, nobody knows what is still there.
     let known = objects.are_synced(observation.facts.flavour());
+    let is_azure_known = objects.is_azure_synced();
     let still_there = observation.inventory.iter().filter(|key| {
+        let known = if key.kind.is_azure() {
+            is_azure_known
+        } else {
+            known
+        };
+        let is_on_its_way = |found: &Observed| key.kind.is_azure() && found.deleting;
         let found = objects.get(key);
         let ours = found.is_some_and(|found| {
             found.owner.as_ref() == Some(&observation.name)
                 || inheritance::is_left_behind(found, |zone| context.exists(zone))
         });
-        !round.applied.pruned.contains(key) && (ours || !known)
+        let pruned = round.applied.pruned.contains(key)
+            || round.azure.applied.pruned.contains(key) && !found.is_some_and(is_on_its_way);
+        !pruned && (ours || !known)
     });
     let mut names: BTreeSet<String> = still_there.map(ToString::to_string).collect();
     names.extend(round.owned.iter().map(ToString::to_string));
@@ -436,6 +457,16 @@ pub(super) fn next(
     }
     let changes = round.crossings.next_change.and_then(crossings::until);
     times.extend(changes.map(|left| now + left));
+    if round.azure.is_transient() {
+        times.push(now + SETTLES_WITHIN);
+    }
+    if matches!(
+        &round.azure.told,
+        Some(AzureTold::Working(reason::LEAVING, _))
+    ) {
+        // What runs on nodes is not watched.
+        times.push(now + removal::LOOK_AGAIN);
+    }
     let first = times.into_iter().min()?;
     Some(first.saturating_duration_since(now))
 }

@@ -16,10 +16,12 @@ use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::json;
 
 use super::apply::{Failure, WriteError};
+use super::azure::{Leaving, Left, leave};
 use super::cache::Observed;
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
+use super::plan::Prune;
 use super::reconcile::{Error, Observation, soon};
 use super::released;
 use super::round::{Kept, keep_in_order};
@@ -32,7 +34,7 @@ use crate::domain;
 use crate::telemetry::Severity;
 
 /// How often a namespace in use is looked at again while nobody confirms.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Kinds whose presence means that a namespace is in use.
 const IN_USE: &[(&str, &str, &str, &str)] = &[
@@ -328,6 +330,54 @@ async fn stuck(
     only_conditions(observation, context, memory, said, |_| {}).await
 }
 
+/// Lets go of what the landing zone owns in Azure, as its deletePolicy there says. Returns what is still to go; None: nothing.
+async fn leave_azure(observation: &Observation, context: &Context) -> Option<String> {
+    let is_azure = |key: &&ObjectKey| key.kind.is_azure();
+    let recorded: Vec<_> = observation.inventory.iter().filter(is_azure).collect();
+    if recorded.is_empty() {
+        return None;
+    }
+    let declared = observation.zone.spec.azure.as_ref();
+    let delete_policy = declared.and_then(|it| it.delete_policy).unwrap_or_default();
+    let leaving = {
+        let objects = context.cache.read();
+        if !objects.is_azure_synced() {
+            // Whoever deletes it all on purpose still gets his way once Azure Service Operator is back, or right now where
+            // nothing is to be deleted there.
+            let waits = delete_policy == DeletePolicy::Delete;
+            return waits.then(|| {
+                "nobody knows what is there, since the objects of Azure Service Operator cannot be read; mend that, or set \
+                 azure.deletePolicy: Keep"
+                    .to_owned()
+            });
+        }
+        let owned = objects.owned_by(&observation.name);
+        let owned = owned.filter(|(key, found)| recorded.contains(key) && !found.deleting);
+        let prune: Vec<_> = owned
+            .map(|(key, found)| Prune {
+                key: key.clone(),
+                uid: found.uid.clone(),
+                resource_version: found.resource_version.clone(),
+            })
+            .collect();
+        Leaving::of(&prune, &objects, delete_policy)
+    };
+    let flavour = observation.facts.flavour();
+    let Left { failed, waits, .. } = leave(context, leaving, flavour).await;
+    let failed = failed.iter();
+    let failed = failed.map(|Failure { key, error }| format!("{key} cannot be deleted: {error}"));
+    let going = {
+        let objects = context.cache.read();
+        let owned = objects.owned_by(&observation.name);
+        let going = owned.filter(|(key, found)| recorded.contains(key) && found.deleting);
+        going
+            .map(|(key, _)| format!("{key} is being deleted"))
+            .collect::<Vec<_>>()
+    };
+    let all: Vec<_> = waits.into_iter().chain(failed).chain(going).collect();
+    (!all.is_empty()).then(|| sentence(all.into_iter()))
+}
+
 /// The namespaces are gone: their policies follow, and whatever else is ours by label and
 /// inventory. What belongs to released namespaces stays, and so do the policies while there are any.
 async fn finish(
@@ -335,11 +385,23 @@ async fn finish(
     context: &Context,
     memory: &mut Memory,
 ) -> Result<Action, Error> {
+    if let Some(waits) = leave_azure(observation, context).await {
+        let message = format!("its namespaces are gone; in Azure {waits}");
+        let working = Progress::Working(reason::LEAVING);
+        let said = Said {
+            ready: "False",
+            progress: working,
+            message,
+            looked_after: false,
+            look_again: Some(LOOK_AGAIN),
+        };
+        return only_conditions(observation, context, memory, said, |_| {}).await;
+    }
     let (released, owned) = {
         let objects = context.cache.read();
         let owned: Vec<_> = objects
             .owned_by(&observation.name)
-            .filter(|(key, _)| observation.inventory.contains(key))
+            .filter(|(key, _)| !key.kind.is_azure() && observation.inventory.contains(key))
             .map(|(key, found)| {
                 (
                     key.clone(),

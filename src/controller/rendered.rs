@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::compare::{Content, Digest, digest_of};
 use super::kind::{Kind, ObjectKey};
 use super::packed::Packed;
-use crate::build::{self, DefaultDenyPolicies, Released};
-use crate::domain::{Flavour, LandingZone, Openings, Platform, TeamPolicies};
+use crate::build::{self, DefaultDenyPolicies, Neighbours, Priorities, Released};
+use crate::domain::{AzureVersions, Flavour, LandingZone, Openings, Platform, TeamPolicies};
 use crate::policy::GlobalNetworkPolicy;
 
 /// One object as it must be.
@@ -111,6 +111,8 @@ pub struct Rendered {
     pub targets: Targets,
     /// Digest of all of them.
     pub digest: Digest,
+    /// The objects of Azure Service Operator; none where they cannot be written.
+    pub azure: Targets,
     /// What it was rendered from.
     pub source: Source,
 }
@@ -134,6 +136,19 @@ pub struct Source {
     pub teams: TeamPolicies,
     /// Whether it is on its way to its boundary, and only observed so far.
     pub is_entering: bool,
+    /// What the half in Azure depends on besides; None where it cannot be written.
+    pub azure: Option<AzureSource>,
+}
+
+/// What the half in Azure depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AzureSource {
+    /// In which versions it is written.
+    pub versions: AzureVersions,
+    /// What others own there.
+    pub neighbours: Arc<Neighbours>,
+    /// Priorities of rules as they are.
+    pub before: Priorities,
 }
 
 /// Rendering failed; a defect, since validated values render.
@@ -176,10 +191,12 @@ impl Rendered {
         check(&desired.global_network_policies, flavour)?;
         check(&desired.staged_global_network_policies, flavour)?;
         let targets = Targets::new(targets(build::manifests(&desired, flavour)?, flavour)?);
+        let azure = Targets::new(azure(&zone, &source)?);
         Ok(Self {
             zone: Arc::new(zone),
             digest: targets.digest,
             targets,
+            azure,
             source,
         })
     }
@@ -187,14 +204,39 @@ impl Rendered {
     /// The target of that key.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<&Target> {
-        self.targets.get(key)
+        if key.kind.is_azure() {
+            self.azure.get(key)
+        } else {
+            self.targets.get(key)
+        }
     }
 
-    /// Keys of all targets.
+    /// Keys of all targets in the cluster.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<ObjectKey> {
         self.targets.keys()
     }
+}
+
+/// The objects of Azure Service Operator.
+fn azure(zone: &LandingZone, source: &Source) -> Result<Vec<Target>, RenderError> {
+    let platform = &source.platform;
+    let declared = platform.azure.as_ref();
+    let operator = declared.and_then(|azure| azure.service_operator.as_ref());
+    let (Some(depends), Some(azure), Some(operator)) = (&source.azure, declared, operator) else {
+        return Ok(Vec::new());
+    };
+    let resources = build::landing_zone_azure(
+        zone,
+        platform,
+        &source.openings,
+        &depends.neighbours,
+        &depends.before,
+    );
+    let owner = build::Owner::landing_zone(zone);
+    let objects =
+        build::azure_service_operator(&resources, azure, operator, &depends.versions, &owner);
+    targets(objects, source.flavour)
 }
 
 /// The policies of the default deny, as targets; those that open come first.
@@ -248,8 +290,7 @@ fn targets(manifests: Vec<Value>, flavour: Flavour) -> Result<Vec<Target>, Rende
 
 fn target(object: &Value, flavour: Flavour) -> Result<Target, RenderError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-    let kind =
-        text("/kind").and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name));
+    let kind = text("/kind").and_then(Kind::of_name);
     let (Some(kind), Some(name)) = (kind, text("/metadata/name")) else {
         return Err(RenderError::Unknown(object.to_string()));
     };

@@ -344,6 +344,7 @@ fn tell_changes(
         (condition::NETWORK_ENFORCED, "True"),
         (condition::PLACEMENT_ENFORCED, "True"),
         (condition::PODS_PLACED, "True"),
+        (condition::AZURE_READY, "True"),
     ] {
         let of = |status: &LandingZoneStatus| {
             let found = status
@@ -405,6 +406,8 @@ fn tell_changes(
             (condition::PLACEMENT_ENFORCED, false) => "PlacementNotEnforced",
             (condition::PODS_PLACED, true) => "PodsPlaced",
             (condition::PODS_PLACED, false) => "PodsMisplaced",
+            (condition::AZURE_READY, true) => "AzureReady",
+            (condition::AZURE_READY, false) => "AzureNotReady",
             (_, true) => "NetworkEnforced",
             (_, false) => "NetworkNotEnforced",
         };

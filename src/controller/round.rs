@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Behalf, Failure};
+use super::azure;
 use super::cache::Objects;
 use super::context::Context;
 use super::crossings;
 use super::inheritance;
 use super::kind::{Kind, ObjectKey};
 use super::memory::{Memory, WrittenStatus};
-use super::plan::{Basis, Change, Plan, plan};
+use super::plan::{Basis, Change, Half, Plan, Write, plan};
 use super::pretenders::Pretenders;
 use super::reconcile::{Error, LOOK_AGAIN, Observation, next};
 use super::released::released;
@@ -39,6 +40,8 @@ pub(super) struct Prepared {
     pub crossings: Resolved,
     /// What stage Observe cannot see, a sentence each.
     pub unobserved: Vec<String>,
+    /// What is to be done in Azure.
+    pub azure: azure::Prepared,
     /// Namespaces that were in force and are gone.
     lost: BTreeSet<String>,
     now: Instant,
@@ -56,6 +59,8 @@ pub(super) struct Round {
     pub crossings: Resolved,
     /// What stage Observe cannot see, a sentence each.
     pub unobserved: Vec<String>,
+    /// What was done in Azure.
+    pub azure: azure::Round,
     /// What is the landing zone's own now.
     pub owned: BTreeSet<ObjectKey>,
     /// The status as it stands, and the resource version that goes with it.
@@ -74,6 +79,7 @@ impl Prepared {
             let creates = matches!(write.change, Change::Create);
             !creates || write.target.key.in_namespace().is_none_or(is_there)
         });
+        self.azure.keep_to_what_is_there();
     }
 }
 
@@ -116,6 +122,7 @@ pub(super) fn prepare(
         openings: crossings.openings.clone(),
         teams,
         is_entering,
+        azure: azure::source(observation, context, zone),
     };
     let rendered = render(observation, context, zone, source)?;
 
@@ -134,6 +141,7 @@ pub(super) fn prepare(
         |namespace, uid| context.had(namespace, uid),
     );
     let basis = Basis {
+        half: Half::Cluster,
         owner: &observation.name,
         targets: &rendered.targets,
         recorded_keys: &recorded_keys,
@@ -153,6 +161,7 @@ pub(super) fn prepare(
     }
     let plan = plan(&basis, &objects);
     drop(objects);
+    let azure = azure::prepare(observation, context, memory, zone, &rendered, now);
     let mut objects = context.cache.write();
     objects.strip(&observation.name, |key| rendered.get(key).is_some());
     drop(objects);
@@ -164,6 +173,7 @@ pub(super) fn prepare(
         released,
         crossings,
         unobserved,
+        azure,
         lost,
         now,
     }))
@@ -185,12 +195,16 @@ pub(super) async fn carry_out(
         released,
         crossings,
         unobserved,
+        azure,
         lost,
         now,
     } = prepared;
     let flavour = observation.facts.flavour();
-    let owned = owned_objects(observation, context, &rendered);
-    let (base, version) = record_inventory(observation, context, memory, &owned, &plan).await?;
+    let mut owned = owned_objects(observation, context, &rendered);
+    owned.extend(azure.targets(&rendered).cloned());
+    let plans = std::iter::once(&plan).chain(azure.plan());
+    let writes: Vec<_> = plans.flat_map(|plan| &plan.writes).collect();
+    let (base, version) = record_inventory(observation, context, memory, &owned, &writes).await?;
     let blocked = tiers::ensure(context, flavour).await?;
     let behalf = Behalf {
         zone: &observation.name,
@@ -202,6 +216,7 @@ pub(super) async fn carry_out(
     context.guard.governs(&rendered.zone, &crossings);
     report(observation, context, memory, &applied, &lost, &plan);
     remember(context, memory, &applied);
+    let azure = azure::carry_out(observation, context, memory, azure, behalf, &rendered).await;
     Ok(Round {
         rendered,
         plan,
@@ -211,6 +226,7 @@ pub(super) async fn carry_out(
         released,
         crossings,
         unobserved,
+        azure,
         owned,
         base,
         version,
@@ -368,10 +384,10 @@ async fn record_inventory(
     context: &Context,
     memory: &mut Memory,
     owned: &BTreeSet<ObjectKey>,
-    plan: &Plan,
+    writes: &[&Write],
 ) -> Result<(Option<LandingZoneStatus>, String), Error> {
-    let is_new = |write: &&super::plan::Write| !observation.inventory.contains(&write.target.key);
-    if !plan.writes.iter().any(|write| is_new(&write)) {
+    let is_new = |write: &&Write| !observation.inventory.contains(&write.target.key);
+    if !writes.iter().any(is_new) {
         return Ok((
             observation.status.clone(),
             observation.resource_version.clone(),
@@ -383,7 +399,7 @@ async fn record_inventory(
     names.extend(owned.iter().map(ToString::to_string));
     status.inventory = names.into_iter().collect();
     let mut conditions = Conditions::of(observation.status.as_ref(), generation, Timestamp::now());
-    let message = format!("{} objects are being written", plan.writes.len());
+    let message = format!("{} objects are being written", writes.len());
     let working = Progress::Working(reason::PROGRESSING);
     status::progress(&mut conditions, "Unknown", working, &message);
     status.conditions = conditions.finish();

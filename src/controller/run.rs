@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::azure::follow_azure;
 use super::clients::Clients;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
@@ -86,6 +87,7 @@ async fn follow_everything(
     tokio::join!(
         watch_signs(client.clone(), health.clone(), facts),
         follow_flavour(context.clone(), health.clone()),
+        follow_azure(context.clone()),
         follow_platform(
             client.clone(),
             context.clone(),

@@ -178,12 +178,14 @@ pub(super) async fn planned(
         .iter()
         .map(|(name, withheld)| (name.clone(), withheld.why.clone()))
         .collect();
-    let sentences = plan.sentences(&why, &observation.inventory);
+    let mut sentences = plan.sentences(&why, &observation.inventory);
+    let in_azure = prepared.azure.sentences(&observation.inventory);
     let message = format!(
         "stage Plan: {} changes would be made, see status.plan; nothing is changed until stage is \
          Observe or Enforce",
-        plan.writes.len() + plan.prune.len()
+        plan.writes.len() + plan.prune.len() + in_azure.len()
     );
+    sentences.extend(in_azure);
     let effective = status::effective(zone, flavour);
     let said = Said {
         ready: "True",

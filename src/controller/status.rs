@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::apply::{Applied, Failure, WriteError};
+use super::azure::{AzureTold, azure_ready};
 use super::eviction::Told;
 use super::guard::{self, Found};
 use super::kind::ObjectKey;
@@ -94,6 +95,8 @@ pub struct Outcome<'a> {
     pub found: Option<&'a Found>,
     /// What stage Observe cannot see, a sentence each.
     pub unobserved: &'a [String],
+    /// How the half in Azure stands; None where there is none.
+    pub azure: Option<&'a AzureTold>,
     /// What a pod showed of the placement; None where there is none to be seen yet.
     pub placement: Option<&'a Looked>,
     /// Whether pods are evicted that run elsewhere.
@@ -123,6 +126,7 @@ pub fn after_apply(
     boundary::held(&mut conditions, outcome.found);
     placement_enforced(&mut conditions, outcome);
     pods_placed(&mut conditions, outcome);
+    azure_ready(&mut conditions, outcome.azure);
     let policies_are_in_place = policies_are_in_place(outcome);
     let crossings = if policies_are_in_place {
         outcome.crossings.to_vec()
@@ -430,6 +434,13 @@ fn standing(outcome: &Outcome<'_>, namespaces: &[NamespaceStatus], enforced: boo
                        PlacementEnforced";
         let why = Progress::Done(reason::NOT_ADDED_TO_PODS);
         return ("False", why, message.to_owned());
+    }
+    if enforced
+        && let Some(azure) = outcome.azure
+        && let Some(progress) = azure.progress()
+    {
+        let message = "everything declared is in the cluster, but not in Azure: see AzureReady";
+        return ("False", progress, message.to_owned());
     }
     if enforced {
         let message = if outcome.zone.stage == Stage::Observe {

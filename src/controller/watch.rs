@@ -163,7 +163,7 @@ async fn dispatch_all(
     }
 }
 
-fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
+pub(super) fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
     let (kind, flavour) = named;
     if let Some(source) = Source::of(kind) {
         others::take_in(context, source, flavour, &event);
@@ -179,6 +179,13 @@ fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
             }
             let labels = KindLabels::from(kind);
             context.metrics.watch_synced.get_or_create(&labels).set(1.0);
+            if kind.is_azure() {
+                // Only the last of them completes what is known.
+                if context.cache.read().is_azure_synced() {
+                    context.push_azure();
+                }
+                return;
+            }
             context.push_all();
         }
     }
@@ -209,6 +216,7 @@ fn seen(named: Named, object: Watched, context: &Context) {
         return gone(&key, version.as_deref(), context);
     }
     let digest = observed.digest;
+    let azure = observed.azure.clone();
     let quiet = kind != Kind::Namespace
         && !observed.deleting
         && owner
@@ -233,7 +241,7 @@ fn seen(named: Named, object: Watched, context: &Context) {
     };
     let settled_before = before
         .as_ref()
-        .is_some_and(|before| before.digest == digest && !before.deleting);
+        .is_some_and(|before| before.digest == digest && !before.deleting && before.azure == azure);
     if quiet && settled_before && former_owner.is_none() {
         return;
     }

@@ -143,6 +143,7 @@ impl Contest<'_> {
         // needed.
         let declared = LazyLock::new(|| {
             let source = Source {
+                azure: None,
                 declaration: (
                     self.zone.metadata.uid.clone(),
                     self.zone.metadata.generation,

@@ -7,6 +7,7 @@
 
 mod address;
 mod azure;
+mod azure_kind;
 mod crossing;
 mod default_deny;
 mod defaults;
@@ -32,6 +33,7 @@ pub use azure::{
     LandingZoneAzure, NodePool, PlatformAzure, ServiceOperator, SharedSubnet, Subnet, SystemSubnet,
     VirtualNetwork,
 };
+pub use azure_kind::{AzureKind, AzureVersions};
 pub use crossing::{Crossing, CrossingEnd, Peer};
 pub use default_deny::{DefaultDeny, Exempt};
 pub use defaults::Defaults;

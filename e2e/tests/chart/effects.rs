@@ -112,6 +112,11 @@ pub fn effects() -> Vec<(&'static str, Value, Effect)> {
             json!({"name": "platform"}),
             Elsewhere,
         ),
+        (
+            "azure.namespace",
+            json!("azure-resources"),
+            Comes("config/azure"),
+        ),
         ("eviction.allow", json!(true), Comes("config/eviction")),
         (
             "namespaceDeletion.allow",

@@ -56,8 +56,9 @@ const LONG: Duration = Duration::from_mins(3);
 /// What is for everybody, as folders.
 const RESOURCES: [&str; 2] = ["crds", "config"];
 /// What is not for everybody, as values; cert-manager by itself.
-const WITH_EVERYTHING: [&str; 7] = [
+const WITH_EVERYTHING: [&str; 8] = [
     "placement.install=Always",
+    "azure.namespace=azure-resources",
     "eviction.allow=true",
     "namespaceDeletion.allow=true",
     "prometheus.rules=true",
@@ -236,6 +237,7 @@ async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
     let everything = Overlay {
         resources: &RESOURCES,
         components: &[
+            "config/azure",
             "config/eviction",
             "config/namespace-deletion",
             "config/placement",
@@ -437,7 +439,9 @@ async fn ready(zones: &Api<LandingZone>, name: &str) -> Result<()> {
 /// The API server's own schemas know every field, and its rules compile.
 async fn the_api_server_takes_every_object(built: &Built) -> Result<()> {
     let cluster = LocalCluster::start(ClusterOptions::default()).await?;
-    cluster.kubectl(["create", "namespace", NAMESPACE]).await?;
+    for namespace in [NAMESPACE, "azure-resources"] {
+        cluster.kubectl(["create", "namespace", namespace]).await?;
+    }
     monitors::install_kinds(&cluster.client()).await?;
     is_taken(built, &cluster, &WITH_EVERYTHING).await?;
     cert_manager::install_kinds(&cluster.client()).await?;

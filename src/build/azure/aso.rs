@@ -1,7 +1,7 @@
 //! The resources as objects of Azure Service Operator.
 //!
-//! Source: the CRDs of Azure Service Operator 2.15, containerservice.azure.com/v1api20240901 and
-//! network.azure.com/v1api20240301.
+//! Source of the fields: the CRDs of Azure Service Operator 2.15, containerservice.azure.com/v1api20240901 and
+//! network.azure.com/v1api20240301. Which versions a cluster serves differs from release to release.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,61 @@ use super::resource_id::ResourceIds;
 use super::security_group::COME_AND_GO;
 use super::{AzureResources, NodePool, Subnet, properties};
 use crate::api::{DeletePolicy, names};
-use crate::domain::{PlatformAzure, ServiceOperator};
+use crate::domain::{
+    AzureKind, AzureVersions, LandingZone, PLATFORM_NAME, PlatformAzure, ServiceOperator,
+};
 use crate::policy::security_group::{SecurityGroup, SecurityRule};
 
-const CONTAINER_SERVICE: &str = "containerservice.azure.com/v1api20240901";
-const NETWORK: &str = "network.azure.com/v1api20240301";
-const NETWORK_GROUP: &str = "network.azure.com";
-
 /// Whose objects they are, and what becomes of the resources when they go.
-#[derive(Clone, Copy, Debug)]
-pub struct Owner<'a> {
+#[derive(Clone, Debug)]
+pub struct Owner {
     /// Labels that say whose they are.
-    pub labels: &'a BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     /// What becomes of the resources.
-    pub delete_policy: DeletePolicy,
+    delete_policy: DeletePolicy,
+}
+
+impl Owner {
+    /// A landing zone.
+    #[must_use]
+    pub fn landing_zone(zone: &LandingZone) -> Self {
+        Self {
+            labels: labels(names::OWNER, zone.name.as_str()),
+            delete_policy: zone.azure.delete_policy,
+        }
+    }
+
+    /// The platform, whose resources stay.
+    #[must_use]
+    pub fn platform() -> Self {
+        Self {
+            labels: labels(names::PLATFORM, PLATFORM_NAME),
+            delete_policy: DeletePolicy::Keep,
+        }
+    }
+}
+
+fn labels(key: &str, value: &str) -> BTreeMap<String, String> {
+    [(key, value), (names::MANAGED_BY, names::MANAGER)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// The annotation that says what becomes of a resource when its object goes. Whatever is misspelt counts as manage, which
+/// deletes in Azure what is deleted here.
+#[must_use]
+pub const fn reconcile_policy(delete_policy: DeletePolicy) -> &'static str {
+    match delete_policy {
+        DeletePolicy::Keep => "detach-on-delete",
+        DeletePolicy::Delete => "manage",
+    }
+}
+
+/// Whether a rule of that priority goes in Azure with its object, whatever becomes of the rest: what opens something that is
+/// declared no more must not stay open. What every group has stays with the group: without it nodes would be cut off.
+#[must_use]
+pub fn comes_and_goes(priority: u16) -> bool {
+    DECLARED.contains(&priority) || COME_AND_GO.contains(&priority)
 }
 
 /// The objects, in the order in which they are applied: what others refer to comes first.
@@ -34,7 +75,8 @@ pub fn azure_service_operator(
     resources: &AzureResources,
     azure: &PlatformAzure,
     operator: &ServiceOperator,
-    owner: Owner<'_>,
+    versions: &AzureVersions,
+    owner: &Owner,
 ) -> Vec<Value> {
     let AzureResources {
         security_groups,
@@ -45,6 +87,7 @@ pub fn azure_service_operator(
         azure,
         operator,
         ids: ResourceIds(azure),
+        versions,
         owner,
     };
     let mut objects = Vec::new();
@@ -62,40 +105,29 @@ struct Writer<'a> {
     azure: &'a PlatformAzure,
     operator: &'a ServiceOperator,
     ids: ResourceIds<'a>,
-    owner: Owner<'a>,
+    versions: &'a AzureVersions,
+    owner: &'a Owner,
 }
 
 impl Writer<'_> {
-    fn object(
-        &self,
-        api_version: &str,
-        kind: &str,
-        name: &str,
-        spec: &Map<String, Value>,
-    ) -> Value {
-        self.object_with(self.owner.delete_policy, api_version, kind, name, spec)
+    fn object(&self, kind: AzureKind, name: &str, spec: &Map<String, Value>) -> Value {
+        self.object_with(self.owner.delete_policy, kind, name, spec)
     }
 
     fn object_with(
         &self,
         delete_policy: DeletePolicy,
-        api_version: &str,
-        kind: &str,
+        kind: AzureKind,
         name: &str,
         spec: &Map<String, Value>,
     ) -> Value {
-        // Whatever is misspelt counts as manage, which deletes in Azure what is deleted here.
-        let policy = match delete_policy {
-            DeletePolicy::Keep => "detach-on-delete",
-            DeletePolicy::Delete => "manage",
-        };
-        let mut annotations = json!({names::RECONCILE_POLICY: policy});
+        let mut annotations = json!({names::RECONCILE_POLICY: reconcile_policy(delete_policy)});
         if let Some(secret) = &self.operator.credential_from {
             annotations[names::CREDENTIAL_FROM] = json!(secret);
         }
         json!({
-            "apiVersion": api_version,
-            "kind": kind,
+            "apiVersion": self.versions.api_version(kind),
+            "kind": kind.name(),
             "metadata": {
                 "name": name,
                 "namespace": self.operator.namespace,
@@ -109,12 +141,8 @@ impl Writer<'_> {
     fn security_group(&self, group: &SecurityGroup) -> Value {
         let mut spec = named(&group.name, &json!({"armId": self.ids.network_group()}));
         spec.insert("location".to_owned(), json!(self.azure.location));
-        self.object(
-            NETWORK,
-            "NetworkSecurityGroup",
-            &object_name(&group.name),
-            &spec,
-        )
+        let kind = AzureKind::NetworkSecurityGroup;
+        self.object(kind, &object_name(&group.name), &spec)
     }
 
     fn security_rule(&self, group: &SecurityGroup, rule: &SecurityRule) -> Value {
@@ -122,23 +150,20 @@ impl Writer<'_> {
         spec.extend(properties::security_rule(rule));
         // A dot, which no other name holds.
         let name = format!("{}.{}", object_name(&group.name), object_name(&rule.name));
-        // What opens something that is declared no more must not stay open. What every group has stays with the group:
-        // without it nodes would be cut off.
-        let delete_policy =
-            if DECLARED.contains(&rule.priority) || COME_AND_GO.contains(&rule.priority) {
-                DeletePolicy::Delete
-            } else {
-                self.owner.delete_policy
-            };
-        let kind = "NetworkSecurityGroupsSecurityRule";
-        self.object_with(delete_policy, NETWORK, kind, &name, &spec)
+        let delete_policy = if comes_and_goes(rule.priority) {
+            DeletePolicy::Delete
+        } else {
+            self.owner.delete_policy
+        };
+        let kind = AzureKind::NetworkSecurityGroupsSecurityRule;
+        self.object_with(delete_policy, kind, &name, &spec)
     }
 
     fn subnet(&self, subnet: &Subnet) -> Value {
         let mut spec = named(&subnet.name, &json!({"armId": self.ids.virtual_network()}));
         spec.insert("addressPrefix".to_owned(), json!(subnet.cidr.to_string()));
         if let Some(group) = &subnet.security_group {
-            let reference = reference(NETWORK_GROUP, "NetworkSecurityGroup", group);
+            let reference = reference(AzureKind::NetworkSecurityGroup, group);
             spec.insert("networkSecurityGroup".to_owned(), reference);
         }
         if subnet.of_pods {
@@ -152,12 +177,8 @@ impl Writer<'_> {
                 json!({"reference": {"armId": table}}),
             );
         }
-        self.object(
-            NETWORK,
-            "VirtualNetworksSubnet",
-            &object_name(&subnet.name),
-            &spec,
-        )
+        let kind = AzureKind::VirtualNetworksSubnet;
+        self.object(kind, &object_name(&subnet.name), &spec)
     }
 
     fn agent_pool(&self, pool: &NodePool) -> Value {
@@ -168,16 +189,11 @@ impl Writer<'_> {
             ("podSubnetReference", &pool.pod_subnet),
         ] {
             if let Some(name) = subnet {
-                let of_subnet = reference(NETWORK_GROUP, "VirtualNetworksSubnet", name);
+                let of_subnet = reference(AzureKind::VirtualNetworksSubnet, name);
                 spec.insert(field.to_owned(), of_subnet["reference"].clone());
             }
         }
-        self.object(
-            CONTAINER_SERVICE,
-            "ManagedClustersAgentPool",
-            &pool.name,
-            &spec,
-        )
+        self.object(AzureKind::ManagedClustersAgentPool, &pool.name, &spec)
     }
 }
 
@@ -190,8 +206,9 @@ fn named(name: &str, owner: &Value) -> Map<String, Value> {
     .collect()
 }
 
-fn reference(group: &str, kind: &str, name: &str) -> Value {
-    json!({"reference": {"group": group, "kind": kind, "name": object_name(name)}})
+fn reference(kind: AzureKind, name: &str) -> Value {
+    let (group, kind, name) = (kind.group(), kind.name(), object_name(name));
+    json!({"reference": {"group": group, "kind": kind, "name": name}})
 }
 
 /// Names of objects are DNS names: what else the names of clusters hold becomes a hyphen.

@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-pub use aso::{Owner, azure_service_operator};
+pub use aso::{Owner, azure_service_operator, comes_and_goes, reconcile_policy};
 pub use bicep::{BicepError, bicep};
 pub use node_pool::NodePool;
 pub use security_group::security_groups_govern_pods;
 pub use terraform::terraform;
 
+use crate::api;
 use crate::domain::{self, LandingZone, LandingZoneName, Openings, Platform};
 use crate::policy::security_group::SecurityGroup;
 
@@ -58,14 +59,14 @@ pub struct Subnet {
 }
 
 /// What others own that a landing zone has to do with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Neighbours {
     /// Their subnets; those that have none share the platform's.
     pub subnets: BTreeMap<LandingZoneName, OwnSubnet>,
 }
 
 /// The subnet of a landing zone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnSubnet {
     /// Where it lies.
     pub subnet: domain::Subnet,
@@ -73,25 +74,45 @@ pub struct OwnSubnet {
     pub has_security_group: bool,
 }
 
+impl OwnSubnet {
+    /// That of a landing zone; None where it has none.
+    #[must_use]
+    pub fn of(declared: &domain::LandingZoneAzure) -> Option<Self> {
+        Some(Self {
+            subnet: declared.subnet?,
+            has_security_group: declared.has_security_group,
+        })
+    }
+
+    /// That of a landing zone as it is written, valid or not, where its ranges can be read.
+    #[must_use]
+    pub fn as_written(declared: &api::LandingZoneAzure) -> Option<Self> {
+        let subnet = declared.subnet.as_ref()?;
+        Some(Self {
+            subnet: domain::Subnet {
+                cidr: subnet.cidr.parse().ok()?,
+                pod_cidr: subnet.pod_cidr.as_ref().and_then(|it| it.parse().ok()),
+            },
+            has_security_group: declared.network_security_group.is_some(),
+        })
+    }
+}
+
 impl Neighbours {
     /// All of these.
     #[must_use]
     pub fn of(zones: &[LandingZone]) -> Self {
-        let own = zones.iter().filter_map(|zone| {
-            let subnet = OwnSubnet {
-                subnet: zone.azure.subnet?,
-                has_security_group: zone.azure.has_security_group,
-            };
-            Some((zone.name.clone(), subnet))
-        });
+        let own = zones
+            .iter()
+            .filter_map(|zone| Some((zone.name.clone(), OwnSubnet::of(&zone.azure)?)));
         Self {
             subnets: own.collect(),
         }
     }
 }
 
-/// Priorities of rules as they are, by the group's name and the rule's.
-pub type Priorities = BTreeMap<String, BTreeMap<String, u16>>;
+/// Priorities of the rules of a group as they are, by name.
+pub type Priorities = BTreeMap<String, u16>;
 
 /// What one landing zone owns in Azure; nothing where the platform says nothing of Azure.
 #[must_use]
@@ -109,11 +130,9 @@ pub fn landing_zone_azure(
         let told = format!("{}-{}", azure.cluster, zone.name);
         resource_name(prefix, &told, &[&azure.cluster, zone.name.as_str(), of])
     };
-    let nothing = BTreeMap::new();
     let group_name = own("nsg", "");
-    let priorities = before.get(&group_name).unwrap_or(&nothing);
     let group = security_group::landing_zone(
-        zone, group_name, platform, azure, openings, neighbours, priorities,
+        zone, group_name, platform, azure, openings, neighbours, before,
     );
     let mut subnets = Vec::new();
     if let Some(declared) = &zone.azure.subnet {
@@ -149,9 +168,7 @@ pub fn platform_azure(platform: &Platform, before: &Priorities) -> AzureResource
         return AzureResources::default();
     };
     let name = system_security_group(azure);
-    let nothing = BTreeMap::new();
-    let priorities = before.get(&name).unwrap_or(&nothing);
-    let group = security_group::system_subnet(name, platform, azure, priorities);
+    let group = security_group::system_subnet(name, platform, azure, before);
     AzureResources {
         security_groups: group.into_iter().collect(),
         ..AzureResources::default()

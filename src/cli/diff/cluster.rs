@@ -115,6 +115,7 @@ async fn facts(client: &Client, zones: &BTreeMap<String, LandingZone>) -> Cluste
         definitions,
         aggregated_v3,
         calico_version: told.or_else(|| is_plain.then(|| PLAIN_NAMES.to_owned())),
+        ..ClusterFacts::default()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::controller::ObjectKey;
 use crate::controller::cache::{Objects, PLATFORM_OWNER};
 use crate::controller::compare::{Difference, holder};
 use crate::controller::memory::Memory;
-use crate::controller::plan::{Basis, Change, Plan, plan};
+use crate::controller::plan::{Basis, Change, Half, Plan, plan};
 use crate::controller::rendered::Targets;
 
 /// An object that is not as it must be.
@@ -56,6 +56,7 @@ pub(super) type Unread = BTreeMap<ObjectKey, String>;
 /// What differs of a landing zone. Objects that could not be read are left out: nobody knows.
 pub(super) fn zone(declared: &Declared, objects: &Objects, unread: &Unread) -> Vec<ObjectDiff> {
     let basis = Basis {
+        half: Half::Cluster,
         owner: &declared.name,
         targets: declared.targets(),
         inventory: &declared.inventory,
@@ -81,6 +82,7 @@ pub(super) fn shared(
     unread: &Unread,
 ) -> Vec<ObjectDiff> {
     let basis = Basis {
+        half: Half::Cluster,
         owner: PLATFORM_OWNER,
         targets,
         inventory,

@@ -252,6 +252,7 @@ impl World {
             openings,
             teams: TeamPolicies::default(),
             is_entering: false,
+            azure: None,
         };
         let is_seen = self.around.is_real
             && status.observed_generation == stored.metadata.generation

@@ -7,12 +7,11 @@ use thiserror::Error;
 
 use super::super::Outcome;
 use super::super::output::{self, OutputFormat};
-use crate::api::{DeletePolicy, names};
 use crate::build::{
     self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
     terraform,
 };
-use crate::domain::{LandingZone, PLATFORM_NAME, Platform, PlatformAzure, Resolved};
+use crate::domain::{AzureVersions, LandingZone, Platform, PlatformAzure, Resolved};
 
 /// Whether to write what landing zones own in Azure instead, and how.
 #[derive(Args, Clone, Debug)]
@@ -99,24 +98,13 @@ impl AzureArgs {
                     )?;
                     return Ok(Outcome::BadInput);
                 };
-                let labelled = |key: &str, value: &str| {
-                    [(key, value), (names::MANAGED_BY, names::MANAGER)]
-                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                        .into()
+                let versions = AzureVersions::common();
+                let aso = |resources: &AzureResources, owner: &Owner| {
+                    azure_service_operator(resources, azure, operator, &versions, owner)
                 };
-                let labels = labelled(names::PLATFORM, PLATFORM_NAME);
-                let owner = Owner {
-                    labels: &labels,
-                    delete_policy: DeletePolicy::Keep,
-                };
-                let mut objects = azure_service_operator(&of_platform, azure, operator, owner);
+                let mut objects = aso(&of_platform, &Owner::platform());
                 for (zone, resources) in in_force.iter().zip(&of_zones) {
-                    let labels = labelled(names::OWNER, zone.name.as_str());
-                    let owner = Owner {
-                        labels: &labels,
-                        delete_policy: zone.azure.delete_policy,
-                    };
-                    objects.extend(azure_service_operator(resources, azure, operator, owner));
+                    objects.extend(aso(resources, &Owner::landing_zone(zone)));
                 }
                 output::print(&objects, format)
             }

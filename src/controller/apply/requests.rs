@@ -1,22 +1,21 @@
 //! How objects are asked for and changed.
 
 use kube::api::{DynamicObject, Patch};
-use kube::core::{Request, Resource};
-use serde_json::{Value, json};
+use kube::core::{ApiResource, Request, Resource};
+use serde_json::{Map, Value, json};
 
 use super::write_error::WriteError;
 use crate::controller::calico_metadata;
 use crate::controller::kind::ObjectKey;
 use crate::controller::rendered::Target;
-use crate::domain::Flavour;
 
-/// The request path of an object's kind.
-pub(super) fn request(key: &ObjectKey, flavour: Flavour) -> Result<Request, WriteError> {
-    let resource = key
-        .kind
-        .api_resource(flavour)
-        .ok_or(WriteError::NoSuchKind)?;
-    let path = DynamicObject::url_path(&resource, key.namespace.as_deref());
+/// The request path of an object's kind, where it is served.
+pub(super) fn request(
+    key: &ObjectKey,
+    resource: Option<&ApiResource>,
+) -> Result<Request, WriteError> {
+    let resource = resource.ok_or(WriteError::NoSuchKind)?;
+    let path = DynamicObject::url_path(resource, key.namespace.as_deref());
     Ok(Request::new(path))
 }
 
@@ -40,36 +39,72 @@ pub(super) fn fields_patch(
         operations.push(json!({"op": "add", "path": "/metadata/labels", "value": {}}));
     }
     let declared = target.object.unpack();
-    let ours = declared.pointer("/metadata/labels");
-    for key in target.key.kind.ownership_labels() {
-        let path = format!(
-            "/metadata/labels/{}",
-            key.replace('~', "~0").replace('/', "~1")
-        );
-        match ours.and_then(|ours| ours.get(key)) {
-            Some(value) => {
-                operations.push(json!({"op": "add", "path": path, "value": value}));
+    let kind = target.key.kind;
+    let annotations = found.and_then(|found| found.pointer("/metadata/annotations"));
+    if found.is_some() && annotations.is_none() && !kind.own_annotations().is_empty() {
+        operations.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    }
+    for (map, keys, there) in [
+        ("labels", kind.ownership_labels(), labels),
+        ("annotations", kind.own_annotations(), annotations),
+    ] {
+        let ours = declared.pointer(&format!("/metadata/{map}"));
+        for key in keys {
+            let path = format!("/metadata/{map}/{}", escaped(key));
+            match ours.and_then(|ours| ours.get(key)) {
+                Some(value) => {
+                    operations.push(json!({"op": "add", "path": path, "value": value}));
+                }
+                // Somebody else says that it is another's.
+                None if there.is_some_and(|there| there.get(key).is_some()) => {
+                    operations.push(json!({"op": "remove", "path": path}));
+                }
+                None => {}
             }
-            // Somebody else says that it is another's.
-            None if labels.is_some_and(|labels| labels.get(key).is_some()) => {
-                operations.push(json!({"op": "remove", "path": path}));
-            }
-            None => {}
         }
     }
-    for field in target.key.kind.whole_fields() {
+    for field in kind.whole_fields() {
         let path = format!("/{field}");
-        match declared.get(*field) {
-            Some(value) => operations.push(json!({"op": "add", "path": path, "value": value})),
-            None if found.is_some_and(|found| found.get(*field).is_some()) => {
+        let there = found.and_then(|found| found.get(*field));
+        match (declared.get(*field), kind.left_after_creation()) {
+            (Some(Value::Object(ours)), Some(left)) => {
+                operations.extend(single_fields(&path, ours, there, left));
+            }
+            (Some(value), _) => {
+                operations.push(json!({"op": "add", "path": path, "value": value}));
+            }
+            (None, _) if there.is_some() => {
                 operations.push(json!({"op": "remove", "path": path}));
             }
-            None => {}
+            (None, _) => {}
         }
     }
     let patch = serde_json::from_value(Value::Array(operations))
         .map_err(|error| WriteError::Refused(error.to_string()))?;
     Ok(Patch::Json(patch))
+}
+
+/// Sets each field by itself, and takes away what is not declared; one is left as it is.
+fn single_fields(
+    path: &str,
+    ours: &Map<String, Value>,
+    there: Option<&Value>,
+    left: &str,
+) -> Vec<Value> {
+    let set = ours.iter().filter(|(name, _)| *name != left);
+    let set = set.map(|(name, value)| {
+        json!({"op": "add", "path": format!("{path}/{}", escaped(name)), "value": value})
+    });
+    let there = there.and_then(Value::as_object).into_iter().flatten();
+    let too_much = there.filter(|(name, _)| *name != left && !ours.contains_key(*name));
+    let removed = too_much
+        .map(|(name, _)| json!({"op": "remove", "path": format!("{path}/{}", escaped(name))}));
+    set.chain(removed).collect()
+}
+
+/// A name in a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]
@@ -137,6 +172,53 @@ mod tests {
         assert!(
             operations.as_array().unwrap().contains(&removed),
             "{operations}"
+        );
+    }
+
+    /// Whoever scales the nodes of a pool is not disturbed by what else changes.
+    #[test]
+    fn the_count_of_a_pool_is_left_alone() {
+        let found = json!({"spec": {"count": 7, "minCount": 1, "maxCount": 9, "foreign": true}});
+        let object = json!({
+            "metadata": {
+                "labels": {OWNER: "shop"},
+                "annotations": {"serviceoperator.azure.com/reconcile-policy": "detach-on-delete"},
+            },
+            "spec": {"count": 2, "minCount": 2, "maxCount": 9},
+        });
+        let target = Target {
+            key: "ManagedClustersAgentPool/azure/shop".parse().unwrap(),
+            digest: digest_of(&object),
+            object: Packed::from(&object),
+        };
+        let Patch::Json::<Value>(patch) = fields_patch(&target, Some(&found), "7").unwrap() else {
+            panic!("another kind of patch");
+        };
+        let operations = serde_json::to_value(&patch).unwrap();
+        let of = |path: &str| {
+            let operations = operations.as_array().unwrap();
+            let last = operations.iter().rfind(|one| one["path"] == path)?;
+            Some((last["op"].clone(), last["value"].clone()))
+        };
+        assert_eq!(of("/spec"), None);
+        assert_eq!(of("/spec/count"), None);
+        assert_eq!(of("/spec/minCount"), Some((json!("add"), json!(2))));
+        assert_eq!(of("/spec/foreign"), Some((json!("remove"), Value::Null)));
+        let annotation = "/metadata/annotations/serviceoperator.azure.com~1reconcile-policy";
+        let detach = (json!("add"), json!("detach-on-delete"));
+        assert_eq!(of(annotation), Some(detach));
+
+        let kind = target.key.kind;
+        let mut scaled = object.clone();
+        scaled["spec"]["count"] = json!(7);
+        assert_eq!(
+            Content::digest_of(kind, &scaled),
+            Content::digest_of(kind, &object)
+        );
+        scaled["metadata"]["annotations"] = json!({});
+        assert_ne!(
+            Content::digest_of(kind, &scaled),
+            Content::digest_of(kind, &object)
         );
     }
 }

@@ -68,18 +68,15 @@ struct Ours<'a> {
 
 /// A field of it.
 enum Part<'a> {
-    /// The ownership labels.
-    Labels(BTreeMap<&'static str, &'a Value>),
+    /// Labels and annotations that are ours alone.
+    Metadata(Metadata<'a>),
     /// A field that is wholly ours.
     Whole(Normal<'a>),
 }
 
 impl Serialize for Ours<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let labels = self.object.pointer("/metadata/labels");
-        let ours = self.kind.ownership_labels().iter();
-        let ours = ours.filter_map(|&key| Some((key, labels?.get(key)?)));
-        let mut parts = BTreeMap::from([("metadata", Part::Labels(ours.collect()))]);
+        let mut parts = BTreeMap::from([("metadata", Part::Metadata(Metadata::of(self)))]);
         for &field in self.kind.whole_fields() {
             let value = self.object.get(field);
             let normal = value.map(|value| Normal {
@@ -97,9 +94,38 @@ impl Serialize for Ours<'_> {
 impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Labels(labels) => serializer.collect_map([("labels", labels)]),
+            Self::Metadata(metadata) => metadata.serialize(serializer),
             Self::Whole(normal) => normal.serialize(serializer),
         }
+    }
+}
+
+/// Labels and annotations that are ours alone; no annotations where there are none of them.
+struct Metadata<'a> {
+    labels: BTreeMap<&'static str, &'a Value>,
+    annotations: BTreeMap<&'static str, &'a Value>,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(ours: &Ours<'a>) -> Self {
+        let of_map = |map: &str, keys: &[&'static str]| {
+            let found = ours.object.pointer(map);
+            let keys = keys.iter();
+            keys.filter_map(|&key| Some((key, found?.get(key)?)))
+                .collect()
+        };
+        Self {
+            labels: of_map("/metadata/labels", ours.kind.ownership_labels()),
+            annotations: of_map("/metadata/annotations", ours.kind.own_annotations()),
+        }
+    }
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let annotations =
+            (!self.annotations.is_empty()).then_some(("annotations", &self.annotations));
+        serializer.collect_map(annotations.into_iter().chain([("labels", &self.labels)]))
     }
 }
 
@@ -133,8 +159,10 @@ enum Sense {
     /// `destination: {}`. `10` and `10.0` are the same order.
     Calico,
     /// A policy of Kubernetes, in which an empty selector means everything and an absent one nothing: only lists are the
-    /// same empty and absent.
+    /// same empty and absent. So it is in what Azure Service Operator takes.
     Lists,
+    /// The same, without a field that counts at creation only.
+    AfterCreation(&'static str),
 }
 
 impl Sense {
@@ -147,6 +175,9 @@ impl Sense {
                 Self::CalicoSpec
             }
             Kind::NetworkPolicy => Self::Lists,
+            Kind::Azure(_) => kind
+                .left_after_creation()
+                .map_or(Self::Lists, Self::AfterCreation),
             Kind::Namespace | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => {
                 Self::Plain
             }
@@ -163,7 +194,7 @@ impl Sense {
             }
             Self::Quantities => Self::Quantity,
             Self::CalicoSpec | Self::Calico => Self::Calico,
-            Self::Lists => Self::Lists,
+            Self::Lists | Self::AfterCreation(_) => Self::Lists,
             Self::Plain
             | Self::Quota
             | Self::LimitRange
@@ -202,6 +233,9 @@ impl<'a> Normal<'a> {
                         || (name == "tier" && value.as_str() == Some("default"))
                 }
                 Sense::Lists => value.as_array().is_some_and(Vec::is_empty),
+                Sense::AfterCreation(field) => {
+                    name == field || value.as_array().is_some_and(Vec::is_empty)
+                }
                 Sense::Plain
                 | Sense::LimitRange
                 | Sense::Limits

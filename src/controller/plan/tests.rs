@@ -35,6 +35,7 @@ fn shop(flavour: Flavour) -> Rendered {
         openings: crate::domain::Openings::default(),
         teams: crate::domain::TeamPolicies::default(),
         is_entering: false,
+        azure: None,
     };
     Rendered::of(zone, source).unwrap()
 }
@@ -94,6 +95,7 @@ struct Known {
 impl Known {
     fn plan(&self, rendered: &Rendered, objects: &Objects) -> Plan {
         let basis = Basis {
+            half: Half::Cluster,
             owner: rendered.zone.name.as_str(),
             targets: &rendered.targets,
             inventory: &self.inventory,

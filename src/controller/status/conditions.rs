@@ -104,6 +104,7 @@ pub fn nobody_looks(conditions: &mut Conditions, progress: Progress) {
         condition::PLACEMENT_ENFORCED,
         condition::PODS_PLACED,
         condition::CROSSINGS_OPEN,
+        condition::AZURE_READY,
         condition::CONTESTED,
     ] {
         nobody_looks_after(conditions, type_, progress);

@@ -56,6 +56,11 @@ impl LandingZone {
         let defaults = &platform.defaults;
         let namespaces =
             namespaces::validate(spec, defaults, &path.key("namespaces"), &mut findings);
+        let azure = platform.azure.as_ref();
+        if let Some(operator) = azure.and_then(|it| it.service_operator.as_ref()) {
+            let path = path.key("namespaces");
+            namespaces::not_azure(spec, &operator.namespace, &path, &mut findings);
+        }
         quotas::total(&quota_total, spec, &defaults.quota, &path, &mut findings);
 
         let zones = Zones(spec.namespaces.iter().map(|n| n.zone.as_str()).collect());

@@ -44,6 +44,20 @@ pub(super) fn validate(
     namespaces
 }
 
+/// Whether none of them is where objects of Azure Service Operator lie.
+pub(super) fn not_azure(
+    spec: &LandingZoneSpec,
+    of_azure: &str,
+    path: &FieldPath,
+    findings: &mut Findings,
+) {
+    let declared = spec.namespaces.iter().enumerate();
+    for (index, _) in declared.filter(|(_, it)| it.name == of_azure) {
+        let path = path.index(index).key("name");
+        findings.report(&path, of_azure, rule::NAMESPACE_OF_AZURE);
+    }
+}
+
 fn namespace(
     declared: &NamespaceSpec,
     spec: &LandingZoneSpec,

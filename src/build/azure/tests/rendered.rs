@@ -1,6 +1,7 @@
 //! What the resources look like in each form.
 
 use super::*;
+use crate::domain::{AzureKind, AzureVersions};
 
 fn estate() -> (Estate, AzureResources) {
     let platform = platform(json!({"apiServerSubnet": "10.1.250.0/28"}));
@@ -29,20 +30,42 @@ fn estate() -> (Estate, AzureResources) {
     (estate, resources)
 }
 
+/// Every field of an object, with dots in between; a list is its items.
+fn fields(path: &str, value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(of_object) => of_object
+            .iter()
+            .flat_map(|(name, field)| {
+                let dot = if path.is_empty() { "" } else { "." };
+                fields(&format!("{path}{dot}{name}"), field)
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(|item| fields(path, item)).collect(),
+        _ => [path.to_owned()].into(),
+    }
+}
+
 #[test]
 fn for_azure_service_operator() {
     let (estate, resources) = estate();
     let azure = estate.platform.azure.as_ref().unwrap();
-    let owner = Owner {
-        labels: &[(
-            "landingzones.dev/landing-zone".to_owned(),
-            "shop".to_owned(),
-        )]
-        .into(),
-        delete_policy: api::DeletePolicy::Keep,
-    };
+    let owner = Owner::landing_zone(&estate.zones[0]);
     let operator = azure.service_operator.as_ref().unwrap();
-    let objects = azure_service_operator(&resources, azure, operator, owner);
+    let versions = AzureVersions::common();
+    let objects = azure_service_operator(&resources, azure, operator, &versions, &owner);
+    for object in &objects {
+        let kind = object["kind"].as_str().unwrap();
+        let kind = AzureKind::ALL.into_iter().find(|it| it.name() == kind);
+        let known = kind.unwrap().fields();
+        for field in fields("", &object["spec"]) {
+            // What nodes are labelled with is anybody's choice.
+            let field = match field.split_once('.') {
+                Some(("nodeLabels", _)) => "nodeLabels",
+                _ => &field,
+            };
+            assert!(known.contains(&field), "{field} of {kind:?}");
+        }
+    }
     let kept = |rule: &str| {
         let mut objects = objects.iter();
         let found = objects.find(|it| it["spec"]["azureName"] == rule).unwrap();

@@ -1,0 +1,315 @@
+//! What a landing zone owns in Azure, through Azure Service Operator. Whatever is wrong here, everything in the cluster goes on.
+
+mod leaving;
+mod state;
+#[cfg(test)]
+mod tests;
+mod told;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch as channel;
+use tokio::time::Instant;
+
+use super::apply::{Applied, Behalf, Failure};
+use super::cache::{Objects, Observed};
+use super::context::Context;
+use super::kind::{Kind, ObjectKey};
+use super::memory::Memory;
+use super::plan::{Basis, Half, Plan, plan};
+use super::reconcile::Observation;
+use super::rendered::{AzureSource, Rendered};
+use super::report::{remember, report};
+use crate::build::Priorities;
+use crate::domain::{self, AzureKind};
+
+pub(super) use leaving::{Leaving, Left, leave};
+pub use state::{AzureState, Ready, ReadyProgress};
+pub use told::{AzureTold, azure_ready};
+pub(super) use watch::follow_azure;
+
+/// What all landing zones share about Azure.
+#[derive(Debug)]
+pub struct AzureContext {
+    /// The namespace of Azure Service Operator's objects, as the platform declares it.
+    pub namespace: channel::Sender<Option<String>>,
+    /// What is wrong with the watches, by kind.
+    trouble: Mutex<BTreeMap<Kind, String>>,
+    /// Landing zones that have to do with Azure.
+    concerned: Mutex<BTreeSet<String>>,
+}
+
+impl Default for AzureContext {
+    fn default() -> Self {
+        Self {
+            namespace: channel::Sender::new(None),
+            trouble: Mutex::default(),
+            concerned: Mutex::default(),
+        }
+    }
+}
+
+impl AzureContext {
+    /// Takes in what is wrong with a watch, or that nothing is. Returns whether that is news.
+    pub fn fails(&self, kind: Kind, trouble: Option<String>) -> bool {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match &trouble {
+            Some(trouble) => known.insert(kind, trouble.clone()),
+            None => known.remove(&kind),
+        };
+        drop(known);
+        if before == trouble {
+            return false;
+        }
+        if let Some(trouble) = trouble {
+            tracing::warn!(%kind, trouble, "does not work; trying again");
+        }
+        true
+    }
+
+    /// Nothing is wrong with watches that ended.
+    fn is_calm(&self) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().next().cloned()
+    }
+
+    /// Takes in whether a landing zone has to do with Azure.
+    pub fn concerns(&self, zone: &str, is_concerned: bool) {
+        let concerned = self.concerned.lock();
+        let mut concerned = concerned.unwrap_or_else(PoisonError::into_inner);
+        if is_concerned {
+            concerned.insert(zone.to_owned());
+        } else {
+            concerned.remove(zone);
+        }
+    }
+
+    /// The landing zones that have to do with Azure.
+    pub fn concerned(&self) -> Vec<String> {
+        let concerned = self.concerned.lock();
+        let concerned = concerned.unwrap_or_else(PoisonError::into_inner);
+        concerned.iter().cloned().collect()
+    }
+}
+
+/// What is to be done in Azure, before any request.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// Nothing is written, and why; None: the landing zone has nothing to do with Azure.
+    Idle(Option<AzureTold>),
+    /// What is to be written, and what left the declaration.
+    Planned { plan: Plan, leaving: Leaving },
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// What came of the plan.
+    pub applied: Applied,
+    /// How it stands; None: the landing zone has nothing to do with Azure.
+    pub told: Option<AzureTold>,
+}
+
+/// What the half in Azure is rendered from; None where nothing of it can be written, or nobody declares any.
+pub(super) fn source(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+) -> Option<AzureSource> {
+    let is_concerned = is_concerned(observation, zone);
+    context.azure.concerns(&observation.name, is_concerned);
+    let azure = observation.platform.azure.as_ref()?;
+    let operator = azure.service_operator.as_ref()?;
+    let versions = observation.facts.azure_versions().ok()?;
+    // What was watched a moment ago may be another namespace's.
+    let watched = context.azure.namespace.borrow().clone();
+    if !is_concerned || watched.as_ref() != Some(&operator.namespace) {
+        return None;
+    }
+    let objects = context.cache.read();
+    objects.is_azure_synced().then(|| AzureSource {
+        versions,
+        neighbours: context.azure_neighbours(),
+        before: priorities(&objects, &observation.name),
+    })
+}
+
+fn is_concerned(observation: &Observation, zone: &domain::LandingZone) -> bool {
+    let declares = zone.azure.node_pool.is_some() || zone.azure.subnet.is_some();
+    declares || observation.inventory.iter().any(|key| key.kind.is_azure())
+}
+
+/// Priorities of the rules of a landing zone's group as they are.
+fn priorities(objects: &Objects, owner: &str) -> Priorities {
+    let kind = Kind::Azure(AzureKind::NetworkSecurityGroupsSecurityRule);
+    let rules = objects
+        .owned_by(owner)
+        .filter(|(key, _)| key.kind == kind)
+        .filter_map(|(_, found)| found.azure.as_ref());
+    rules
+        .filter_map(|it| Some((it.azure_name.clone()?, it.priority?)))
+        .collect()
+}
+
+/// Compares what is declared in Azure with what Azure Service Operator was told.
+pub(super) fn prepare(
+    observation: &Observation,
+    context: &Context,
+    memory: &Memory,
+    zone: &domain::LandingZone,
+    rendered: &Rendered,
+    now: Instant,
+) -> Prepared {
+    if !is_concerned(observation, zone) {
+        return Prepared::Idle(None);
+    }
+    if rendered.source.azure.is_none() {
+        let trouble = context.azure.trouble();
+        let why = told::not_written(&observation.platform, &observation.facts, trouble);
+        return Prepared::Idle(Some(why));
+    }
+    let objects = context.cache.read();
+    if let Some(refused) = told::refused(&rendered.azure, &pools(&objects, observation)) {
+        return Prepared::Idle(Some(refused));
+    }
+    let nothing = BTreeSet::new();
+    let basis = Basis {
+        half: Half::Azure,
+        owner: &observation.name,
+        targets: &rendered.azure,
+        inventory: &observation.inventory,
+        inherited: &nothing,
+        left_alone: &BTreeSet::new(),
+        applied_before: false,
+        lost: &BTreeSet::new(),
+        recorded_keys: &BTreeMap::new(),
+        memory,
+        now,
+    };
+    let mut plan = plan(&basis, &objects);
+    let prune = std::mem::take(&mut plan.prune);
+    let leaving = Leaving::of(&prune, &objects, zone.azure.delete_policy);
+    Prepared::Planned { plan, leaving }
+}
+
+/// The node pools of a landing zone that are there.
+fn pools(objects: &Objects, observation: &Observation) -> BTreeMap<ObjectKey, Arc<AzureState>> {
+    let kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
+    let is_there = |(key, found): &(&ObjectKey, &Observed)| {
+        key.kind == kind && !found.deleting && observation.inventory.contains(*key)
+    };
+    let pools = objects.owned_by(&observation.name).filter(is_there);
+    pools
+        .filter_map(|(key, found)| Some((key.clone(), found.azure.clone()?)))
+        .collect()
+}
+
+impl Prepared {
+    /// What is written anew: it is recorded before.
+    pub(super) fn targets<'a>(
+        &'a self,
+        rendered: &'a Rendered,
+    ) -> impl Iterator<Item = &'a ObjectKey> {
+        let is_planned = matches!(self, Self::Planned { .. });
+        let targets = rendered.azure.iter().filter(move |_| is_planned);
+        targets.map(|target| &target.key)
+    }
+
+    /// The plan, where there is one.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Idle(_) => None,
+            Self::Planned { plan, .. } => Some(plan),
+        }
+    }
+
+    /// Leaves out whatever would bring something into being.
+    pub(super) fn keep_to_what_is_there(&mut self) {
+        if let Self::Planned { plan, .. } = self {
+            plan.writes
+                .retain(|write| !matches!(write.change, super::plan::Change::Create));
+        }
+    }
+
+    /// What would be done, a sentence each.
+    pub(super) fn sentences(&self, inventory: &BTreeSet<ObjectKey>) -> Vec<String> {
+        match self {
+            Self::Idle(told) => told.iter().map(|it| it.message().to_owned()).collect(),
+            Self::Planned { plan, leaving } => {
+                let mut all = plan.sentences(&BTreeMap::new(), inventory);
+                all.extend(leaving.sentences());
+                all
+            }
+        }
+    }
+}
+
+/// Carries out what was prepared, remembers and reports it.
+pub(super) async fn carry_out(
+    observation: &Observation,
+    context: &Context,
+    memory: &mut Memory,
+    prepared: Prepared,
+    behalf: Behalf<'_>,
+    rendered: &Rendered,
+) -> Round {
+    let (plan, leaving) = match prepared {
+        Prepared::Idle(told) => {
+            let applied = Applied::default();
+            return Round { applied, told };
+        }
+        Prepared::Planned { plan, leaving } => (plan, leaving),
+    };
+    let mut applied = context.writer.apply_azure(&plan, behalf).await;
+    let Left {
+        pruned,
+        failed,
+        mut waits,
+    } = leave(context, leaving, behalf.flavour).await;
+    applied.pruned.extend(pruned);
+    applied.failed.extend(failed);
+    report(
+        observation,
+        context,
+        memory,
+        &applied,
+        &BTreeSet::new(),
+        &plan,
+    );
+    remember(context, memory, &applied);
+    let told = {
+        let objects = context.cache.read();
+        let states = rendered.azure.iter().map(|target| {
+            let found = objects.get(&target.key);
+            let state = found.and_then(|found| found.azure.clone());
+            (target.key.clone(), state)
+        });
+        let states: Vec<_> = states.collect();
+        let going = objects.owned_by(&observation.name);
+        let going = going.filter(|(key, found)| {
+            let is_left = rendered.azure.get(key).is_none() && observation.inventory.contains(*key);
+            key.kind.is_azure() && found.deleting && is_left
+        });
+        waits.extend(going.map(|(key, found)| told::goes(key, found.azure.as_deref())));
+        told::stands(&states, &applied, &plan, waits, &observation.platform)
+    };
+    Round {
+        applied,
+        told: Some(told),
+    }
+}
+
+impl Round {
+    /// Whether nothing but looking again is to be done about what failed.
+    pub(super) fn is_transient(&self) -> bool {
+        let transient = |failure: &Failure| failure.error.is_transient();
+        !self.applied.failed.is_empty() && self.applied.failed.iter().all(transient)
+    }
+}

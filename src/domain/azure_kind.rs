@@ -1,0 +1,182 @@
+//! The kinds in which Azure Service Operator takes what landing zones own in Azure.
+
+use std::collections::BTreeMap;
+
+/// A kind of Azure Service Operator's, in the order in which objects are applied: what others refer to comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AzureKind {
+    /// What guards a subnet.
+    NetworkSecurityGroup,
+    /// One of its rules.
+    NetworkSecurityGroupsSecurityRule,
+    /// Where nodes or pods lie.
+    VirtualNetworksSubnet,
+    /// Nodes.
+    ManagedClustersAgentPool,
+}
+
+impl AzureKind {
+    /// Every kind, in the order in which objects are applied.
+    pub const ALL: [Self; 4] = [
+        Self::NetworkSecurityGroup,
+        Self::NetworkSecurityGroupsSecurityRule,
+        Self::VirtualNetworksSubnet,
+        Self::ManagedClustersAgentPool,
+    ];
+
+    /// The kind's name in manifests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NetworkSecurityGroup => "NetworkSecurityGroup",
+            Self::NetworkSecurityGroupsSecurityRule => "NetworkSecurityGroupsSecurityRule",
+            Self::VirtualNetworksSubnet => "VirtualNetworksSubnet",
+            Self::ManagedClustersAgentPool => "ManagedClustersAgentPool",
+        }
+    }
+
+    /// Its API group.
+    #[must_use]
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::NetworkSecurityGroup
+            | Self::NetworkSecurityGroupsSecurityRule
+            | Self::VirtualNetworksSubnet => "network.azure.com",
+            Self::ManagedClustersAgentPool => "containerservice.azure.com",
+        }
+    }
+
+    /// What it is called in paths.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::NetworkSecurityGroup => "networksecuritygroups",
+            Self::NetworkSecurityGroupsSecurityRule => "networksecuritygroupssecurityrules",
+            Self::VirtualNetworksSubnet => "virtualnetworkssubnets",
+            Self::ManagedClustersAgentPool => "managedclustersagentpools",
+        }
+    }
+
+    /// The name of its custom resource definition.
+    #[must_use]
+    pub const fn definition(self) -> &'static str {
+        match self {
+            Self::NetworkSecurityGroup => "networksecuritygroups.network.azure.com",
+            Self::NetworkSecurityGroupsSecurityRule => {
+                "networksecuritygroupssecurityrules.network.azure.com"
+            }
+            Self::VirtualNetworksSubnet => "virtualnetworkssubnets.network.azure.com",
+            Self::ManagedClustersAgentPool => {
+                "managedclustersagentpools.containerservice.azure.com"
+            }
+        }
+    }
+
+    /// The kind whose custom resource definition has that name.
+    #[must_use]
+    pub fn defined_by(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.definition() == name)
+    }
+
+    /// Every field of `spec` that is ever written, with dots in between; a list is its items. A version of the kind that lacks one
+    /// would lose it without a word.
+    #[must_use]
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::NetworkSecurityGroup => &["azureName", "location", "owner.armId"],
+            Self::NetworkSecurityGroupsSecurityRule => &[
+                "access",
+                "azureName",
+                "destinationAddressPrefix",
+                "destinationAddressPrefixes",
+                "destinationPortRange",
+                "destinationPortRanges",
+                "direction",
+                "owner.name",
+                "priority",
+                "protocol",
+                "sourceAddressPrefix",
+                "sourceAddressPrefixes",
+                "sourcePortRange",
+                "sourcePortRanges",
+            ],
+            Self::VirtualNetworksSubnet => &[
+                "addressPrefix",
+                "azureName",
+                "delegations.name",
+                "delegations.serviceName",
+                "networkSecurityGroup.reference.group",
+                "networkSecurityGroup.reference.kind",
+                "networkSecurityGroup.reference.name",
+                "owner.armId",
+                "routeTable.reference.armId",
+            ],
+            Self::ManagedClustersAgentPool => &[
+                "availabilityZones",
+                "azureName",
+                "count",
+                "enableAutoScaling",
+                "maxCount",
+                "maxPods",
+                "minCount",
+                "mode",
+                "nodeLabels",
+                "nodeTaints",
+                "osSKU",
+                "osType",
+                "owner.armId",
+                "podSubnetReference.group",
+                "podSubnetReference.kind",
+                "podSubnetReference.name",
+                "vmSize",
+                "vnetSubnetReference.group",
+                "vnetSubnetReference.kind",
+                "vnetSubnetReference.name",
+            ],
+        }
+    }
+}
+
+/// In which version each kind is written: with the API group's name before it, it is the object's apiVersion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AzureVersions(BTreeMap<AzureKind, String>);
+
+impl AzureVersions {
+    /// Those that every release has from 2.11 on, for whoever has no cluster at hand.
+    #[must_use]
+    pub fn common() -> Self {
+        let version = |kind: AzureKind| match kind.group() {
+            "network.azure.com" => "v1api20240301",
+            _ => "v1api20240901",
+        };
+        Self(
+            AzureKind::ALL
+                .into_iter()
+                .map(|kind| (kind, version(kind).to_owned()))
+                .collect(),
+        )
+    }
+
+    /// These; None where a kind has none.
+    #[must_use]
+    pub fn of(versions: BTreeMap<AzureKind, String>) -> Option<Self> {
+        let is_there = |kind| versions.contains_key(kind);
+        AzureKind::ALL
+            .iter()
+            .all(is_there)
+            .then_some(Self(versions))
+    }
+
+    /// The version of a kind, for instance `v1api20240901`.
+    #[must_use]
+    pub fn version(&self, kind: AzureKind) -> &str {
+        self.0.get(&kind).map_or("", String::as_str)
+    }
+
+    /// The apiVersion of a kind, for instance `containerservice.azure.com/v1api20240901`.
+    #[must_use]
+    pub fn api_version(&self, kind: AzureKind) -> String {
+        format!("{}/{}", kind.group(), self.version(kind))
+    }
+}
