@@ -228,6 +228,7 @@ impl PostureArgs {
         };
         let inputs = Inputs {
             files: std::mem::take(&mut reading.given),
+            unread: std::mem::take(&mut reading.unread),
             live: if self.given.live {
                 Some(self.look(stderr)?)
             } else {
