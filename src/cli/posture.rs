@@ -197,16 +197,13 @@ impl PostureArgs {
         let said = safe::text(&String::from_utf8_lossy(&stderr));
         // Nobody is left to tell when standard error is closed.
         let _ = io::stderr().write_all(said.as_bytes());
-        let written = told.and_then(|(outcome, text)| {
-            self.color.write(&text)?;
-            Ok(outcome)
+        let written = told.and_then(|(outcome, text)| match self.color.write(&text) {
+            // Whoever reads has seen enough, as `head` has; what came of it is the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(outcome),
+            written => Ok(written.map(|()| outcome)?),
         });
         match written {
             Ok(outcome) => outcome,
-            // Whoever reads has seen enough, as `head` has.
-            Err(PostureError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Outcome::Done
-            }
             Err(error) => {
                 super::complain(&error);
                 Outcome::Unread
@@ -231,6 +228,7 @@ impl PostureArgs {
         };
         let inputs = Inputs {
             files: std::mem::take(&mut reading.given),
+            unread: std::mem::take(&mut reading.unread),
             live: if self.given.live {
                 Some(self.look(stderr)?)
             } else {

@@ -410,6 +410,25 @@ impl<'a> Reach<'a> {
         (told(Way::Egress), told(Way::Ingress))
     }
 
+    /// What the policies of one member say of what passes between it and others in one direction, by port. What those of
+    /// the others say is left out.
+    #[must_use]
+    pub fn own_answers(&self, of: usize, peers: &[usize], way: Way) -> Vec<(PortSpan, Answer)> {
+        let Some(row) = self.rows.get(of).map(|it| it.of(way)) else {
+            return Vec::new();
+        };
+        let answer = |span| {
+            let mut all = peers.iter().filter_map(|peer| row.answer(span, *peer));
+            let first = all.next()?;
+            let is_same = all.all(|it| it == first);
+            Some(if is_same { first } else { Answer::Partly })
+        };
+        let spans = row.spans.iter().enumerate();
+        spans
+            .filter_map(|(at, span)| Some((*span, answer(at)?)))
+            .collect()
+    }
+
     /// What may do something in one direction about some ports, in the order of evaluation.
     #[must_use]
     pub fn chain(&self, from: &[usize], to: &[usize], way: Way, span: PortSpan) -> Vec<Link> {

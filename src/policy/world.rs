@@ -261,6 +261,28 @@ impl World {
         world
     }
 
+    /// The same world, in which there are those policies only that are wanted.
+    #[must_use]
+    pub fn only(&self, is_wanted: impl Fn(&Policy) -> bool) -> Self {
+        let mut world = Self {
+            tiers: Vec::new(),
+            policies: Vec::new(),
+            ..self.clone()
+        };
+        for tier in &self.tiers {
+            let first = world.policies.len();
+            let of_tier = self.policies.get(tier.policies.clone());
+            let wanted = of_tier.into_iter().flatten().filter(|it| is_wanted(it));
+            world.policies.extend(wanted.cloned());
+            world.tiers.push(PlacedTier {
+                policies: first..world.policies.len(),
+                ..tier.clone()
+            });
+        }
+        world.by_namespace = ByNamespace::of(&world.policies);
+        world
+    }
+
     /// The tiers in the order of evaluation.
     pub(super) fn tiers(&self) -> &[PlacedTier] {
         &self.tiers

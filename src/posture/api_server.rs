@@ -7,12 +7,11 @@ use ipnet::IpNet;
 use super::check::Answer;
 use super::field::Field;
 use super::{Asked, InputFile};
-use crate::policy::{everywhere, without};
 
 /// Whether the API server has no public address.
 pub(super) fn private(asked: &Asked<'_>) -> Answer {
     let Some(cluster) = asked.azure.cluster() else {
-        return Answer::without(InputFile::Cluster);
+        return asked.without(InputFile::Cluster);
     };
     let profile = cluster.get("apiServerAccessProfile");
     if is_private(cluster) {
@@ -27,7 +26,7 @@ pub(super) fn private(asked: &Asked<'_>) -> Answer {
     Answer::fail(format!("enablePrivateCluster is not true: the API server answers at {name}"))
         .mend("# one way: a cluster becomes private only with the API server in the VNet, and its address changes")
         .mend(format!("az aks update {names} --enable-apiserver-vnet-integration --apiserver-subnet-id <id of a subnet>"))
-        .mend("# at once after it")
+        .mend("# at once after it; nothing runs in the cluster until it is started again")
         .mend(format!("az aks stop {names} && az aks start {names}"))
         .mend(format!("az aks update {names} --enable-private-cluster"))
 }
@@ -35,7 +34,7 @@ pub(super) fn private(asked: &Asked<'_>) -> Answer {
 /// Whether only known networks reach the API server.
 pub(super) fn ranges(asked: &Asked<'_>) -> Answer {
     let Some(cluster) = asked.azure.cluster() else {
-        return Answer::without(InputFile::Cluster);
+        return asked.without(InputFile::Cluster);
     };
     let ranges = cluster
         .get("apiServerAccessProfile")
@@ -49,9 +48,11 @@ pub(super) fn ranges(asked: &Asked<'_>) -> Answer {
     let told: Vec<String> = ranges.iter().map(ToString::to_string).collect();
     let answer = if ranges.is_empty() {
         Answer::fail("authorizedIpRanges is empty: everybody reaches the API server")
-    } else if is_everybody(&ranges) {
-        let seen = format!("authorizedIpRanges are all addresses: {}", told.join(", "));
-        Answer::fail(seen)
+    } else if let Some(part) = part_of_the_internet(&ranges) {
+        Answer::fail(format!(
+            "authorizedIpRanges hold {part}, which is more than anybody's networks: {}",
+            told.join(", ")
+        ))
     } else {
         Answer::pass(format!("authorizedIpRanges are {}", told.join(", ")))
     };
@@ -77,10 +78,18 @@ fn range(field: &Field<'_>) -> Option<IpNet> {
     range.or_else(|| field.refuse("must be a range of addresses"))
 }
 
-/// Whether all addresses of a family are among them, in one range or in several.
-fn is_everybody(ranges: &[IpNet]) -> bool {
-    let mut families = everywhere().into_iter();
-    families.any(|all| without(&[all], ranges).is_empty())
+/// The shortest prefixes of IPv4 and IPv6 that anybody's own network has; what is shorter is a part of the internet.
+const OWN_PREFIX: [u8; 2] = [8, 16];
+
+/// What of ranges, all together, is more than the networks of anybody; None where it is not.
+fn part_of_the_internet(ranges: &[IpNet]) -> Option<IpNet> {
+    let ranges: Vec<IpNet> = ranges.iter().map(IpNet::trunc).collect();
+    let shortest = |it: &IpNet| match it {
+        IpNet::V4(_) => OWN_PREFIX[0],
+        IpNet::V6(_) => OWN_PREFIX[1],
+    };
+    let mut together = IpNet::aggregate(&ranges).into_iter();
+    together.find(|it| it.prefix_len() < shortest(it))
 }
 
 #[cfg(test)]
@@ -128,6 +137,9 @@ mod tests {
     #[case(json!(null), Outcome::Fail)]
     #[case(json!({"authorizedIpRanges": ["0.0.0.0/0"]}), Outcome::Fail)]
     #[case::halves(json!({"authorizedIpRanges": ["0.0.0.0/1", "128.0.0.0/1"]}), Outcome::Fail)]
+    #[case::half(json!({"authorizedIpRanges": ["0.0.0.0/1"]}), Outcome::Fail)]
+    #[case::in_pieces(json!({"authorizedIpRanges": ["64.0.0.0/8", "65.0.0.0/8"]}), Outcome::Fail)]
+    #[case::of_one_owner(json!({"authorizedIpRanges": ["10.0.0.0/8"]}), Outcome::Pass)]
     #[case(json!({"authorizedIpRanges": ["the office"]}), Outcome::Unknown)]
     fn ranges_are_not_all_addresses(#[case] profile: Value, #[case] expected: Outcome) {
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What the files tell of Azure: the cluster with its pools, its VNet, and lists of what is around them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::field::{Field, Problems};
 use super::{GivenFile, InputFile};
@@ -10,6 +10,8 @@ use super::{GivenFile, InputFile};
 pub(super) struct Azure<'a> {
     /// By what they were given as; what cannot be used is not there.
     resources: BTreeMap<InputFile, Vec<Field<'a>>>,
+    /// What was given, and is not there since it cannot be used, all of it or a part.
+    unusable: BTreeSet<InputFile>,
 }
 
 /// A pool of nodes.
@@ -20,8 +22,13 @@ pub(super) struct Pool<'a> {
     pub mode: &'a str,
     /// The id of its subnet; None in a VNet that AKS manages.
     pub subnet: Option<&'a str>,
+    /// The id of the subnet of its pods, where they have one of their own.
+    pub pod_subnet: Option<&'a str>,
+    /// Whether each of its nodes has a public address.
+    pub has_public_addresses: bool,
     pub zones: Vec<&'a str>,
     pub taints: Vec<&'a str>,
+    pub labels: Vec<(&'a str, &'a str)>,
     pub is_windows: bool,
     pub is_spot: bool,
 }
@@ -33,6 +40,7 @@ pub(super) struct Subnet<'a> {
     pub name: &'a str,
     pub network_security_group: Option<&'a str>,
     pub route_table: Option<&'a str>,
+    pub nat_gateway: Option<&'a str>,
     /// Whether what runs there reaches the internet without anything else; None: not told.
     pub default_outbound: Option<bool>,
 }
@@ -65,24 +73,56 @@ pub(super) fn is_within(id: &str, scope: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// What an id calls the last thing that it names.
 pub(super) fn last_name(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
 
 impl<'a> Azure<'a> {
-    /// Sorts files by what they were given as. What is no such resource is told, and left out.
-    pub fn of(files: &'a [GivenFile], problems: &'a Problems) -> Self {
+    /// Sorts files by what they were given as. What is no such resource is told, and left out with all others that were given as the
+    /// same: what is left would look as if it were all there is. So is what was given and could not be read.
+    pub fn of(
+        files: &'a [GivenFile],
+        unread: &BTreeSet<InputFile>,
+        problems: &'a Problems,
+    ) -> Self {
         let mut azure = Self {
             resources: BTreeMap::new(),
+            unusable: unread.clone(),
         };
         for file in files {
-            if let Some(found) = resources(file, problems) {
-                azure.resources.entry(file.input).or_default().extend(found);
+            let Some(found) = resources(file, problems) else {
+                azure.unusable.insert(file.input);
+                continue;
+            };
+            let known = azure.resources.entry(file.input).or_default();
+            if file.input.is_single() && !known.is_empty() {
+                let root = Field::root(file, problems);
+                root.complain("is another one besides that of another file, and there is one");
+                azure.unusable.insert(file.input);
             }
+            known.extend(found);
+        }
+        for input in &azure.unusable {
+            azure.resources.remove(input);
         }
         azure.refuse_strangers();
         azure
+    }
+
+    /// Whether something was given as this and cannot be used.
+    pub fn is_unusable(&self, input: InputFile) -> bool {
+        self.unusable.contains(&input)
     }
 
     /// The resources of a file; None where it was not given, or cannot be used.
@@ -114,10 +154,12 @@ impl<'a> Azure<'a> {
         pools.iter().map(Pool::of).collect()
     }
 
-    /// The ids of the subnets that pools have, each once.
+    /// The ids of the subnets that pools have, for their nodes or for pods, each once; those of nodes first.
     pub fn pool_subnets(&self) -> Vec<&'a str> {
         let mut ids: Vec<&str> = Vec::new();
-        for id in self.pools().iter().filter_map(|it| it.subnet) {
+        let pools = self.pools();
+        let of_nodes = pools.iter().filter_map(|it| it.subnet);
+        for id in of_nodes.chain(pools.iter().filter_map(|it| it.pod_subnet)) {
             if !ids.iter().any(|it| is_same(it, id)) {
                 ids.push(id);
             }
@@ -172,32 +214,58 @@ impl<'a> Azure<'a> {
         self.cluster().is_some() && self.pool_subnets().is_empty()
     }
 
-    /// The subnets of the VNet that nodes run in: those of pools; all of them where AKS manages the VNet.
-    pub fn node_subnets(&self) -> Vec<Subnet<'a>> {
-        let wanted = self.pool_subnets();
+    /// The subnets of the VNet; none where it was not given.
+    fn subnets(&self) -> Vec<Subnet<'a>> {
         let subnets = self.vnet().map(|it| it.get("subnets").items());
         let subnets = subnets.into_iter().flatten();
-        let subnets = subnets.filter_map(|it| Subnet::of(&it));
-        subnets
-            .filter(|it| wanted.is_empty() || wanted.iter().any(|id| is_same(id, it.id)))
-            .collect()
+        subnets.filter_map(|it| Subnet::of(&it)).collect()
+    }
+
+    /// The subnet of the VNet that has an id; None where the VNet was not given, or does not list it.
+    pub fn subnet(&self, id: &str) -> Option<Subnet<'a>> {
+        self.subnets().into_iter().find(|it| is_same(id, it.id))
+    }
+
+    /// The subnets of the VNet that pools run in: theirs; all of them where AKS manages the VNet. Besides, the ids of those that the VNet
+    /// does not list.
+    pub fn node_subnets(&self) -> (Vec<Subnet<'a>>, Vec<&'a str>) {
+        let wanted = self.pool_subnets();
+        if wanted.is_empty() {
+            return (self.subnets(), Vec::new());
+        }
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for id in wanted {
+            match self.subnet(id) {
+                Some(subnet) => found.push(subnet),
+                None => missing.push(id),
+            }
+        }
+        (found, missing)
     }
 
     /// What commands call the cluster and its VNet.
     pub fn names(&self) -> Names {
         let text = |key: &str| self.cluster().and_then(|it| it.get(key).text());
         let group = text("resourceGroup").or_else(|| part(text("id")?, "resourceGroups"));
-        let (group, name) = (group.unwrap_or("$RG"), text("name").unwrap_or("$AKS"));
+        let word =
+            |key: &str, variable: &str| text(key).map_or_else(|| variable.to_owned(), quoted);
+        let group = group.map_or_else(|| "$RG".to_owned(), quoted);
+        let name = word("name", "$AKS");
         let vnet = self.vnet_id();
         let network_group = vnet.and_then(|it| part(it, "resourceGroups"));
         Names {
             cluster: format!("-g {group} -n {name}"),
             of_pools: format!("-g {group} --cluster-name {name}"),
-            cluster_id: text("id").unwrap_or("$AKS_ID").to_owned(),
-            location: text("location").unwrap_or("$LOCATION").to_owned(),
-            network_group: network_group.unwrap_or("$NETWORK_RG").to_owned(),
-            vnet: vnet.map_or("$VNET", last_name).to_owned(),
+            cluster_id: word("id", "$AKS_ID"),
+            location: word("location", "$LOCATION"),
+            network_group: network_group.map_or_else(|| "$NETWORK_RG".to_owned(), quoted),
+            vnet: vnet.map_or_else(|| "$VNET".to_owned(), |it| quoted(last_name(it))),
         }
+    }
+
+    fn refuse(&mut self, input: InputFile) {
+        self.resources.remove(&input);
+        self.unusable.insert(input);
     }
 
     /// A VNet and settings of another cluster would tell of what nobody asked about.
@@ -225,7 +293,7 @@ impl<'a> Azure<'a> {
                     |subnet| format!("its nodes run in {subnet}"),
                 );
                 id.complain(&format!("is not the VNet of the cluster: {own}"));
-                self.resources.remove(&InputFile::Vnet);
+                self.refuse(InputFile::Vnet);
             }
         }
         let Some(cluster) = self.cluster_id() else {
@@ -243,7 +311,7 @@ impl<'a> Azure<'a> {
             });
             if let Some(id) = stranger {
                 id.complain("is about something else than the cluster");
-                self.resources.remove(&input);
+                self.refuse(input);
             }
         }
     }
@@ -264,8 +332,11 @@ impl<'a> Pool<'a> {
             name: text("name").unwrap_or_default(),
             mode: text("mode").unwrap_or_default(),
             subnet: text("vnetSubnetId"),
+            pod_subnet: text("podSubnetId"),
+            has_public_addresses: pool.get("enableNodePublicIp").flag() == Some(true),
             zones: pool.get("availabilityZones").texts(),
             taints: pool.get("nodeTaints").texts(),
+            labels: labels(&pool.get("nodeLabels")),
             is_windows: is("osType", "Windows"),
             is_spot: is("scaleSetPriority", "Spot"),
         }
@@ -280,6 +351,12 @@ impl<'a> Pool<'a> {
     }
 }
 
+fn labels<'a>(labels: &Field<'a>) -> Vec<(&'a str, &'a str)> {
+    let keys = labels.keys().into_iter();
+    keys.map(|key| (key, labels.get(key).text().unwrap_or_default()))
+        .collect()
+}
+
 impl<'a> Subnet<'a> {
     fn of(subnet: &Field<'a>) -> Option<Self> {
         let id = subnet.get("id").text()?;
@@ -288,15 +365,25 @@ impl<'a> Subnet<'a> {
             name: last_name(id),
             network_security_group: subnet.get("networkSecurityGroup").get("id").text(),
             route_table: subnet.get("routeTable").get("id").text(),
+            nat_gateway: subnet.get("natGateway").get("id").text(),
             default_outbound: subnet.get("defaultOutboundAccess").flag(),
         })
     }
 }
 
+/// Where Azure Resource Manager says that a list goes on.
+const NEXT_PAGE: [&str; 2] = ["nextLink", "@odata.nextLink"];
+
 /// The resources of a file; None where one of them cannot be used.
 fn resources<'a>(file: &'a GivenFile, problems: &'a Problems) -> Option<Vec<Field<'a>>> {
     let root = Field::root(file, problems);
     let list = root.get_list();
+    for key in NEXT_PAGE.iter().filter(|_| root.is_object()) {
+        let next = root.get(key);
+        if next.text().is_some() {
+            return next.refuse("there is more than this page");
+        }
+    }
     let found = match list {
         Some(list) => list.items(),
         None if root.is_object() => vec![root.clone()],

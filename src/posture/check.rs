@@ -146,11 +146,6 @@ impl Answer {
         answer
     }
 
-    /// No file that would tell was given.
-    pub fn without(file: InputFile) -> Self {
-        Self::unknown(format!("--{} was not given", file.flag()), file)
-    }
-
     /// Nobody looked into the cluster, which alone tells.
     pub fn without_cluster() -> Self {
         let mut answer = Self::new(
@@ -163,9 +158,13 @@ impl Answer {
 
     /// What would tell could not be read in the cluster.
     pub fn missing(missing: &Missing) -> Self {
-        let seen = format!("{} could not be read: {}", missing.what, missing.why);
+        Self::untold(missing.to_string(), missing.tells())
+    }
+
+    /// What was given does not tell; something else than a file would.
+    pub fn untold(seen: impl Into<Seen>, tells: impl Into<String>) -> Self {
         let mut answer = Self::new(Outcome::Unknown, vec![seen.into()]);
-        answer.tells.push(missing.right());
+        answer.tells.push(tells.into());
         answer
     }
 

@@ -144,6 +144,11 @@ impl<'a> Field<'a> {
         matches!(self.value, Some(Value::Array(_)))
     }
 
+    /// Whether this is text.
+    pub fn is_text(&self) -> bool {
+        matches!(self.value, Some(Value::String(_)))
+    }
+
     /// Whether this is an object.
     pub fn is_object(&self) -> bool {
         matches!(self.value, Some(Value::Object(_)))

@@ -6,8 +6,8 @@ use jiff::civil::{Date, date};
 use serde_json::{Value, json};
 
 use super::{
-    Check, ClusterState, GivenFile, InputFile, InputProblem, Inputs, Missing, Policies, Question,
-    ask,
+    Agent, Check, ClusterState, Engine, GivenFile, InputFile, InputProblem, Inputs, Missing,
+    Policies, Question, ask,
 };
 use crate::domain::Exempt;
 use crate::policy::{LabelMap, World};
@@ -25,6 +25,7 @@ impl Default for Given {
     fn default() -> Self {
         Self(Inputs {
             files: Vec::new(),
+            unread: BTreeSet::new(),
             live: None,
             today: date(2026, 11, 28),
         })
@@ -39,6 +40,12 @@ impl Given {
             name,
             content,
         });
+        self
+    }
+
+    /// A file that was given as something and could not be read.
+    pub fn unread(mut self, input: InputFile) -> Self {
+        self.0.unread.insert(input);
         self
     }
 
@@ -93,10 +100,11 @@ fn with(mut object: Value, fields: Value) -> Value {
 pub(super) fn state() -> ClusterState {
     ClusterState {
         namespaces: Ok(BTreeMap::new()),
-        exempt: Exempt::default(),
+        exempt: Ok(Exempt::default()),
         codes: Ok(None),
         policies: Ok(Policies {
             world: World::new(&[], Vec::new()),
+            of_cilium: 0,
             dns: Vec::new(),
             pod_cidrs: Vec::new(),
         }),
@@ -105,7 +113,7 @@ pub(super) fn state() -> ClusterState {
         load_balancers: Ok(Vec::new()),
         ingress_classes: Ok(Vec::new()),
         with_quota: Ok(BTreeSet::new()),
-        in_default: Ok(Vec::new()),
+        in_default: Ok(BTreeSet::new()),
         definitions: Ok(BTreeSet::new()),
     }
 }
@@ -120,9 +128,22 @@ pub(super) fn namespaces(all: &[(&str, &[(&str, &str)])]) -> BTreeMap<String, La
     all.collect()
 }
 
+/// An agent that is ready on three nodes.
+pub(super) fn agent(name: &str) -> Agent {
+    let (engine, is_for_windows) = Engine::of_agent(name).unwrap();
+    Agent {
+        engine,
+        is_for_windows,
+        namespace: "calico-system".to_owned(),
+        name: name.to_owned(),
+        desired: 3,
+        ready: 3,
+    }
+}
+
 /// What the API server refuses.
 pub(super) fn refused(what: &str) -> Missing {
-    Missing {
+    Missing::Refused {
         what: what.to_owned(),
         why: "forbidden".to_owned(),
     }

@@ -6,7 +6,7 @@ use super::{Asked, InputFile};
 /// Whether pods can prove who they are.
 pub(super) fn workload_identity(asked: &Asked<'_>) -> Answer {
     let Some(cluster) = asked.azure.cluster() else {
-        return Answer::without(InputFile::Cluster);
+        return asked.without(InputFile::Cluster);
     };
     let issuer = cluster.get("oidcIssuerProfile").get("enabled").flag() == Some(true);
     let profile = cluster.get("securityProfile");

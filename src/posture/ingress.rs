@@ -27,7 +27,7 @@ pub(super) fn firewall(asked: &Asked<'_>) -> Answer {
                 ),
                 InputFile::ApplicationGateways,
             ),
-            None => Answer::without(InputFile::ApplicationGateways),
+            None => asked.without(InputFile::ApplicationGateways),
         };
     };
     let of_addon: Vec<&Field<'_>> = gateways
@@ -88,7 +88,7 @@ fn past_the_gateway(asked: &Asked<'_>) -> Vec<Seen> {
 }
 
 /// The gateways in the cluster's VNet, or in one that is peered with it.
-fn near<'t, 'a>(
+pub(super) fn near<'t, 'a>(
     asked: &Asked<'a>,
     gateways: &'t [Field<'a>],
 ) -> Result<Vec<&'t Field<'a>>, Answer> {
@@ -161,43 +161,64 @@ fn classes(answer: Answer, asked: &Asked<'_>) -> Answer {
 /// Whether the API gateway is inside the VNet.
 pub(super) fn api_management(asked: &Asked<'_>) -> Answer {
     let Some(instances) = asked.azure.given(InputFile::ApiManagement) else {
-        return Answer::without(InputFile::ApiManagement);
+        return asked.without(InputFile::ApiManagement);
     };
     if instances.is_empty() {
         return Answer::pass("there is no API Management, so the question does not arise");
     }
     let vnets = asked.azure.near_vnets();
-    let mut failing = Vec::new();
+    // Each by itself: which one is listed first makes no difference.
+    let (mut inside, mut near, mut elsewhere, mut not_seen) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for instance in instances {
         let name = instance.get("name").text().unwrap_or_default();
         let kind = instance.get("virtualNetworkType").text().unwrap_or("None");
-        if !is_same(kind, "Internal") {
-            let what = format!("its virtualNetworkType is {kind}, not Internal");
-            failing.push(Seen::of(name, what));
-            continue;
-        }
         let subnet = instance
             .get("virtualNetworkConfiguration")
             .get("subnetResourceId")
             .text()
             .unwrap_or_default();
-        if vnets.iter().any(|it| is_within(subnet, it)) {
-            return Answer::pass(Seen::of(
-                name,
-                format!("is inside, in the subnet {}", last_name(subnet)),
-            ));
+        let is_near = vnets.iter().any(|it| is_within(subnet, it));
+        if !is_same(kind, "Internal") {
+            let what = format!("its virtualNetworkType is {kind}, not Internal");
+            let of_whom = if is_near { &mut near } else { &mut elsewhere };
+            of_whom.push(Seen::of(name, what));
+        } else if is_near {
+            inside.push((name, last_name(subnet)));
+        } else if asked.azure.vnet().is_none() {
+            not_seen.push(name);
+        } else {
+            let what =
+                format!("is inside a VNet that is not the cluster's nor peered with it: {subnet}");
+            elsewhere.push(Seen::of(name, what));
         }
-        if asked.azure.vnet().is_none() {
+    }
+    if near.is_empty() {
+        if let Some((name, subnet)) = inside.first() {
+            let answer = Answer::pass(Seen::of(
+                *name,
+                format!("is inside, in the subnet {subnet}"),
+            ));
+            let others = elsewhere.iter().filter_map(|it| it.resource.as_deref());
+            let others: Vec<&str> = others.chain(not_seen).collect();
+            return if others.is_empty() {
+                answer
+            } else {
+                answer.note(format!(
+                    "whether others serve this cluster was not seen: {}",
+                    others.join(", ")
+                ))
+            };
+        }
+        if let Some(name) = not_seen.first() {
             let seen = format!(
                 "{name} is inside a VNet, and whether that is the cluster's, or peered with it, was not seen"
             );
             return Answer::unknown(seen, InputFile::Vnet);
         }
-        let what =
-            format!("is inside a VNet that is not the cluster's nor peered with it: {subnet}");
-        failing.push(Seen::of(name, what));
+        near = elsewhere;
     }
-    Answer::fail_each(failing, "")
+    Answer::fail_each(near, "")
         .mend("# it takes a while, and not every tier can do it")
         .mend(
             "az resource update --ids <its id> --set properties.virtualNetworkType=Internal \

@@ -121,7 +121,8 @@ impl InputFile {
             | Question::SystemNamespacesExempt
             | Question::NamespacesLabelled
             | Question::NamespaceQuotas
-            | Question::DefaultNamespaceUnused => return None,
+            | Question::DefaultNamespaceUnused
+            | Question::LoadBalancerSource => return None,
         })
     }
 

@@ -19,6 +19,7 @@
 //! | `monitoring` | logs of the control plane, and alerts |
 //! | `node_pools` | taints and availability zones |
 //! | `isolation` | what policies come to: default deny, DNS, the system |
+//! | `load_balancers` | whose addresses pods see behind a load balancer |
 //! | `namespaces` | labels, quotas, the namespace default |
 //! | `identity` | workload identity |
 
@@ -37,6 +38,7 @@ mod identity;
 mod ingress;
 mod input;
 mod isolation;
+mod load_balancers;
 mod monitoring;
 mod namespaces;
 mod network_policy;
@@ -46,11 +48,13 @@ mod question;
 mod virtual_network;
 
 pub use check::{Check, Outcome, Seen};
-pub use cluster_state::{Agent, ClusterState, Known, LoadBalancer, Missing, Policies};
+pub use cluster_state::{Agent, ClusterState, Engine, Known, LoadBalancer, Missing, Policies};
 pub use control::{Benchmark, Control};
 pub use exception::{Excepted, Exception, except};
 pub use input::{GivenFile, InputFile, InputProblem};
 pub use question::{Article, Question, Severity, Source};
+
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
@@ -63,6 +67,8 @@ use field::Problems;
 pub struct Inputs {
     /// What tells of Azure.
     pub files: Vec<GivenFile>,
+    /// What was given besides and could not be read: the rest of it is not whole.
+    pub unread: BTreeSet<InputFile>,
     /// What the cluster shows; None where nobody looked.
     pub live: Option<ClusterState>,
     /// The day, by which what is retired weighs more or less.
@@ -82,7 +88,7 @@ struct Asked<'a> {
 pub fn ask(inputs: &Inputs) -> (Vec<Check>, Vec<InputProblem>) {
     let problems = Problems::default();
     let asked = Asked {
-        azure: Azure::of(&inputs.files, &problems),
+        azure: Azure::of(&inputs.files, &inputs.unread, &problems),
         live: inputs.live.as_ref(),
         today: inputs.today,
     };
@@ -111,6 +117,16 @@ fn usable(answer: Answer, met: &[InputProblem]) -> Answer {
 }
 
 impl Asked<'_> {
+    /// No file that would tell was given, or it cannot be used.
+    fn without(&self, file: InputFile) -> Answer {
+        if self.azure.is_unusable(file) {
+            let seen = format!("what was given as --{} cannot be used", file.flag());
+            Answer::unknown(seen, file)
+        } else {
+            Answer::unknown(format!("--{} was not given", file.flag()), file)
+        }
+    }
+
     fn answer(&self, question: Question) -> Answer {
         match question {
             Question::EgressFirewall => egress::firewall(self),
@@ -144,6 +160,7 @@ impl Asked<'_> {
             Question::NamespacesLabelled => namespaces::labelled(self),
             Question::NamespaceQuotas => namespaces::quotas(self),
             Question::DefaultNamespaceUnused => namespaces::default_unused(self),
+            Question::LoadBalancerSource => load_balancers::source(self),
             Question::WorkloadIdentity => identity::workload_identity(self),
         }
     }

@@ -1,6 +1,6 @@
 //! Azure Monitor: the logs of the control plane, and alerts on changes of the network.
 
-use super::azure::{is_same, is_within};
+use super::azure::{is_same, is_within, last_name};
 use super::check::{Answer, Seen};
 use super::field::Field;
 use super::{Asked, InputFile};
@@ -30,7 +30,7 @@ const DESTINATIONS: [&str; 4] = [
 /// Whether logs of the control plane are kept.
 pub(super) fn logs(asked: &Asked<'_>) -> Answer {
     let Some(settings) = asked.azure.given(InputFile::DiagnosticSettings) else {
-        return Answer::without(InputFile::DiagnosticSettings);
+        return asked.without(InputFile::DiagnosticSettings);
     };
     let mut kept: Vec<&str> = Vec::new();
     for setting in settings {
@@ -65,37 +65,60 @@ pub(super) fn logs(asked: &Asked<'_>) -> Answer {
     ))
 }
 
-/// Changes of which somebody has to be told: the type of resource, and the operation on it.
-const OPERATIONS: [(&str, &str); 3] = [
+/// Changes of which somebody has to be told: the type of resource, and the operation on it. Rules and routes are resources of their
+/// own, which change without the group or the table.
+const OPERATIONS: [(&str, &str); 8] = [
     ("Microsoft.Network/networkSecurityGroups", "write"),
     ("Microsoft.Network/networkSecurityGroups", "delete"),
+    (
+        "Microsoft.Network/networkSecurityGroups/securityRules",
+        "write",
+    ),
+    (
+        "Microsoft.Network/networkSecurityGroups/securityRules",
+        "delete",
+    ),
     ("Microsoft.Network/routeTables", "write"),
+    ("Microsoft.Network/routeTables", "delete"),
+    ("Microsoft.Network/routeTables/routes", "write"),
+    ("Microsoft.Network/routeTables/routes", "delete"),
 ];
 
 /// Whether changes of the network raise an alert.
 pub(super) fn alerts(asked: &Asked<'_>) -> Answer {
     let Some(alerts) = asked.azure.given(InputFile::ActivityLogAlerts) else {
-        return Answer::without(InputFile::ActivityLogAlerts);
+        return asked.without(InputFile::ActivityLogAlerts);
     };
     let Some(scope) = asked.azure.network_scope() else {
         let seen = "it is not known which resource group holds the cluster's network";
         return Answer::unknown(seen, asked.azure.tells_vnet());
     };
-    let (mut missing, mut narrow) = (Vec::new(), Vec::new());
+    let (mut missing, mut perhaps) = (Vec::new(), Vec::new());
     let subscription = scope.split('/').nth(2).unwrap_or("<subscription>");
     let mut mend = Vec::new();
     for (kind, verb) in OPERATIONS {
-        let operation = format!("{kind}/{verb}");
+        let change = Change {
+            kind,
+            operation: format!("{kind}/{verb}"),
+            scope: &scope,
+        };
+        let operation = &change.operation;
         let matching = alerts.iter().filter(|it| covers(it, &scope));
-        let matching = matching.filter_map(|it| fires(it, kind, &operation).map(|fits| (it, fits)));
+        let matching = matching.filter_map(|it| change.fires(it).map(|fits| (it, fits)));
         let matching: Vec<_> = matching.collect();
         let name = |it: &Field<'_>| it.get("name").text().unwrap_or_default().to_owned();
         let told = |it: &Field<'_>| !it.get("actions").get("actionGroups").items().is_empty();
-        match matching.iter().find(|(it, _)| told(it)) {
+        let telling = matching.iter().filter(|(it, _)| told(it));
+        let mut telling: Vec<_> = telling.collect();
+        telling.sort_by_key(|(_, fits)| matches!(fits, Fits::Narrowed(_)));
+        match telling.first() {
             Some((_, Fits::Whole)) => {}
-            Some((alert, Fits::Narrowed)) => narrow.push(format!(
-                "{} has a further condition, which may keep it from firing for {operation}",
-                name(alert)
+            Some((alert, Fits::Narrowed(field))) => perhaps.push((
+                name(alert),
+                format!(
+                    "whether {} fires for {operation} depends on its condition on {field}",
+                    name(alert)
+                ),
             )),
             None => {
                 let what = match matching.first() {
@@ -106,18 +129,27 @@ pub(super) fn alerts(asked: &Asked<'_>) -> Answer {
                     None => "raises no alert".to_owned(),
                 };
                 missing.push(Seen::of(operation.clone(), what));
-                let short = operation.rsplit_once('/').map_or("", |it| it.1);
                 mend.push(format!(
-                    "az monitor activity-log alert create -n {}-{short} -g <resource group> --scope /subscriptions/{subscription} \
+                    "az monitor activity-log alert create -n {}-{verb} -g <resource group> --scope /subscriptions/{subscription} \
                      --condition category=Administrative and operationName={operation} -a <action group>",
                     kind.rsplit('/').next().unwrap_or_default()
                 ));
             }
         }
     }
-    let well = "changes of network security groups and route tables raise alerts";
-    let answer = Answer::fail_each(missing, well);
-    let answer = narrow.into_iter().fold(answer, Answer::note);
+    let well =
+        "changes of network security groups and route tables, and of what is in them, raise alerts";
+    let answer = match perhaps.first() {
+        Some((alert, seen)) if missing.is_empty() => {
+            let tells = format!(
+                "the alert {alert} without that condition, or a look at what it has fired for"
+            );
+            return Answer::untold(seen.as_str(), tells);
+        }
+        _ => Answer::fail_each(missing, well),
+    };
+    let perhaps = perhaps.into_iter().map(|(_, seen)| seen);
+    let answer = perhaps.fold(answer, Answer::note);
     mend.into_iter().fold(answer, Answer::mend)
 }
 
@@ -127,12 +159,20 @@ fn covers(alert: &Field<'_>, scope: &str) -> bool {
     is_enabled && scopes.iter().any(|it| is_within(scope, it))
 }
 
+/// A change in the network.
+struct Change<'a> {
+    kind: &'static str,
+    operation: String,
+    /// The resource group that holds the cluster's network.
+    scope: &'a str,
+}
+
 /// How an alert fits an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Fits {
     Whole,
-    /// It has a condition besides, of which it is not known whether it is met.
-    Narrowed,
+    /// It has a condition on this field besides, of which it is not known whether it is met.
+    Narrowed(String),
 }
 
 /// What one condition says of an operation.
@@ -140,54 +180,64 @@ enum Fits {
 enum Says {
     No,
     Yes,
-    /// It is about something else.
+    /// It is about something of which nothing is known here.
     Else,
 }
 
-/// Whether an alert fires for an operation.
-fn fires(alert: &Field<'_>, kind: &str, operation: &str) -> Option<Fits> {
-    let conditions = alert.get("condition").get("allOf").items();
-    let mut fits = Fits::Whole;
-    let mut is_administrative = false;
-    for condition in &conditions {
-        let alternatives = condition.get("anyOf").items();
-        let leaves = match alternatives.as_slice() {
-            [] => vec![condition.clone()],
-            _ => alternatives,
-        };
-        let said: Vec<Says> = leaves.iter().map(|it| says(it, kind, operation)).collect();
-        if said.contains(&Says::Yes) {
-            let is_category = |it: &Field<'_>| {
-                it.get("field")
-                    .text()
-                    .is_some_and(|it| is_same(it, "category"))
+impl Change<'_> {
+    /// Whether an alert fires for it.
+    fn fires(&self, alert: &Field<'_>) -> Option<Fits> {
+        let conditions = alert.get("condition").get("allOf").items();
+        let mut fits = Fits::Whole;
+        let mut is_administrative = false;
+        for condition in &conditions {
+            let alternatives = condition.get("anyOf").items();
+            let leaves = match alternatives.as_slice() {
+                [] => vec![condition.clone()],
+                _ => alternatives,
             };
-            is_administrative |= leaves.iter().any(is_category);
-        } else if said.contains(&Says::Else) {
-            fits = Fits::Narrowed;
-        } else {
-            return None;
+            let field = |it: &Field<'_>| it.get("field").text().unwrap_or_default().to_owned();
+            let said: Vec<Says> = leaves.iter().map(|it| self.says(it)).collect();
+            if said.contains(&Says::Yes) {
+                is_administrative |= leaves.iter().any(|it| is_same(&field(it), "category"));
+            } else if let Some(at) = said.iter().position(|it| *it == Says::Else) {
+                fits = Fits::Narrowed(leaves.get(at).map(field).unwrap_or_default());
+            } else {
+                return None;
+            }
         }
+        // Without a category the command takes that of service health, which no change ever has.
+        is_administrative.then_some(fits)
     }
-    // Without a category the command takes that of service health, which no change ever has.
-    is_administrative.then_some(fits)
-}
 
-fn says(leaf: &Field<'_>, kind: &str, operation: &str) -> Says {
-    let field = leaf.get("field").text().unwrap_or_default();
-    let wanted = match field.to_ascii_lowercase().as_str() {
-        "category" => "Administrative",
-        "operationname" => operation,
-        "resourceprovider" => "Microsoft.Network",
-        "resourcetype" => kind,
-        _ => return Says::Else,
-    };
-    let one = leaf.get("equals").text();
-    let any = leaf.get("containsAny").texts();
-    if one.into_iter().chain(any).any(|it| is_same(it, wanted)) {
-        Says::Yes
-    } else {
-        Says::No
+    fn says(&self, leaf: &Field<'_>) -> Says {
+        let field = leaf.get("field").text().unwrap_or_default();
+        let one = leaf.get("equals").text();
+        let any = leaf.get("containsAny").texts();
+        let mut values = one.into_iter().chain(any);
+        let wanted = match field.to_ascii_lowercase().as_str() {
+            "category" => "Administrative",
+            "operationname" => self.operation.as_str(),
+            "resourceprovider" => "Microsoft.Network",
+            "resourcetype" => self.kind,
+            "resourcegroup" => last_name(self.scope),
+            // What is done, and does what it should, ends so.
+            "status" => "Succeeded",
+            "level" => "Informational",
+            // Whoever else makes a change makes it unseen.
+            "caller" => return Says::No,
+            // One resource is not all of them.
+            "resourceid" => {
+                let is_near = values.any(|it| is_within(it, self.scope));
+                return if is_near { Says::Else } else { Says::No };
+            }
+            _ => return Says::Else,
+        };
+        if values.any(|it| is_same(it, wanted)) {
+            Says::Yes
+        } else {
+            Says::No
+        }
     }
 }
 
@@ -258,15 +308,22 @@ mod tests {
 
     #[rstest]
     #[case::all_of_the_provider(json!([{"field": "category", "equals": "Administrative"}, {"field": "resourceProvider", "equals": "microsoft.network"}]), 0)]
-    #[case::no_category(json!([{"field": "resourceProvider", "equals": "Microsoft.Network"}]), 3)]
-    #[case::another_category(json!([{"field": "category", "equals": "ServiceHealth"}]), 3)]
+    #[case::no_category(json!([{"field": "resourceProvider", "equals": "Microsoft.Network"}]), 8)]
+    #[case::another_category(json!([{"field": "category", "equals": "ServiceHealth"}]), 8)]
     #[case::one(json!([{"field": "category", "equals": "Administrative"},
-        {"field": "operationName", "equals": "Microsoft.Network/routeTables/write"}]), 2)]
+        {"field": "operationName", "equals": "Microsoft.Network/routeTables/write"}]), 7)]
     #[case::alternatives(json!([{"field": "category", "equals": "Administrative"}, {"anyOf": [
         {"field": "operationName", "equals": "Microsoft.Network/routeTables/write"},
-        {"field": "resourceType", "equals": "Microsoft.Network/networkSecurityGroups"}]}]), 0)]
+        {"field": "resourceType", "equals": "Microsoft.Network/networkSecurityGroups"}]}]), 5)]
     #[case::several(json!([{"field": "category", "equals": "Administrative"},
-        {"field": "operationName", "containsAny": ["microsoft.network/networksecuritygroups/write", "microsoft.network/networksecuritygroups/delete"]}]), 1)]
+        {"field": "operationName", "containsAny": ["microsoft.network/networksecuritygroups/write", "microsoft.network/networksecuritygroups/securityrules/delete"]}]), 6)]
+    #[case::elsewhere(json!([{"field": "category", "equals": "Administrative"}, {"field": "resourceGroup", "equals": "other"}]), 8)]
+    #[case::here(json!([{"field": "category", "equals": "Administrative"}, {"field": "resourceGroup", "equals": "RG"}]), 0)]
+    #[case::of_failures(json!([{"field": "category", "equals": "Administrative"}, {"field": "status", "equals": "Failed"}]), 8)]
+    #[case::of_successes(json!([{"field": "category", "equals": "Administrative"}, {"field": "status", "equals": "succeeded"}]), 0)]
+    #[case::of_errors(json!([{"field": "category", "equals": "Administrative"}, {"field": "level", "equals": "Error"}]), 8)]
+    #[case::of_somebody(json!([{"field": "category", "equals": "Administrative"}, {"field": "caller", "equals": "a@b.c"}]), 8)]
+    #[case::of_something_else(json!([{"field": "category", "equals": "Administrative"}, {"field": "resourceId", "equals": "/subscriptions/0/resourceGroups/other/x"}]), 8)]
     fn conditions_are_met_by_operations(#[case] conditions: Value, #[case] missing: usize) {
         let check = alert(
             &conditions,
@@ -288,9 +345,13 @@ mod tests {
         );
         let nobody = alert(&all, SUBSCRIPTION, &json!([]));
         assert!(nobody.seen[0].what.contains("tells nobody"), "{nobody:?}");
-        let narrowed = json!([{"field": "category", "equals": "Administrative"}, {"field": "status", "equals": "Failed"}]);
+        let narrowed = json!([{"field": "category", "equals": "Administrative"}, {"field": "properties.entity", "equals": "x"}]);
         let narrowed = alert(&narrowed, SUBSCRIPTION, &group);
-        assert_eq!((narrowed.outcome, narrowed.notes.len()), (Outcome::Pass, 3));
+        assert_eq!(narrowed.outcome, Outcome::Unknown, "{narrowed:?}");
+        assert!(
+            narrowed.seen[0].what.contains("properties.entity"),
+            "{narrowed:?}"
+        );
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn labelled(asked: &Asked<'_>) -> Answer {
     let answer = match &live.codes {
         Err(missing) => answer.note(format!(
             "whether the codes are those of landing zones was not seen: {}",
-            missing.right()
+            missing.tells()
         )),
         Ok(_) => answer,
     };
@@ -85,14 +85,14 @@ pub(super) fn default_unused(asked: &Asked<'_>) -> Answer {
     let Some(ClusterState { in_default, .. }) = asked.live else {
         return Answer::without_cluster();
     };
-    let pods = match in_default {
-        Ok(pods) => pods,
+    let running = match in_default {
+        Ok(running) => running,
         Err(missing) => return Answer::missing(missing),
     };
-    let pods = pods
+    let running = running
         .iter()
-        .map(|it| Seen::of(format!("default/{it}"), "runs in default"));
-    Answer::fail_each(pods.collect(), "no pod runs in default")
+        .map(|it| Seen::of(it, "runs in the namespace default"));
+    Answer::fail_each(running.collect(), "no pod runs in the namespace default")
         .mend("# deploy it into a namespace of its application, then")
         .mend("kubectl -n default delete <kind> <name>")
 }
@@ -178,8 +178,8 @@ mod tests {
         };
         assert_eq!(with(&[]).outcome, Outcome::Pass);
         assert_eq!(
-            with(&["web-1"]).seen,
-            [Seen::of("default/web-1", "runs in default")]
+            with(&["deployment/web"]).seen,
+            [Seen::of("deployment/web", "runs in the namespace default")]
         );
     }
 

@@ -8,7 +8,7 @@ use super::{Asked, InputFile};
 /// Whether Network Watcher is on in the region.
 pub(super) fn watcher(asked: &Asked<'_>) -> Answer {
     let Some(watchers) = asked.azure.given(InputFile::NetworkWatchers) else {
-        return Answer::without(InputFile::NetworkWatchers);
+        return asked.without(InputFile::NetworkWatchers);
     };
     let location = asked.azure.cluster().or(asked.azure.vnet());
     let Some(location) = location.and_then(|it| it.get("location").text()) else {
@@ -33,15 +33,18 @@ pub(super) fn flow_logs(asked: &Asked<'_>) -> Answer {
     let azure = &asked.azure;
     let Some(logs) = azure.given(InputFile::FlowLogs) else {
         let Some(vnet) = azure.vnet() else {
-            return Answer::without(InputFile::FlowLogs).or_tells(&InputFile::Vnet);
+            return asked
+                .without(InputFile::FlowLogs)
+                .or_tells(&InputFile::Vnet);
         };
         // It only refers to them.
+        if !vnet.get("flowLogs").is_list() {
+            // What is not set is left out, and by an older az what is set as well.
+            let seen = "the VNet's file says nothing of flow logs";
+            return Answer::unknown(seen, InputFile::FlowLogs);
+        }
         if vnet.get("flowLogs").items().is_empty() {
-            let answer = Answer::fail("the VNet has no flow log").note(format!(
-                "an older az leaves them out: {} tells for sure",
-                InputFile::FlowLogs
-            ));
-            return mended(answer, asked);
+            return mended(Answer::fail("the VNet has no flow log"), asked);
         }
         return Answer::pass("the VNet has a flow log").note(format!(
             "whether it is enabled, and how long it is kept, was not seen: {} tells",
@@ -187,7 +190,9 @@ mod tests {
         };
         let with = ask(json!({"flowLogs": [{"id": "/log"}]}));
         assert_eq!((with.outcome, with.notes.len()), (Outcome::Pass, 1));
-        assert_eq!(ask(json!({})).outcome, Outcome::Fail);
+        assert_eq!(ask(json!({"flowLogs": []})).outcome, Outcome::Fail);
+        assert_eq!(ask(json!({})).tells, [InputFile::FlowLogs.to_string()]);
+        assert_eq!(ask(json!({"flowLogs": null})).outcome, Outcome::Unknown);
         let nothing = Given::default().ask(Question::VnetFlowLogs);
         assert_eq!(nothing.tells.len(), 2);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::azure::is_same;
+use super::azure::{Pool, is_same, quoted};
 use super::check::{Answer, LIVE, Seen};
 use super::{Asked, ClusterState, InputFile};
 use crate::domain::Node;
@@ -11,6 +11,8 @@ use crate::domain::Node;
 const TAINT: &str = "CriticalAddonsOnly=true";
 /// The label of a node that says whether its pool is the system's.
 const MODE: &str = "kubernetes.azure.com/mode";
+/// The label of a node that says whether it may be evicted at any moment.
+const PRIORITY: &str = "kubernetes.azure.com/scalesetpriority";
 /// The label of a node that names its pool.
 const POOL: &str = "kubernetes.azure.com/agentpool";
 
@@ -35,22 +37,46 @@ pub(super) fn tainted(asked: &Asked<'_>) -> Answer {
         .text()
         .is_some_and(|it| is_same(it, "Auto"));
     let is_hosted = flag("hostedSystemProfile", "enabled").flag() == Some(true);
-    if !(is_automatic || is_hosted || pools.iter().any(super::azure::Pool::is_user)) {
+    let has_another = is_automatic || is_hosted || pools.iter().any(Pool::is_user);
+    if !has_another {
         failing.push("there is no user pool that applications could run on".into());
     }
-    let cluster = asked.azure.names().of_pools;
-    Answer::fail_each(
+    let untainted: Vec<&Pool<'_>> = pools
+        .iter()
+        .filter(|it| it.is_system() && !it.taints.iter().any(|it| is_tainted(it)))
+        .collect();
+    let of_pools = asked.azure.names().of_pools;
+    let answer = Answer::fail_each(
         failing,
         "every system pool has the taint, and applications have another",
-    )
-    .mend("# first a pool for applications, where there is none")
-    .mend(format!(
-        "az aks nodepool add {cluster} -n apps --mode User --zones 1 2 3"
-    ))
-    .mend("# pods that run there stay until the nodes are drained")
-    .mend(format!(
-        "az aks nodepool update {cluster} -n <pool> --node-taints {TAINT}:NoSchedule"
-    ))
+    );
+    let answer = if has_another {
+        answer
+    } else {
+        let subnet = pools.iter().find_map(|it| it.subnet);
+        let subnet = subnet.map_or_else(String::new, |_| {
+            " --vnet-subnet-id <id of a subnet>".to_owned()
+        });
+        answer
+            .mend("# first a pool for applications, with the labels and taints that they ask for")
+            .mend(format!(
+                "az aks nodepool add {of_pools} -n apps --mode User --zones 1 2 3{subnet}"
+            ))
+    };
+    let answer = answer.mend("# pods that run there stay until the nodes are drained");
+    untainted.iter().fold(answer, |answer, pool| {
+        // The command takes all taints of the pool, and takes away those that it does not name.
+        let kept = pool.taints.iter().filter(|it| !it.starts_with(TAINT));
+        let all: Vec<String> = kept
+            .map(|it| (*it).to_owned())
+            .chain([format!("{TAINT}:NoSchedule")])
+            .collect();
+        answer.mend(format!(
+            "az aks nodepool update {of_pools} -n {} --node-taints {}",
+            quoted(pool.name),
+            quoted(&all.join(","))
+        ))
+    })
 }
 
 /// Whether a taint, as a pool has it, keeps pods away.
@@ -98,8 +124,9 @@ fn tainted_nodes(asked: &Asked<'_>) -> Answer {
         failing,
         "every node of a system pool has the taint, and there are others",
     )
+    .mend("# with all taints that the pool has, since the command takes away those that it does not name")
     .mend(format!(
-        "az aks nodepool update {cluster} -n <pool> --node-taints {TAINT}:NoSchedule"
+        "az aks nodepool update {cluster} -n <pool> --node-taints <its taints>,{TAINT}:NoSchedule"
     ))
 }
 
@@ -135,12 +162,49 @@ pub(super) fn across_zones(asked: &Asked<'_>) -> Answer {
 }
 
 fn mended(answer: Answer, asked: &Asked<'_>) -> Answer {
-    let cluster = asked.azure.names().of_pools;
-    answer
-        .mend("# availability zones of a pool cannot be changed: a new pool takes its place; a region without any is an exception")
-        .mend(format!("az aks nodepool add {cluster} -n <new pool> --zones 1 2 3 --mode <as the old one>"))
-        .mend("kubectl drain --ignore-daemonsets --delete-emptydir-data -l kubernetes.azure.com/agentpool=<old pool>")
-        .mend(format!("az aks nodepool delete {cluster} -n <old pool>"))
+    let of_pools = asked.azure.names().of_pools;
+    let pools = asked.azure.pools();
+    let failing = answer.seen.iter().filter_map(|it| it.resource.clone());
+    let failing: Vec<String> = failing.collect();
+    let answer = answer
+        .mend("# availability zones of a pool cannot be changed: a new pool takes its place, with the size and scaling that the old one has; a region without any is an exception");
+    failing.iter().fold(answer, |answer, name| {
+        let old = pools.iter().find(|it| it.name == name);
+        let options = old.map_or_else(
+            || " --mode <as the old one> --node-taints <its taints> --labels <its labels> --vnet-subnet-id <its subnet>".to_owned(),
+            Pool::options,
+        );
+        let name = quoted(name);
+        answer
+            .mend(format!("az aks nodepool add {of_pools} -n <new pool> --zones 1 2 3{options}"))
+            .mend(format!("kubectl drain --ignore-daemonsets --delete-emptydir-data -l {POOL}={name}"))
+            .mend(format!("az aks nodepool delete {of_pools} -n {name}"))
+    })
+}
+
+impl Pool<'_> {
+    /// What makes a pool in which the same pods run.
+    fn options(&self) -> String {
+        let labels = self.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let one = |value: Option<&str>| Vec::from_iter(value.map(str::to_owned));
+        let taints = Some(self.taints.join(",")).filter(|it| !it.is_empty());
+        let all = [
+            ("mode", vec![self.mode.to_owned()]),
+            ("node-taints", Vec::from_iter(taints)),
+            ("labels", labels),
+            ("vnet-subnet-id", one(self.subnet)),
+            ("pod-subnet-id", one(self.pod_subnet)),
+        ];
+        let given = all.iter().filter(|(_, values)| !values.is_empty());
+        let options = given.map(|(option, values)| {
+            let values: Vec<String> = values.iter().map(|it| quoted(it)).collect();
+            format!(" --{option} {}", values.join(" "))
+        });
+        options.collect()
+    }
 }
 
 /// The same, as the nodes show it.
@@ -149,9 +213,15 @@ fn nodes_across_zones(asked: &Asked<'_>) -> Answer {
         Ok(nodes) => nodes,
         Err(answer) => return answer,
     };
-    let zones = zones_by_pool(nodes.into_iter());
+    // As for pools: what may be evicted at any moment is nobody's only place, and gateways run no pods.
+    let counts = |node: &Node| {
+        let is = |key: &str, value: &str| node.labels.get(key).is_some_and(|it| is_same(it, value));
+        !is(PRIORITY, "spot") && !is(MODE, "gateway")
+    };
+    let nodes = nodes.into_iter().filter(|(_, node)| counts(node));
+    let zones = zones_by_pool(nodes);
     if zones.is_empty() {
-        let seen = format!("no node has the label {POOL}");
+        let seen = format!("no node that counts has the label {POOL}");
         return Answer::unknown(seen, InputFile::Cluster);
     }
     let failing = zones
@@ -193,7 +263,7 @@ fn zones_by_pool<'a>(
 fn nodes<'a>(asked: &Asked<'a>) -> Result<Vec<(&'a String, &'a Node)>, Answer> {
     let live: &ClusterState = asked
         .live
-        .ok_or_else(|| Answer::without(InputFile::Cluster).or_tells(&LIVE))?;
+        .ok_or_else(|| asked.without(InputFile::Cluster).or_tells(&LIVE))?;
     match &live.nodes {
         Ok(nodes) => Ok(nodes.iter().collect()),
         Err(missing) => Err(Answer::missing(missing).or_tells(&InputFile::Cluster)),
@@ -324,6 +394,48 @@ mod tests {
                 "none of its nodes is in an availability zone"
             )]
         );
+    }
+
+    #[test]
+    fn nodes_that_do_not_count_by_pool_do_not_count_by_themselves() {
+        let mut spot = node("b", "user", "we-1", false);
+        spot.labels.insert(PRIORITY.to_owned(), "spot".to_owned());
+        let all = vec![
+            node("a", "system", "we-1", true),
+            node("a", "system", "we-2", true),
+            spot,
+            node("c", "gateway", "we-1", false),
+        ];
+        let check = Given::default()
+            .live(running(all))
+            .ask(Question::PoolsAcrossZones);
+        assert_eq!(check.outcome, Outcome::Pass, "{check:?}");
+    }
+
+    /// A command that is run as it stands takes nothing away from a pool.
+    #[test]
+    fn commands_keep_what_a_pool_has() {
+        let given = pools(
+            &json!([{"name": "sys", "mode": "System", "nodeTaints": ["a=b:NoSchedule"],
+            "nodeLabels": {"team": "x y"}, "vnetSubnetId": "/subnets/a"}]),
+        );
+        let tainted = given.ask(Question::SystemPoolTainted);
+        let last = tainted.mend.last().unwrap();
+        assert!(
+            last.ends_with(
+                "-n sys --node-taints a=b:NoSchedule,CriticalAddonsOnly=true:NoSchedule"
+            ),
+            "{last}"
+        );
+        assert!(tainted.mend[1].contains("--vnet-subnet-id"), "{tainted:?}");
+        let zones = given.ask(Question::PoolsAcrossZones);
+        assert!(
+            zones.mend[1].ends_with(
+                "--zones 1 2 3 --mode System --node-taints a=b:NoSchedule --labels 'team=x y' --vnet-subnet-id /subnets/a"
+            ),
+            "{zones:?}"
+        );
+        assert!(zones.mend[3].ends_with("-n sys"), "{zones:?}");
     }
 
     #[test]

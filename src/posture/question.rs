@@ -260,6 +260,10 @@ questions! {
     DefaultNamespaceUnused = "default-namespace-unused", Low, SharedCluster "", [of(CisAks, "4.6.3"), of(Mcsb, "PV-2")],
         "Nothing runs in the namespace default",
         "the namespace default belongs to nobody, so that no boundary fits it";
+    /// Whose address pods see.
+    LoadBalancerSource = "load-balancer-source", Medium, NetworkSecurityGroups "", [near(Mcsb, "NS-1")],
+        "Load balancers of landing zones keep the client's address",
+        "otherwise a node's address hides the client's on the way to the pod, so that network policies, and network security groups behind that node, judge by the wrong source";
     /// Identity.
     WorkloadIdentity = "workload-identity", Medium, PoliciesInAks "", [of(CisAks, "5.2.1")],
         "Pods can prove who they are",

@@ -6,6 +6,7 @@
 mod sarif_schema;
 
 use std::path::Path;
+use std::process::Stdio;
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -54,6 +55,23 @@ fn exit_codes_say_how_it_ended() {
         "{}",
         nowhere.err
     );
+}
+
+/// Who stops reading, as `head` does, learns from the exit code all the same what came of it.
+#[test]
+fn a_closed_pipe_changes_no_exit_code() {
+    let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/posture/inputs");
+    for (given, code) in [(GOOD, 0), (BAD, 1)] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-landingzone"))
+            .current_dir(&inputs)
+            .arg("posture")
+            .args(given)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ use e2e::binaries::{OperatorBinaries, Profile};
 use e2e::process::{command_that_dies_with_us, spawn};
 use e2e::shop::{PATIENCE, Shop};
 use e2e::{Governed, OperatorOptions, eventually};
-use kube::api::PostParams;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
@@ -73,7 +75,7 @@ pub async fn the_command_line_reads_a_cluster(clusters: &Clusters) -> Result<()>
         matrix(&plugin)?;
         two_clusters_side_by_side(&plugin)?;
         why(&plugin)?;
-        posture(&plugin)?;
+        posture(governed, &plugin).await?;
         somebody_without_rights(governed, &plugin).await?;
         somebody_of_the_team(governed, &plugin).await
     };
@@ -197,8 +199,38 @@ fn why(plugin: &Plugin<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Questions that the cluster answers, by what the operator keeps in it; nothing in it enforces policies, and Azure is not asked.
-fn posture(plugin: &Plugin<'_>) -> Result<()> {
+/// Questions that the cluster answers, by what the operator keeps in it; Azure is not asked. Nothing enforces policies there, until
+/// something looks as if it did.
+async fn posture(governed: &Governed, plugin: &Plugin<'_>) -> Result<()> {
+    let (_, said) = plugin.json("posture --live -o json")?;
+    let nobody = check(&said, "default-deny")?;
+    ensure!(
+        nobody["seen"]
+            .to_string()
+            .contains("no policy has an effect"),
+        "{nobody}"
+    );
+    let agents: Api<DaemonSet> = Api::namespaced(governed.client(), "kube-system");
+    let labels = json!({"k8s-app": "calico-node"});
+    let agent = serde_json::from_value(json!({
+        "metadata": {"name": "calico-node"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "calico-node", "image": "calico-node"}]},
+            },
+        },
+    }))?;
+    agents.create(&PostParams::default(), &agent).await?;
+    let told = by_the_cluster(plugin);
+    agents
+        .delete("calico-node", &DeleteParams::default())
+        .await?;
+    told
+}
+
+fn by_the_cluster(plugin: &Plugin<'_>) -> Result<()> {
     let (ran, said) = plugin.json("posture --live -o json")?;
     ensure!(ran.code == Some(1), "{} {}", ran.out, ran.err);
     for (id, outcome) in [
@@ -206,6 +238,7 @@ fn posture(plugin: &Plugin<'_>) -> Result<()> {
         ("system-namespaces-exempt", "pass"),
         ("default-namespace-unused", "pass"),
         ("network-policy-enforcing", "fail"),
+        ("load-balancer-source", "pass"),
         ("private-cluster", "unknown"),
     ] {
         let check = check(&said, id)?;
@@ -216,6 +249,7 @@ fn posture(plugin: &Plugin<'_>) -> Result<()> {
         let check = check(&said, id)?;
         ensure!(check["outcome"] != "unknown", "{check}");
         let seen = check["seen"].to_string();
+        ensure!(!seen.contains("no policy has an effect"), "{check}");
         for own in ["shop-web", "shop-data", "orders-web", "orders-data"] {
             ensure!(!seen.contains(own), "{check}");
         }

@@ -37,6 +37,8 @@ pub(in crate::cli) struct Objects {
     pub workloads: BTreeMap<WorkloadName, PodTemplateSpec>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// What counts as missing since it cannot be read: kind and name, and why.
+    pub unreadable: Vec<(String, String)>,
     /// Whether there are landing zones that could not be read.
     pub is_partial: bool,
 }
@@ -83,6 +85,7 @@ impl Objects {
             _ => Ok(()),
         };
         if let Err(why) = taken {
+            self.unreadable.push((title(object), why.to_string()));
             self.note(
                 object,
                 (&why.path, place),
@@ -98,14 +101,7 @@ impl Objects {
         (path, place): (&FieldPath, &dyn Fn(&FieldPath) -> String),
         what: &str,
     ) {
-        let pointer = |path: &str| object.pointer(path).and_then(Value::as_str);
-        let kind = pointer("/kind").unwrap_or_default();
-        let name = pointer("/metadata/name").unwrap_or_default();
-        let name = match pointer("/metadata/namespace") {
-            Some(namespace) => format!("{namespace}/{name}"),
-            None => name.to_owned(),
-        };
-        let note = format!("{}: {kind} {name} {what}", place(path));
+        let note = format!("{}: {} {what}", place(path), title(object));
         self.notes.push(note.replace(char::is_control, " "));
     }
 
@@ -223,6 +219,17 @@ impl Objects {
             }
         }
         Ok(())
+    }
+}
+
+/// Kind and name of an object.
+fn title(object: &Value) -> String {
+    let pointer = |path: &str| object.pointer(path).and_then(Value::as_str);
+    let kind = pointer("/kind").unwrap_or_default();
+    let name = pointer("/metadata/name").unwrap_or_default();
+    match pointer("/metadata/namespace") {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
     }
 }
 

@@ -90,10 +90,10 @@ fn exception(
         }
         day
     });
-    let resource = match node.get(RESOURCE) {
-        Some(resource) if !resource.is_null() => text_of(node, path, RESOURCE, flaws),
-        _ => None,
-    };
+    // Nothing behind the field is no resource, and not all of them.
+    let resource = node
+        .get(RESOURCE)
+        .and_then(|_| text_of(node, path, RESOURCE, flaws));
     let exception = Exception {
         question: question?,
         resource: resource.map(str::to_owned),
@@ -221,6 +221,22 @@ exceptions:
                 "4:45: exceptions[2].expires: \"30.6.2027\": is not a day: write it like 2027-06-30",
             ]
         );
+    }
+
+    /// All of a check is meant where the field is left out, and not where somebody forgot its value.
+    #[test]
+    fn a_resource_without_a_value_excepts_nothing() {
+        for value in ["", "null", "~", "''"] {
+            let text = format!(
+                "exceptions:\n- check: subnet-nsg\n  resource: {value}\n  reason: a\n  expires: 2027-06-30\n"
+            );
+            let (count, told) = told(&text);
+            assert_eq!(count, 0, "{value}");
+            assert!(
+                told[0].contains("exceptions[0].resource: must be text, and not empty"),
+                "{told:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From what `az` printed to resources, or to what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use crate::posture::{GivenFile, InputFile, InputProblem};
 pub(super) struct Reading {
     /// What tells of Azure.
     pub given: Vec<GivenFile>,
+    /// What was given besides, and could not be read.
+    pub unread: BTreeSet<InputFile>,
     /// All files, as they are written.
     pub sources: Vec<SourceFile>,
     /// What is wrong with them.
@@ -33,6 +36,7 @@ impl Reading {
 
     /// Reads a file that tells of Azure.
     pub fn file(&mut self, input: InputFile, path: &Path, stdin: &mut dyn Read) {
+        let before = (self.findings.len(), self.failures.len());
         for file in self.texts(path, stdin) {
             match parsed(&file.text) {
                 Ok(content) => self.given.push(GivenFile {
@@ -43,6 +47,9 @@ impl Reading {
                 Err(flaw) => self.findings.push(Finding::of_flaw(&file.name, &flaw)),
             }
             self.sources.push(file);
+        }
+        if before != (self.findings.len(), self.failures.len()) {
+            self.unread.insert(input);
         }
     }
 

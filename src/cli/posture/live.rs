@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::cli::landscape::live::{CALICO_GROUPS, calico, platform};
 use crate::cli::landscape::{Landscape, Objects, PlaceKind};
 use crate::cli::pod_ranges;
-use crate::cli::reader::{ADMINISTRATORS, Kind, NAMESPACES, Reader, ZONES, declared};
+use crate::cli::reader::{ADMINISTRATORS, Kind, NAMESPACES, PLATFORMS, Reader, ZONES};
 use crate::cluster::{failure, list_nodes};
-use crate::domain::Platform;
-use crate::posture::{Agent, ClusterState, Known, LoadBalancer, Missing, Policies};
+use crate::domain::{Exempt, Platform};
+use crate::posture::{Agent, ClusterState, Engine, Known, LoadBalancer, Missing, Policies};
 
 const CORE: (&str, &str) = ("", "v1");
 const NETWORKING: (&str, &str) = ("networking.k8s.io", "v1");
@@ -21,6 +21,19 @@ const DAEMON_SETS: Kind = Kind::namespaced(("apps", "v1"), "DaemonSet", "daemons
 const SERVICES: Kind = Kind::namespaced(CORE, "Service", "services");
 const QUOTAS: Kind = Kind::namespaced(CORE, "ResourceQuota", "resourcequotas");
 const PODS: Kind = Kind::namespaced(CORE, "Pod", "pods");
+/// Cilium's own policies, which only Cilium knows.
+const CILIUM: [Kind; 2] = [
+    Kind::namespaced(
+        ("cilium.io", "v2"),
+        "CiliumNetworkPolicy",
+        "ciliumnetworkpolicies",
+    ),
+    Kind::global(
+        ("cilium.io", "v2"),
+        "CiliumClusterwideNetworkPolicy",
+        "ciliumclusterwidenetworkpolicies",
+    ),
+];
 /// What Gatekeeper makes of a definition of Azure Policy.
 const TEMPLATES: Kind = Kind::global(
     ("templates.gatekeeper.sh", "v1"),
@@ -36,30 +49,35 @@ const INTERNAL: &str = "service.beta.kubernetes.io/azure-load-balancer-internal"
 pub(super) async fn read(client: &Client, told: &Platform) -> (ClusterState, Vec<String>) {
     let mut notes = Vec::new();
     let mut reader = Reader::new(client.clone(), None);
-    let (mut platform, is_platform_known) = platform(&mut reader, told, &mut notes).await;
+    let (mut platform, _) = platform(&mut reader, told, &mut notes).await;
+    let unread = reader.unread.first();
+    let exempt = exempt(
+        &platform,
+        unread.map(|it| it.why.as_str()),
+        notes.first().map(String::as_str),
+    );
     if platform.pod_cidrs.is_empty() {
         let found = pod_ranges::found(client, CALICO_GROUPS).await;
         platform = platform.completed(&found, &[]);
     }
-    let exempt = platform.default_deny.exempt.clone();
     let namespaces = all(&mut reader, NAMESPACES).await;
     let zones = all(&mut reader, ZONES).await;
-    let codes = zones.map(|zones| {
-        let zones = zones?.into_iter();
-        // What is stored under another schema belongs to nobody here.
-        let declared = zones.filter_map(|it| declared(it, &platform, is_platform_known).ok());
-        Some(declared.map(|it| it.code.to_string()).collect())
-    });
+    let codes = zones.map(|it| it.map(|zones| codes(&zones)));
     let policies = policies(&mut reader, &namespaces, platform, &mut notes).await;
-    let read_nodes = list_nodes(client).await.map_err(|error| Missing {
+    let read_nodes = list_nodes(client).await.map_err(|error| Missing::Refused {
         what: "nodes".to_owned(),
         why: failure(&error),
     });
     let mut in_default = Reader::new(client.clone(), Some("default"));
-    let in_default = all(&mut in_default, PODS).await.map_err(|missing| Missing {
-        what: "pods in the namespace default".to_owned(),
-        ..missing
-    });
+    let in_default = all(&mut in_default, PODS)
+        .await
+        .map_err(|missing| match missing {
+            Missing::Refused { why, .. } => Missing::Refused {
+                what: "pods in the namespace default".to_owned(),
+                why,
+            },
+            unusable @ Missing::Unusable { .. } => unusable,
+        });
     let state = ClusterState {
         namespaces: some(namespaces, labels),
         exempt,
@@ -80,12 +98,7 @@ pub(super) async fn read(client: &Client, told: &Platform) -> (ClusterState, Vec
                 .map(|it| text(it, "/metadata/namespace"))
                 .collect()
         }),
-        in_default: some(in_default, |objects| {
-            objects
-                .iter()
-                .map(|it| text(it, "/metadata/name"))
-                .collect()
-        }),
+        in_default: some(in_default, |objects| objects.iter().map(running).collect()),
         definitions: some(all(&mut reader, TEMPLATES).await, definitions),
     };
     (state, notes)
@@ -96,7 +109,7 @@ async fn all(reader: &mut Reader, kind: Kind) -> Known<Option<Vec<Value>>> {
     let before = reader.unread.len();
     let found = reader.objects(kind).await;
     match reader.unread.get(before) {
-        Some(unread) => Err(Missing {
+        Some(unread) => Err(Missing::Refused {
             what: kind.to_string(),
             why: unread.why.clone(),
         }),
@@ -140,7 +153,15 @@ async fn policies(
             break;
         }
     }
+    let mut of_cilium = 0;
+    for kind in CILIUM {
+        of_cilium += all(reader, kind).await?.unwrap_or_default().len();
+    }
     notes.append(&mut objects.notes);
+    // It may allow or deny anything.
+    if let Some((what, why)) = objects.unreadable.first().cloned() {
+        return Err(Missing::Unusable { what, why });
+    }
     let pod_cidrs = platform.pod_cidrs.clone();
     let landscape = Landscape::of(SOURCE.to_owned(), Vec::new(), platform, objects);
     let places = landscape.places.iter();
@@ -148,6 +169,7 @@ async fn policies(
     let dns = dns.flat_map(|it| &it.members);
     let dns = dns.filter_map(|at| landscape.members.get(*at).cloned());
     Ok(Policies {
+        of_cilium,
         dns: dns.collect(),
         pod_cidrs,
         world: landscape.world,
@@ -180,18 +202,58 @@ fn agents(daemon_sets: &[Value]) -> Vec<Agent> {
         let number = object.pointer(pointer).and_then(Value::as_i64);
         number.unwrap_or_default()
     };
-    let named = daemon_sets.iter().filter(|it| {
+    let named = daemon_sets.iter().filter_map(|it| {
         let name = text(it, "/metadata/name");
-        ClusterState::AGENTS.contains(&name.as_str())
-    });
-    named
-        .map(|it| Agent {
+        let (engine, is_for_windows) = Engine::of_agent(&name)?;
+        Some(Agent {
+            engine,
+            is_for_windows,
             namespace: text(it, "/metadata/namespace"),
-            name: text(it, "/metadata/name"),
+            name,
             desired: number(it, "/status/desiredNumberScheduled"),
             ready: number(it, "/status/numberReady"),
         })
-        .collect()
+    });
+    named.collect()
+}
+
+/// What the platform leaves alone, unless it could not be read, or says nothing that can be used.
+fn exempt(platform: &Platform, refused: Option<&str>, unusable: Option<&str>) -> Known<Exempt> {
+    match (refused, unusable) {
+        (Some(why), _) => Err(Missing::Refused {
+            what: PLATFORMS.to_string(),
+            why: why.to_owned(),
+        }),
+        (None, Some(why)) => Err(Missing::Unusable {
+            what: "the LandingZonePlatform".to_owned(),
+            why: why.to_owned(),
+        }),
+        (None, None) => Ok(platform.default_deny.exempt.clone()),
+    }
+}
+
+/// The application codes of landing zones, of those as well that are not valid: whose a namespace is they say all the same.
+fn codes(zones: &[Value]) -> BTreeSet<String> {
+    let codes = zones.iter().map(|it| text(it, "/spec/applicationCode"));
+    codes.filter(|it| !it.is_empty()).collect()
+}
+
+/// A pod by what makes it, since its own name is another one tomorrow; by its name where nothing does.
+fn running(pod: &Value) -> String {
+    let name = text(pod, "/metadata/name");
+    let owners = pod.pointer("/metadata/ownerReferences");
+    let owners = owners.and_then(Value::as_array).into_iter().flatten();
+    let owner = owners.into_iter().find(|it| it["controller"] == true);
+    let Some(owner) = owner else {
+        return format!("pod/{name}");
+    };
+    let (kind, of_owner) = (text(owner, "/kind"), text(owner, "/name"));
+    let hash = text(pod, "/metadata/labels/pod-template-hash");
+    let deployment = of_owner.strip_suffix(&format!("-{hash}"));
+    match deployment.filter(|_| kind == "ReplicaSet" && !hash.is_empty()) {
+        Some(deployment) => format!("deployment/{deployment}"),
+        None => format!("{}/{of_owner}", kind.to_lowercase()),
+    }
 }
 
 fn load_balancers(services: &[Value]) -> Vec<LoadBalancer> {
@@ -205,6 +267,7 @@ fn load_balancers(services: &[Value]) -> Vec<LoadBalancer> {
             namespace: text(it, "/metadata/namespace"),
             name: text(it, "/metadata/name"),
             is_internal: annotations.get(INTERNAL).is_some_and(|it| it == "true"),
+            keeps_source: text(it, "/spec/externalTrafficPolicy") == "Local",
             ports: ports
                 .into_iter()
                 .flatten()
@@ -238,8 +301,12 @@ mod tests {
             json!({"metadata": {"namespace": "kube-system", "name": name},
                 "status": {"desiredNumberScheduled": 3, "numberReady": 2}})
         };
-        let agents = agents(&[set("cilium"), set("kube-proxy")]);
-        assert_eq!(agents.len(), 1);
+        let agents = agents(&[set("cilium"), set("kube-proxy"), set("azure-npm-win")]);
+        let known: Vec<_> = agents
+            .iter()
+            .map(|it| (it.engine, it.is_for_windows))
+            .collect();
+        assert_eq!(known, [(Engine::Cilium, false), (Engine::Azure, true)]);
         assert_eq!(
             (agents[0].name.as_str(), agents[0].desired, agents[0].ready),
             ("cilium", 3, 2)
@@ -248,20 +315,74 @@ mod tests {
 
     #[test]
     fn load_balancers_are_inside_by_annotation() {
-        let service = |kind: &str, internal: &str| {
+        let service = |kind: &str, internal: &str, policy: &str| {
             json!({"metadata": {"namespace": "a", "name": "b", "annotations": {INTERNAL: internal}},
-                "spec": {"type": kind, "ports": [{"port": 443}, {"port": 9}]}})
+                "spec": {"type": kind, "ports": [{"port": 443}, {"port": 9}], "externalTrafficPolicy": policy}})
         };
         let found = load_balancers(&[
-            service("LoadBalancer", "true"),
-            service("LoadBalancer", "false"),
-            service("ClusterIP", "false"),
+            service("LoadBalancer", "true", "Cluster"),
+            service("LoadBalancer", "false", "Local"),
+            service("ClusterIP", "false", "Local"),
         ]);
         let found: Vec<_> = found
             .iter()
-            .map(|it| (it.is_internal, it.ports.as_slice()))
+            .map(|it| (it.is_internal, it.keeps_source, it.ports.as_slice()))
             .collect();
-        assert_eq!(found, [(true, [443, 9].as_slice()), (false, &[443, 9])]);
+        let ports = [443, 9].as_slice();
+        assert_eq!(found, [(true, false, ports), (false, true, ports)]);
+    }
+
+    /// An exception that names what runs there holds after the next roll-out, too.
+    #[test]
+    fn what_runs_is_named_by_what_makes_it() {
+        let pod = |name: &str, owner: Value, labels: Value| {
+            running(
+                &json!({"metadata": {"name": name, "labels": labels, "ownerReferences": owner}}),
+            )
+        };
+        let of = |kind: &str, name: &str| json!([{"kind": kind, "name": name, "controller": true}]);
+        let hash = json!({"pod-template-hash": "5d8f"});
+        assert_eq!(
+            pod("web-5d8f-x2", of("ReplicaSet", "web-5d8f"), hash),
+            "deployment/web"
+        );
+        assert_eq!(
+            pod("db-0", of("StatefulSet", "db"), json!({})),
+            "statefulset/db"
+        );
+        assert_eq!(pod("x-1", of("ReplicaSet", "x"), json!({})), "replicaset/x");
+        assert_eq!(pod("debug", json!(null), json!(null)), "pod/debug");
+    }
+
+    #[test]
+    fn a_landing_zone_that_is_not_valid_has_its_code_all_the_same() {
+        let zones = [
+            json!({"spec": {"applicationCode": "shop", "stage": "unknown"}}),
+            json!({"spec": {}}),
+        ];
+        assert_eq!(codes(&zones), BTreeSet::from(["shop".to_owned()]));
+    }
+
+    /// A platform that nobody could read may leave any namespace alone.
+    #[test]
+    fn an_unread_platform_exempts_nobody_knows_whom() {
+        let platform = Platform::default();
+        assert!(exempt(&platform, None, None).is_ok());
+        for (refused, unusable, expected) in [
+            (
+                Some("forbidden"),
+                None,
+                "landingzoneplatforms of landingzones.dev/v1alpha1 could not be read: forbidden",
+            ),
+            (
+                None,
+                Some("the platform has no status yet"),
+                "the LandingZonePlatform cannot be used: the platform has no status yet",
+            ),
+        ] {
+            let missing = exempt(&platform, refused, unusable).unwrap_err();
+            assert_eq!(missing.to_string(), expected);
+        }
     }
 
     #[test]

@@ -29,10 +29,10 @@ pub(super) struct Counts {
 }
 
 impl Report {
-    /// The file that answers a question, or else the first one that was given; None where only the cluster does.
+    /// The file that answers a question, or else the first one that was given; None where none was.
     pub fn file(&self, check: &Check) -> Option<&str> {
-        let input = InputFile::of(check.question)?;
-        let found = self.files.iter().find(|(it, _)| *it == input);
+        let input = InputFile::of(check.question);
+        let found = self.files.iter().find(|(it, _)| Some(*it) == input);
         found.or(self.files.first()).map(|(_, name)| name.as_str())
     }
 

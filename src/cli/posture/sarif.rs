@@ -10,6 +10,9 @@ use crate::cli::digest::digest;
 use crate::cli::sarif::{Log, location};
 use crate::posture::{Check, Outcome, Question, Seen, Severity};
 
+/// What stands for a file where none was given. GitHub takes no result that lies in none, and with it none of the log.
+const NO_FILE: &str = "cluster";
+
 /// Writes a report as one log with one run.
 pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let failing = report
@@ -19,7 +22,7 @@ pub(super) fn print(report: &Report) -> Result<String, serde_json::Error> {
     let mut repeated = BTreeMap::new();
     let mut results = Vec::new();
     for check in failing {
-        let file = report.file(check);
+        let file = report.file(check).unwrap_or(NO_FILE);
         let seen = check.seen.iter();
         results.extend(seen.map(|seen| result(check, seen, file, &mut repeated)));
     }
@@ -62,12 +65,7 @@ fn rule(question: Question) -> Value {
     })
 }
 
-fn result(
-    check: &Check,
-    seen: &Seen,
-    file: Option<&str>,
-    repeated: &mut BTreeMap<String, usize>,
-) -> Value {
+fn result(check: &Check, seen: &Seen, file: &str, repeated: &mut BTreeMap<String, usize>) -> Value {
     let question = check.question;
     let index = Question::ALL.iter().position(|it| *it == question);
     let name = seen.resource.as_deref().unwrap_or("cluster");
@@ -92,7 +90,7 @@ fn result(
         "level": level(check.severity),
         "message": {"text": text},
         // The file as a whole: what is missing stands in no line.
-        "locations": [location(name, file.map(|it| (it, (1, 1))), None)],
+        "locations": [location(name, Some((file, (1, 1))), None)],
         "partialFingerprints": {
             // What GitHub follows alerts by.
             "primaryLocationLineHash": format!("{fingerprint}:{nth}"),
@@ -127,5 +125,51 @@ const fn security_severity(severity: Severity) -> &'static str {
         Severity::High => "8.0",
         Severity::Medium => "5.0",
         Severity::Low => "3.0",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::posture::InputFile;
+
+    /// What only the cluster shows lies in no file of its own.
+    #[test]
+    fn every_result_lies_in_a_file() {
+        let places = |files: Vec<(InputFile, String)>| -> Vec<Value> {
+            let seen = Seen {
+                resource: Some("shop".to_owned()),
+                what: "is open".to_owned(),
+                excepted: None,
+            };
+            let check = Check {
+                question: Question::DefaultDeny,
+                outcome: Outcome::Fail,
+                severity: Severity::High,
+                seen: vec![seen],
+                notes: Vec::new(),
+                tells: Vec::new(),
+                mend: Vec::new(),
+            };
+            let report = Report {
+                checks: vec![check],
+                today: date(2026, 11, 28),
+                files,
+                notes: Vec::new(),
+                is_whole: true,
+            };
+            let log: Value = serde_json::from_str(&print(&report).unwrap()).unwrap();
+            let results = log["runs"][0]["results"].as_array().unwrap().iter();
+            let places = results.map(|it| {
+                let physical = &it["locations"][0]["physicalLocation"];
+                physical["artifactLocation"]["uri"].clone()
+            });
+            places.collect()
+        };
+        assert_eq!(places(Vec::new()), ["cluster"]);
+        let files = vec![(InputFile::Vnet, "vnet.json".to_owned())];
+        assert_eq!(places(files), ["vnet.json"]);
     }
 }

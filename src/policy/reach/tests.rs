@@ -484,6 +484,30 @@ fn what_is_known_decides(
     assert_eq!(passages.len(), 1, "{passages:?}");
 }
 
+/// What a member's own policies say, whatever those of the other end deny, and what is left where some policies are gone.
+#[test]
+fn own_policies_are_judged_by_themselves() {
+    let closed = calico("shop-data", &json!({"types": ["Ingress"]}));
+    let allow = json!({"types": ["Egress"], "egress": [{"action": "Allow"}]});
+    let all = world(&[closed, calico("shop-web", &allow)], &[]);
+    let members: Vec<_> = NAMESPACES
+        .iter()
+        .map(|name| Member::namespace(name, &of_namespace(name), &[]))
+        .collect();
+    let is = |world: &World, (of, peer), way, expected| {
+        let reach = world.reach(&members);
+        let answers = reach.own_answers(of, &[peer], way);
+        assert!(!answers.is_empty());
+        let is_it = answers.iter().all(|(_, it)| *it == expected);
+        assert!(is_it, "{answers:?}");
+    };
+    is(&all, (0, 1), Way::Egress, Answer::Allowed);
+    is(&all, (1, 0), Way::Ingress, Answer::Denied);
+    let left = all.only(|it| it.id.namespace.as_deref() != Some("shop-data"));
+    is(&left, (1, 0), Way::Ingress, Answer::Allowed);
+    assert_eq!(left.policies().len(), 1);
+}
+
 /// The work grows with the landing zones, not with their pairs.
 #[test]
 fn work_grows_with_namespaces_and_not_with_their_pairs() {

@@ -2,6 +2,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::super::fixture::{CLUSTER, Given, VNET, cluster, vnet};
+use super::super::{Outcome, Question};
 use super::*;
 
 #[rstest]
@@ -101,7 +102,7 @@ fn the_network_lies_in_the_group_of_the_vnet_or_of_the_nodes() {
             name: "a.json".to_owned(),
             content: cluster,
         }];
-        Azure::of(&files, &problems).network_scope()
+        Azure::of(&files, &BTreeSet::new(), &problems).network_scope()
     };
     let own = scope(cluster(json!({})));
     assert_eq!(own.as_deref(), Some("/subscriptions/0/resourceGroups/rg"));
@@ -116,17 +117,68 @@ fn the_network_lies_in_the_group_of_the_vnet_or_of_the_nodes() {
 #[test]
 fn commands_name_what_is_known() {
     let problems = Problems::default();
-    let nothing = Azure::of(&[], &problems).names();
+    let nothing = Azure::of(&[], &BTreeSet::new(), &problems).names();
     assert_eq!(nothing.cluster, "-g $RG -n $AKS");
     let files = [GivenFile {
         input: InputFile::Cluster,
         name: "a.json".to_owned(),
         content: cluster(json!({})),
     }];
-    let names = Azure::of(&files, &problems).names();
+    for (word, expected) in [
+        ("rg-a_b.c", "rg-a_b.c"),
+        ("a (b)", "'a (b)'"),
+        ("a';b", r"'a'\'';b'"),
+        ("$(a)", "'$(a)'"),
+    ] {
+        assert_eq!(quoted(word), expected);
+    }
+    let names = Azure::of(&files, &BTreeSet::new(), &problems).names();
     assert_eq!(names.of_pools, "-g rg --cluster-name aks");
     assert_eq!(
         (names.network_group.as_str(), names.vnet.as_str()),
         ("rg", "vnet")
     );
+}
+
+/// A list that is not whole tells of nothing that it is not there.
+#[test]
+fn what_is_not_whole_counts_as_not_given() {
+    let ask = |given: Given| {
+        let check = given.ask(Question::ApiManagementInVnet);
+        assert_eq!(check.outcome, Outcome::Unknown, "{check:?}");
+        check.seen[0].what.clone()
+    };
+    let broken = Given::default()
+        .file(InputFile::ApiManagement, json!([]))
+        .file(InputFile::ApiManagement, json!([{"type": "another"}]));
+    assert!(ask(broken).contains("cannot be used"));
+    let paged = Given::default().file(
+        InputFile::ApiManagement,
+        json!({"value": [], "nextLink": "https://management.azure.com/next"}),
+    );
+    assert!(ask(paged).contains("cannot be used"));
+    let unread = Given::default()
+        .file(InputFile::ApiManagement, json!([]))
+        .unread(InputFile::ApiManagement);
+    assert!(ask(unread).contains("cannot be used"));
+    let told = problems(
+        InputFile::ApiManagement,
+        json!({"value": [], "nextLink": "https://a"}),
+    );
+    assert!(
+        told[0].starts_with("nextLink: \"https://a\": there is more"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn there_is_one_cluster() {
+    let given = Given::default()
+        .file(InputFile::Cluster, cluster(json!({})))
+        .file(InputFile::Cluster, cluster(json!({"id": "/other"})));
+    assert_eq!(
+        given.ask(Question::PrivateCluster).outcome,
+        Outcome::Unknown
+    );
+    assert_eq!(given.problems().len(), 1);
 }

@@ -51,9 +51,14 @@ fn assignment(id: &str, fields: &Value) -> Value {
     assignment
 }
 
+/// The cluster, with the add-on.
+fn with_addon() -> Value {
+    cluster(json!({"addonProfiles": {"azurepolicy": {"enabled": true}}}))
+}
+
 fn assigned(assignments: Value, question: Question) -> Check {
     Given::default()
-        .file(InputFile::Cluster, cluster(json!({})))
+        .file(InputFile::Cluster, with_addon())
         .file(InputFile::PolicyAssignments, assignments)
         .ask(question)
 }
@@ -63,13 +68,20 @@ fn effect(effect: &str) -> Value {
 }
 
 #[rstest]
-#[case::by_default(json!({}), Outcome::Pass, 0)]
-#[case(effect("deny"), Outcome::Pass, 0)]
-#[case(effect("Audit"), Outcome::Pass, 1)]
+#[case::by_default(json!({}), Outcome::Pass, 1)]
+#[case(effect("deny"), Outcome::Pass, 1)]
+#[case(effect("Audit"), Outcome::Pass, 2)]
 #[case(effect("Disabled"), Outcome::Fail, 0)]
+#[case(effect("[parameters('effect')]"), Outcome::Unknown, 0)]
 #[case(json!({"enforcementMode": "DoNotEnforce"}), Outcome::Fail, 0)]
+#[case(json!({"enforcementMode": "Enroll"}), Outcome::Unknown, 0)]
+#[case::of_some_resources(json!({"resourceSelectors": [{"name": "a", "selectors": []}]}), Outcome::Unknown, 0)]
+#[case::overridden(json!({"overrides": [{"kind": "policyEffect", "value": "Disabled"}]}), Outcome::Unknown, 0)]
+#[case::some_namespaces(json!({"parameters": {"namespaces": {"value": ["a"]}}}), Outcome::Fail, 0)]
+#[case::no_namespaces_named(json!({"parameters": {"namespaces": {"value": []}, "labelSelector": {"value": {}}}}), Outcome::Pass, 1)]
+#[case::some_objects(json!({"parameters": {"labelSelector": {"value": {"matchLabels": {"a": "b"}}}}}), Outcome::Fail, 0)]
 #[case::elsewhere(json!({"scope": "/subscriptions/1"}), Outcome::Fail, 0)]
-#[case::above(json!({"scope": "/providers/Microsoft.Management/managementGroups/all"}), Outcome::Pass, 0)]
+#[case::above(json!({"scope": "/providers/Microsoft.Management/managementGroups/all"}), Outcome::Pass, 1)]
 #[case::left_out(json!({"notScopes": [CLUSTER]}), Outcome::Fail, 0)]
 fn an_assignment_has_an_effect_on_the_cluster(
     #[case] fields: Value,
@@ -88,52 +100,133 @@ fn an_assignment_has_an_effect_on_the_cluster(
     );
 }
 
+/// A definition for Kubernetes reaches no cluster without the add-on, whoever assigns it.
+#[test]
+fn without_the_addon_nothing_that_is_assigned_arrives() {
+    let assignments = || {
+        let id = |it: &Definition| format!("policyDefinitions/{}", it.id);
+        json!([
+            assignment(&id(&HTTPS_INGRESS), &json!({})),
+            assignment(&id(&AUTHORIZED_IP_RANGES), &json!({}))
+        ])
+    };
+    let given = |addons: Value| {
+        Given::default()
+            .file(
+                InputFile::Cluster,
+                cluster(json!({ "addonProfiles": addons })),
+            )
+            .file(InputFile::PolicyAssignments, assignments())
+    };
+    for off in [json!({}), json!({"azurePolicy": {"enabled": false}})] {
+        let check = given(off.clone()).ask(Question::PolicyHttpsIngress);
+        assert_eq!(check.outcome, Outcome::Fail);
+        assert!(check.seen[0].what.contains("add-on"), "{check:?}");
+        assert!(check.mend[0].contains("enable-addons"), "{check:?}");
+        // What is asked of the cluster's own resource in Azure needs no add-on.
+        let ranges = given(off).ask(Question::PolicyAuthorizedIpRanges);
+        assert_eq!(ranges.outcome, Outcome::Pass, "{ranges:?}");
+    }
+}
+
+/// Without the cluster nobody says whether an assignment, or a state, is about it.
+#[test]
+fn without_the_cluster_an_assignment_may_be_about_another() {
+    let id = format!("policyDefinitions/{}", HTTPS_INGRESS.id);
+    let given = Given::default().file(
+        InputFile::PolicyAssignments,
+        json!([assignment(&id, &json!({}))]),
+    );
+    let check = given.ask(Question::PolicyHttpsIngress);
+    assert_eq!(check.tells, [InputFile::Cluster.to_string()]);
+}
+
 #[test]
 fn initiatives_hold_definitions() {
-    let of = |id: &str, question| {
+    let of = |id: &str, fields: Value, question| {
         assigned(
-            json!([assignment(
-                &format!("policySetDefinitions/{id}"),
-                &json!({})
-            )]),
+            json!([assignment(&format!("policySetDefinitions/{id}"), &fields)]),
             question,
         )
     };
-    let known = of(MCSB, Question::PolicyServicePorts);
-    assert_eq!((known.outcome, known.notes.len()), (Outcome::Pass, 1));
+    let known = of(MCSB, json!({}), Question::PolicyServicePorts);
+    assert_eq!((known.outcome, known.notes.len()), (Outcome::Pass, 2));
     for (id, question) in [
         (MCSB, Question::PolicyExternalIps),
+        (POD_SECURITY[0], Question::PolicyHostNetwork),
         ("another", Question::PolicyServicePorts),
     ] {
-        let check = of(id, question);
+        let check = of(id, json!({}), question);
         assert_eq!(check.outcome, Outcome::Unknown);
         assert_eq!(check.tells, [InputFile::PolicyStates.to_string()]);
     }
+    // Its parameters have names of their own, and one of them may be this definition's.
+    let parameters = json!({"parameters": {"someMonitoringEffect": {"value": "Disabled"}}});
+    let check = of(MCSB, parameters, Question::PolicyServicePorts);
+    assert_eq!(check.tells, [InputFile::PolicyStates.to_string()]);
     assert_eq!(
         assigned(json!([]), Question::PolicyHostNetwork).outcome,
         Outcome::Fail
     );
 }
 
+/// A state of the definition, by an assignment called `a`.
+fn of_state(action: &str, compliance: &str) -> Value {
+    json!([{"policyDefinitionId": format!("/x/{}", EXTERNAL_IPS.id.to_uppercase()), "policyDefinitionAction": action,
+        "complianceState": compliance, "resourceId": CLUSTER, "policyAssignmentId": "/Assignments/A"}])
+}
+
 #[rstest]
-#[case("deny", Outcome::Pass, 0)]
-#[case("audit", Outcome::Pass, 1)]
+#[case("deny", "Compliant", json!({}), Outcome::Pass, 0)]
+#[case("audit", "Compliant", json!({}), Outcome::Pass, 1)]
+#[case("disabled", "Compliant", json!({}), Outcome::Fail, 0)]
+#[case("deny", "NonCompliant", json!({}), Outcome::Fail, 0)]
+#[case("deny", "Exempt", json!({}), Outcome::Fail, 0)]
+#[case("deny", "Unknown", json!({}), Outcome::Unknown, 0)]
+#[case::not_enforced("deny", "Compliant", json!({"enforcementMode": "DoNotEnforce"}), Outcome::Fail, 0)]
+#[case::perhaps_enforced("deny", "Compliant", json!({"enforcementMode": "Enroll"}), Outcome::Unknown, 0)]
+#[case::narrow("deny", "Compliant", json!({"parameters": {"namespaces": {"value": ["a"]}}}), Outcome::Fail, 0)]
+#[case::selected("deny", "Compliant", json!({"resourceSelectors": [{"name": "a"}]}), Outcome::Pass, 0)]
+#[case::of_another_assignment("deny", "Compliant", json!({"id": "/assignments/b"}), Outcome::Unknown, 0)]
 fn states_see_through_initiatives(
     #[case] action: &str,
+    #[case] compliance: &str,
+    #[case] fields: Value,
     #[case] expected: Outcome,
     #[case] notes: usize,
 ) {
-    let state = json!([{"policyDefinitionId": format!("/x/{}", EXTERNAL_IPS.id.to_uppercase()), "policyDefinitionAction": action,
-        "complianceState": "Compliant", "resourceId": CLUSTER}]);
+    let mut initiative = assignment(
+        "policySetDefinitions/another",
+        &json!({"id": "/assignments/a"}),
+    );
+    initiative
+        .as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
     let given = Given::default()
-        .file(InputFile::Cluster, cluster(json!({})))
-        .file(InputFile::PolicyStates, state);
+        .file(InputFile::Cluster, with_addon())
+        .file(InputFile::PolicyAssignments, json!([initiative]))
+        .file(InputFile::PolicyStates, of_state(action, compliance));
     let check = given.ask(Question::PolicyExternalIps);
-    assert_eq!((check.outcome, check.notes.len()), (expected, notes));
+    assert_eq!(
+        (check.outcome, check.notes.len()),
+        (expected, notes),
+        "{check:?}"
+    );
     assert_eq!(
         given.ask(Question::PolicyHostNetwork).outcome,
         Outcome::Fail
     );
+}
+
+/// A state says what would be done, and its assignment whether it is.
+#[test]
+fn states_alone_do_not_say_whether_they_are_enforced() {
+    let given = Given::default()
+        .file(InputFile::Cluster, with_addon())
+        .file(InputFile::PolicyStates, of_state("deny", "Compliant"));
+    let check = given.ask(Question::PolicyExternalIps);
+    assert_eq!(check.tells, [InputFile::PolicyAssignments.to_string()]);
 }
 
 #[test]
@@ -143,7 +236,7 @@ fn a_definition_that_can_only_record_passes_with_it() {
         json!([assignment(&id, &json!({}))]),
         Question::PolicyAuthorizedIpRanges,
     );
-    assert_eq!((check.outcome, check.notes), (Outcome::Pass, vec![]));
+    assert_eq!((check.outcome, check.notes.len()), (Outcome::Pass, 1));
 }
 
 #[test]

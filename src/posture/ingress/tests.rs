@@ -79,6 +79,7 @@ fn a_service_that_takes_http_from_the_internet_goes_past_it() {
             namespace: "ingress".to_owned(),
             name: "front".to_owned(),
             is_internal,
+            keeps_source: true,
             ports: vec![port],
         };
         let good = json!({"sku": {"tier": "WAF_v2"}, "firewallPolicy": {"id": "/waf"}});
@@ -143,4 +144,44 @@ fn without_api_management_the_question_does_not_arise() {
         given.ask(Question::ApiManagementInVnet).tells,
         [InputFile::Vnet.to_string()]
     );
+}
+
+/// Which instance is listed first makes no difference, and none of the cluster's own VNet hides behind another.
+#[test]
+fn instances_count_in_any_order() {
+    let instance = |name: &str, kind: &str, subnet: &str| {
+        json!({"type": "Microsoft.ApiManagement/service", "name": name, "virtualNetworkType": kind,
+            "virtualNetworkConfiguration": {"subnetResourceId": subnet}})
+    };
+    let own = format!("{VNET}/subnets/apim");
+    let inside = instance("inside", "Internal", &own);
+    let elsewhere = instance("elsewhere", "Internal", "/other/subnets/apim");
+    let open = instance("open", "External", &own);
+    let foreign = instance("foreign", "None", "");
+    let ask = |instances: Vec<Value>, with_vnet: bool| {
+        let given = Given::default()
+            .file(InputFile::Cluster, cluster(json!({})))
+            .file(InputFile::ApiManagement, Value::from(instances));
+        let given = if with_vnet {
+            given.file(InputFile::Vnet, vnet(json!({})))
+        } else {
+            given
+        };
+        given.ask(Question::ApiManagementInVnet).outcome
+    };
+    for (one, other, with_vnet, expected) in [
+        (&inside, &elsewhere, false, Outcome::Pass),
+        (&inside, &elsewhere, true, Outcome::Pass),
+        (&inside, &foreign, true, Outcome::Pass),
+        (&inside, &open, true, Outcome::Fail),
+        (&elsewhere, &foreign, false, Outcome::Unknown),
+        (&elsewhere, &foreign, true, Outcome::Fail),
+    ] {
+        for both in [
+            vec![one.clone(), other.clone()],
+            vec![other.clone(), one.clone()],
+        ] {
+            assert_eq!(ask(both.clone(), with_vnet), expected, "{both:?}");
+        }
+    }
 }
