@@ -25,6 +25,7 @@ mod shared_service;
 mod status;
 #[cfg(test)]
 mod tests;
+mod workload_rules;
 
 pub use access::{AccessEntry, SubjectKind};
 pub use azure::{
@@ -56,4 +57,7 @@ pub use shared_service::{
 pub use status::{
     BoundaryFinding, DriftRepair, DriftStatus, EffectiveValues, LandingZoneStatus, NamespaceState,
     NamespaceStatus, ReleasedNamespace,
+};
+pub use workload_rules::{
+    ExternalIps, HostNetwork, ServicePorts, WorkloadRuleStage, WorkloadRules,
 };

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     DefaultDeny, DefaultDenyStage, Destination, DestinationInForce, Exempt, ExpiredCrossings,
-    PlatformAzure, PlatformDefaults, Preset, SharedService, SharedServiceInForce, rule, schema,
+    PlatformAzure, PlatformDefaults, Preset, SharedService, SharedServiceInForce, WorkloadRules,
+    rule, schema,
 };
 
 /// What holds for the whole cluster, whichever landing zone it is. Without it, built-in values hold.
@@ -86,6 +87,10 @@ pub struct LandingZonePlatformSpec {
     /// are judged in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardStage>,
+    /// Rules for what application teams put into landing zones: their Ingresses, Services and pods. The API server
+    /// keeps them, by the policies in config/workload-rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_rules: Option<WorkloadRules>,
     /// What landing zones get where they say nothing. It counts as if they had said it, and is not
     /// written into them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -287,6 +292,10 @@ pub struct PlatformValues {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::told::<PlatformAzure>")]
     pub azure: Option<PlatformAzure>,
+    /// Rules for what application teams put into landing zones, where one is not off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::told::<WorkloadRules>")]
+    pub workload_rules: Option<WorkloadRules>,
 }
 
 /// Who gives pods their addresses.

@@ -244,6 +244,9 @@ pub const EMPTY_SELECTOR: &str = "must name at least one label: leave podSelecto
     pods of the zone";
 /// A number that is no port.
 pub const PORT: &str = "is not a port: write a number from 1 to 65535";
+/// A rule for the ports of Services that allows none.
+pub const NO_SERVICE_PORTS: &str = "must name a port while stage is not \"Off\", or hardly any Service is left: \
+    name those that are allowed, for instance 80 and 443";
 /// A range of ports that runs backwards.
 pub const END_PORT: &str = "is below port: swap them, or remove endPort";
 /// An entry that repeats an earlier one.

@@ -161,18 +161,27 @@ pub(super) fn each_settable() -> Rule {
 /// What a status tells: it repeats no rule, since those have been kept, and the API server counts what
 /// each would cost.
 pub(super) fn told<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    without::<T>("x-kubernetes-validations", generator)
+}
+
+/// A choice that the field describes, since several fields have it: else each would be described as its type is.
+pub(super) fn described_by_field<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    without::<T>("description", generator)
+}
+
+fn without<T: JsonSchema>(key: &str, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<Option<T>>().to_value();
-    forget_rules(&mut schema);
+    forget(key, &mut schema);
     Schema::try_from(schema).unwrap_or_default()
 }
 
-fn forget_rules(schema: &mut Value) {
+fn forget(key: &str, schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            fields.remove("x-kubernetes-validations");
-            fields.values_mut().for_each(forget_rules);
+            fields.remove(key);
+            fields.values_mut().for_each(|it| forget(key, it));
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_rules),
+        Value::Array(items) => items.iter_mut().for_each(|it| forget(key, it)),
         _ => {}
     }
 }
@@ -274,6 +283,12 @@ pub(super) fn one_line() -> Rule {
 /// A number that is a port.
 pub(super) fn port() -> Rule {
     Rule::new("self >= 1 && self <= 65535").message(rule::PORT)
+}
+
+/// Numbers that are ports.
+pub(super) fn each_port() -> Rule {
+    // Writing a number out counts as dear.
+    Rule::new("self.all(p, p >= 1 && p <= 65535)").message(about("one of them", rule::PORT))
 }
 
 /// A namespace that is the cluster's own.

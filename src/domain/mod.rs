@@ -27,6 +27,7 @@ mod shared_service;
 mod syntax;
 mod team_policies;
 mod validate;
+mod workload_rules;
 
 pub(crate) use address::{at_most, is_metadata, metadata_addresses, reaches_most};
 pub use azure::{
@@ -56,3 +57,4 @@ pub use quantity::Quantity;
 pub use shared_service::{Destination, ServicePeer, SharedService};
 pub(crate) use syntax::{is_label_key, is_label_value};
 pub use team_policies::{Directions, Selected, SelectedPods, TeamPolicies};
+pub use workload_rules::{ExternalIps, HostNetwork, ServicePorts, WorkloadRules};

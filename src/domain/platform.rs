@@ -5,6 +5,7 @@ mod found;
 mod told;
 mod told_azure;
 mod told_defaults;
+mod told_workload_rules;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,10 @@ use super::validate::azure::platform as azure;
 use super::validate::defaults::defaults;
 use super::validate::metadata::required_keys;
 use super::validate::shared_services::{destinations, shared_services};
+use super::validate::workload_rules::workload_rules;
 use super::{
     DefaultDeny, Defaults, Destination, Exempt, FieldPath, PlatformAzure, Problem, SharedService,
+    WorkloadRules,
 };
 use crate::api::rule::EXEMPT_MARKERS;
 use crate::api::{
@@ -69,6 +72,8 @@ pub struct Platform {
     pub node_local_dns: bool,
     /// Where in Azure the cluster lies; None: not known.
     pub azure: Option<PlatformAzure>,
+    /// Rules for what application teams put into landing zones, which the API server keeps.
+    pub workload_rules: WorkloadRules,
 }
 
 /// Cluster roles that a landing zone may hand out when nobody says otherwise.
@@ -95,6 +100,7 @@ impl Default for Platform {
             plugin: None,
             node_local_dns: false,
             azure: None,
+            workload_rules: WorkloadRules::default(),
         }
     }
 }
@@ -186,6 +192,10 @@ impl Platform {
                 &mut findings,
             );
         }
+        if let Some(declared) = &spec.workload_rules {
+            let path = path.key("workloadRules");
+            platform.workload_rules = workload_rules(declared, &path, &mut findings);
+        }
         problems.extend(findings.0);
         platform.default_deny = DefaultDeny::declared(spec, &path, &mut problems);
         platform.guard = spec.guard.unwrap_or_default();
@@ -221,6 +231,7 @@ impl Platform {
             pod_cidrs_from: (!self.pod_cidrs.is_empty()).then_some(self.pod_cidrs_from),
             plugin: self.plugin,
             azure: self.azure.as_ref().map(told_azure::told),
+            workload_rules: told_workload_rules::told(&self.workload_rules),
         }
     }
 
@@ -264,6 +275,7 @@ impl Platform {
                 .azure
                 .as_ref()
                 .and_then(|told| told_azure::read(told, values.plugin, &nets(&values.pod_cidrs))),
+            workload_rules: told_workload_rules::read(values.workload_rules.as_ref()),
         }
     }
 }
@@ -332,6 +344,12 @@ mod tests {
                 "defaultDeny": {"stage": "Enforce"},
                 "exempt": {
                     "namespaces": ["mine"], "selector": {"matchLabels": {"tier": "platform"}},
+                },
+                "workloadRules": {
+                    "httpsIngress": "Enforce",
+                    "servicePorts": {"stage": "Observe", "allowed": [443, 80]},
+                    "externalIPs": {"stage": "Enforce", "allowed": ["192.0.2.4", "2001:db8::/64"]},
+                    "hostNetwork": {"stage": "Enforce", "allowHostNetwork": true, "allowedPorts": [9100]},
                 },
             }),
         );

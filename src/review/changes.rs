@@ -199,6 +199,8 @@ pub enum Part {
     Exempt,
     /// What is done about policies that leave a boundary when somebody writes them.
     Guard,
+    /// A rule for what application teams put into landing zones.
+    WorkloadRules,
     /// Addresses of pods, nodes, the API server, or Services.
     Network,
     /// Addresses of DNS.

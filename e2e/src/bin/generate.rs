@@ -15,6 +15,8 @@ mod chart;
 mod man;
 #[path = "generate/reference.rs"]
 mod reference;
+#[path = "generate/workload_rules.rs"]
+mod workload_rules;
 
 /// Writes the generated files of the project.
 #[derive(Parser)]
@@ -34,11 +36,17 @@ pub(crate) struct Generated {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let root = root();
-    let stale = stale(&root)?;
     if arguments.check {
-        return check(&stale);
+        return check(&stale(&root, generated(&root)?));
     }
-    for Generated { path, content } in stale {
+    // The chart copies these, among others.
+    write(&root, workload_rules::observed(&root)?)?;
+    write(&root, generated(&root)?)
+}
+
+/// Writes what is not current.
+fn write(root: &Path, files: Vec<Generated>) -> anyhow::Result<()> {
+    for Generated { path, content } in stale(root, files) {
         let file = root.join(&path);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)
@@ -50,14 +58,13 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is generated and not on the disk as it is generated now.
-fn stale(root: &Path) -> anyhow::Result<Vec<Generated>> {
-    let mut files = generated(root)?;
+/// Those that are not on the disk as they are generated now.
+fn stale(root: &Path, mut files: Vec<Generated>) -> Vec<Generated> {
     files.retain(|it| {
         let current = fs::read_to_string(root.join(&it.path));
         current.ok().as_ref() != Some(&it.content)
     });
-    Ok(files)
+    files
 }
 
 /// Fails where there is any.
@@ -80,7 +87,8 @@ fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
             crd::<LandingZonePlatform>()?,
         ),
     ];
-    let mut files = chart::files(root, &definitions)?;
+    let mut files = workload_rules::observed(root)?;
+    files.extend(chart::files(root, &definitions)?);
     files.extend(man::pages()?);
     files.push(reference::file(&[
         ("LandingZone", reference::definition::<LandingZone>()?),
@@ -135,6 +143,7 @@ mod tests {
     /// As `cargo generate --check` says it: whoever runs the tests need not think of it.
     #[test]
     fn what_is_generated_is_current() {
-        check(&stale(&root()).unwrap()).unwrap();
+        let root = root();
+        check(&stale(&root, generated(&root).unwrap())).unwrap();
     }
 }

@@ -104,6 +104,11 @@ pub fn effects() -> Vec<(&'static str, Value, Effect)> {
             json!("Always"),
             Comes("config/placement"),
         ),
+        (
+            "workloadRules.install",
+            json!(false),
+            Goes("config/workload-rules"),
+        ),
         ("guard.install", json!(false), Goes("config/guard")),
         // cert_manager_is_a_value_here_and_a_component_there.
         ("guard.certManager.enabled", json!(true), Elsewhere),

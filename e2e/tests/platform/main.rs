@@ -276,6 +276,10 @@ async fn without_the_kind_built_in_values_hold((): &()) -> Result<()> {
     governed.stop().await
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table, with an entry for each mistake"
+)]
 async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
     let governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
     let mistakes = [
@@ -335,6 +339,21 @@ async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
             json!({"requiredLabels": ["team", "kubernetes.azure.com/team"]}),
             "is a key that no landing zone can set",
         ),
+        (
+            "cluster",
+            json!({"workloadRules": {"servicePorts": {"stage": "Observe"}}}),
+            "allowed must name a port",
+        ),
+        (
+            "cluster",
+            json!({"workloadRules": {"hostNetwork": {"allowedPorts": [9100, 0]}}}),
+            "one of them is not a port",
+        ),
+        (
+            "cluster",
+            json!({"workloadRules": {"externalIPs": {"allowed": ["192.0.2.1/24"]}}}),
+            "is neither an address",
+        ),
     ];
     for (name, spec, words) in mistakes {
         let Err(error) = declare(&governed, name, spec.clone()).await else {
@@ -354,6 +373,11 @@ async fn each_mistake_is_refused_with_the_way_out((): &()) -> Result<()> {
             "placement": {"tolerations": [{"key": "shared", "operator": "Exists"}]},
         },
         "requiredLabels": ["costCenter", "example.com/owner"],
+        "workloadRules": {
+            "httpsIngress": "Enforce", "servicePorts": {"stage": "Off"},
+            "externalIPs": {"stage": "Enforce", "allowed": ["192.0.2.4", "2001:db8::/64"]},
+            "hostNetwork": {"stage": "Observe", "allowHostNetwork": true, "allowedPorts": [9100]},
+        },
     });
     declare(&governed, "cluster", fine).await?;
     stands(&governed, "True").await?;

@@ -15,6 +15,7 @@ mod quotas;
 pub(super) mod shared_services;
 #[cfg(test)]
 mod tests;
+pub(super) mod workload_rules;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

@@ -2,6 +2,7 @@
 
 mod azure;
 mod opened;
+mod workload_rules;
 
 use ipnet::IpNet;
 
@@ -35,6 +36,7 @@ pub(super) fn changes(before: &Estate<'_>, after: &Estate<'_>) -> Vec<Change> {
     changes.extend(api_server(before, after));
     changes.extend(rest(old, new));
     changes.extend(azure::changes(old, new));
+    changes.extend(workload_rules::changes(old, new));
     changes
 }
 

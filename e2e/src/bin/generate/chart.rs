@@ -12,7 +12,7 @@ use super::Generated;
 const CHART: &str = "charts/landing-zone-operator";
 /// The folders of `config/` that the chart renders from, and whether their objects stay when the release goes: without the
 /// rules on admission, application teams could leave their boundaries.
-const FOLDERS: [(&str, bool); 13] = [
+const FOLDERS: [(&str, bool); 14] = [
     ("admission", true),
     ("azure", false),
     ("cert-manager", false),
@@ -26,6 +26,7 @@ const FOLDERS: [(&str, bool); 13] = [
     ("prometheus/rules", false),
     ("prometheus/service-monitor", false),
     ("rbac", false),
+    ("workload-rules", true),
 ];
 /// By this Helm leaves an object where it is when the release goes.
 const KEPT_BY_HELM: &str = "helm.sh/resource-policy: keep";

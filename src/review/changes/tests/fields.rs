@@ -849,6 +849,142 @@ const PLATFORM: &[Row] = &[
         ],
     ),
     (
+        &["workloadRules.httpsIngress"],
+        Depends,
+        &[
+            (
+                "workloadRules",
+                r#"{"httpsIngress": "Enforce"}"#,
+                r#"{"httpsIngress": "Observe"}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"httpsIngress": "Enforce"}"#,
+                "null",
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"httpsIngress": "Observe"}"#,
+                "null",
+                false,
+            ),
+            (
+                "workloadRules",
+                "null",
+                r#"{"httpsIngress": "Enforce"}"#,
+                false,
+            ),
+        ],
+    ),
+    (
+        &[
+            "workloadRules.servicePorts.stage",
+            "workloadRules.servicePorts.allowed[]",
+        ],
+        Depends,
+        &[
+            (
+                "workloadRules",
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [443]}}"#,
+                r#"{"servicePorts": {"stage": "Off", "allowed": [443]}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [443]}}"#,
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [80]}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [80, 443]}}"#,
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [80]}}"#,
+                false,
+            ),
+            (
+                "workloadRules",
+                r#"{"servicePorts": {"stage": "Observe", "allowed": [443]}}"#,
+                r#"{"servicePorts": {"stage": "Enforce", "allowed": [443, 80]}}"#,
+                false,
+            ),
+        ],
+    ),
+    (
+        &[
+            "workloadRules.externalIPs.stage",
+            "workloadRules.externalIPs.allowed[]",
+        ],
+        Depends,
+        &[
+            (
+                "workloadRules",
+                r#"{"externalIPs": {"stage": "Enforce"}}"#,
+                r#"{"externalIPs": {"stage": "Observe"}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"externalIPs": {"stage": "Enforce"}}"#,
+                r#"{"externalIPs": {"stage": "Enforce", "allowed": ["192.0.2.4"]}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"externalIPs": {"stage": "Enforce", "allowed": ["192.0.2.4"]}}"#,
+                r#"{"externalIPs": {"stage": "Enforce"}}"#,
+                false,
+            ),
+            (
+                "workloadRules",
+                r#"{"externalIPs": {"allowed": ["192.0.2.4"]}}"#,
+                r#"{"externalIPs": {"allowed": ["192.0.2.0/24"]}}"#,
+                false,
+            ),
+        ],
+    ),
+    (
+        &[
+            "workloadRules.hostNetwork.stage",
+            "workloadRules.hostNetwork.allowHostNetwork",
+            "workloadRules.hostNetwork.allowedPorts[]",
+        ],
+        Depends,
+        &[
+            (
+                "workloadRules",
+                r#"{"hostNetwork": {"stage": "Enforce"}}"#,
+                "null",
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"hostNetwork": {"stage": "Enforce"}}"#,
+                r#"{"hostNetwork": {"stage": "Enforce", "allowHostNetwork": true}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"hostNetwork": {"stage": "Enforce", "allowHostNetwork": true}}"#,
+                r#"{"hostNetwork": {"stage": "Enforce"}}"#,
+                false,
+            ),
+            (
+                "workloadRules",
+                r#"{"hostNetwork": {"stage": "Enforce"}}"#,
+                r#"{"hostNetwork": {"stage": "Enforce", "allowedPorts": [9100]}}"#,
+                true,
+            ),
+            (
+                "workloadRules",
+                r#"{"hostNetwork": {"stage": "Observe"}}"#,
+                r#"{"hostNetwork": {"stage": "Observe", "allowedPorts": [9100]}}"#,
+                false,
+            ),
+        ],
+    ),
+    (
         &[
             "defaults.limits.default",
             "defaults.limits.defaultRequest",

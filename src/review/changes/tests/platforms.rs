@@ -55,6 +55,29 @@ fn replaced(uses: bool, piece: &str, other: &str) -> Vec<Change> {
 #[case::dns("", "  dns: {extraAddresses: [169.254.10.10]}\n", (Part::Dns, ChangeKind::Widened, true), "from not known to 169.254.10.10/32")]
 #[case::dns_gone("  dns: {extraAddresses: [169.254.10.10]}\n", "", (Part::Dns, ChangeKind::Narrowed, false), "to not known")]
 #[case::roles("", "  access: {clusterRoles: [view, deployer]}\n", (Part::Roles, ChangeKind::Changed, false), "to deployer, view")]
+#[case::https("", "  workloadRules: {httpsIngress: Enforce}\n", (Part::WorkloadRules, ChangeKind::Raised, false), "it opens nothing")]
+#[case::https_no_more("  workloadRules: {httpsIngress: Enforce}\n", "  workloadRules: {httpsIngress: Observe}\n", (Part::WorkloadRules, ChangeKind::Lowered, true), "plain HTTP are refused no more")]
+#[case::https_off("  workloadRules: {httpsIngress: Observe}\n", "", (Part::WorkloadRules, ChangeKind::Lowered, false), "nothing was refused before")]
+#[case::more_ports(
+    "  workloadRules: {servicePorts: {stage: Enforce, allowed: [443]}}\n",
+    "  workloadRules: {servicePorts: {stage: Enforce, allowed: [443, 80]}}\n",
+    (Part::WorkloadRules, ChangeKind::Widened, true), "from 443 to 80, 443"
+)]
+#[case::more_ports_while_observed(
+    "  workloadRules: {servicePorts: {stage: Observe, allowed: [443]}}\n",
+    "  workloadRules: {servicePorts: {stage: Observe, allowed: [443, 80]}}\n",
+    (Part::WorkloadRules, ChangeKind::Changed, false), "nothing else was refused before"
+)]
+#[case::fewer_addresses(
+    "  workloadRules: {externalIPs: {stage: Enforce, allowed: [192.0.2.0/24]}}\n",
+    "  workloadRules: {externalIPs: {stage: Enforce, allowed: [192.0.2.4]}}\n",
+    (Part::WorkloadRules, ChangeKind::Narrowed, false), "from 192.0.2.0/24 to 192.0.2.4/32"
+)]
+#[case::host_network(
+    "  workloadRules: {hostNetwork: {stage: Enforce}}\n",
+    "  workloadRules: {hostNetwork: {stage: Enforce, allowHostNetwork: true}}\n",
+    (Part::WorkloadRules, ChangeKind::Widened, true), "from false to true"
+)]
 #[case::defaults("", "  defaults: {quota: {pods: '5'}}\n", (Part::Defaults, ChangeKind::Changed, false), "where they say nothing")]
 fn the_platform_changes(
     #[case] before: &str,
