@@ -152,6 +152,8 @@ fn course(why: &str) -> Option<Course> {
         | reason::OFF
         | reason::ENFORCING
         | reason::ANSWERING
+        // Bicep or Terraform makes it.
+        | reason::NOT_MANAGED
         // Ready tells whose the namespaces are, and PlacementEnforced why it is not in force.
         | reason::NAMESPACES_WITHHELD
         | reason::PLACEMENT_NOT_ENFORCED => Course::Fine,
@@ -167,11 +169,17 @@ fn course(why: &str) -> Option<Course> {
         | reason::NO_ENFORCING_PLUGIN
         | reason::NOT_ADDED_TO_PODS
         | reason::EVICTION_FORBIDDEN
+        | reason::SERVICE_OPERATOR_MISSING
+        | reason::SERVICE_OPERATOR_UNFIT
+        | reason::NOT_WATCHED
         | reason::DELETION_REFUSED => Course::Wait(Whom::PlatformTeam),
         reason::INVALID
         | reason::EVICTION_BLOCKED
         | reason::NOT_EVICTED
         | reason::BOUNDARY_OPEN
+        | reason::POOL_CANNOT_CHANGE
+        | reason::REFUSED_BY_AZURE
+        | reason::LEAVING
         | reason::OTHER_WRITER
         | reason::CONFIRMATION_NEEDED
         | reason::NOT_FOUND
@@ -356,6 +364,7 @@ fn refers(message: &str) -> bool {
         condition::NAMESPACES_READY,
         condition::NETWORK_ENFORCED,
         condition::PLACEMENT_ENFORCED,
+        condition::AZURE_READY,
     ]
     .iter()
     .any(|type_| message.contains(&format!("see {type_}")))
@@ -400,7 +409,7 @@ fn is_ours(type_: &str) -> bool {
 }
 
 /// All that the operator sets.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     condition::READY,
     condition::RECONCILING,
     condition::STALLED,
@@ -411,6 +420,7 @@ const OURS: [&str; 14] = [
     condition::CROSSINGS_OPEN,
     condition::BOUNDARY_HELD,
     condition::CONTESTED,
+    condition::AZURE_READY,
     condition::DEFAULT_DENY_READY,
     condition::GUARD_READY,
     condition::POD_RANGES_KNOWN,
