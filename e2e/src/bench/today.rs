@@ -66,7 +66,8 @@ pub(super) async fn flux_apply(
             .push(object);
     }
     let zones: Vec<_> = by_zone.into_values().collect();
-    let mut names = Vec::new();
+    // Each with how many objects it has.
+    let mut parts = Vec::new();
     for (number, zones) in zones.chunks(IN_A_KUSTOMIZATION).enumerate() {
         let name = format!("part-{number}");
         let folder = flux.folder().join(&name);
@@ -75,32 +76,28 @@ pub(super) async fn flux_apply(
             let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
             fs::write(folder.join(format!("{number}.yaml")), list.to_string())?;
         }
-        names.push(name);
+        parts.push((name, zones.iter().map(Vec::len).sum::<usize>()));
     }
     flux.commit().await?;
     let started = Instant::now();
-    for name in &names {
+    for (name, _) in &parts {
         flux.kustomize(name, json!({"interval": "1h", "prune": true}))
             .await?;
     }
-    let mut applied = 0;
-    for name in &names {
-        let entries = eventually(PATIENCE, "Flux to have applied all", async || {
+    for (name, objects) in &parts {
+        eventually(PATIENCE, "Flux to have applied all", async || {
             let said = flux.said(name).await?;
-            ensure!(said["status"] != "False", "{said}");
-            if said["status"] != "True" {
-                return Ok(None);
-            }
-            flux.applied(name).await.map(Some)
+            ensure!(said["status"] == "True", "{said}");
+            // It writes its conditions first, and what it applied in a request of its own.
+            let applied = flux.applied(name).await?;
+            ensure!(
+                applied == *objects,
+                "{name}: {applied} of {objects} objects are applied"
+            );
+            Ok(Some(()))
         })
         .await?;
-        applied += entries;
     }
     let seconds = started.elapsed().as_secs_f64();
-    ensure!(
-        applied == objects.len(),
-        "Flux has applied {applied} of {} objects",
-        objects.len()
-    );
     Ok(seconds)
 }

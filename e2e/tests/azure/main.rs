@@ -467,6 +467,38 @@ async fn without_azure_service_operator_the_cluster_goes_on((): &()) -> Result<(
     governed.stop().await
 }
 
+/// Objects would stay behind in the old namespace, and the resources would have two of them.
+async fn the_namespace_of_the_objects_does_not_move((): &()) -> Result<()> {
+    let azure = InAzure::start().await?;
+    let platforms: Api<LandingZonePlatform> = Api::all(azure.governed.client());
+    let params = PatchParams::default();
+    let moved = json!({"spec": {"azure": {"serviceOperator": {"namespace": "elsewhere"}}}});
+    let Err(error) = platforms
+        .patch("cluster", &params, &Patch::Merge(moved))
+        .await
+    else {
+        anyhow::bail!("it moved");
+    };
+    let said = error.to_string();
+    ensure!(said.contains("take serviceOperator out"), "{said}");
+    // Without it everything stays as it is, and that is told.
+    let InAzure { governed, aso } = &azure;
+    governed
+        .declare("shop", spec("shop", 4, &json!({})))
+        .await?;
+    azure.says("shop", "True", "AsDeclared").await?;
+    let out = json!({"spec": {"azure": {"serviceOperator": null}}});
+    platforms
+        .patch("cluster", &params, &Patch::Merge(out))
+        .await?;
+    let message = azure.says("shop", "Unknown", "NotManaged").await?;
+    ensure!(message.contains("--azure bicep"), "{message}");
+    let pools = azure.objects(AzureKind::ManagedClustersAgentPool);
+    let left = pools.list(&ListParams::default()).await?.items;
+    ensure!(left.len() == 1 && aso.deleted().is_empty(), "{left:?}");
+    azure.stop().await
+}
+
 /// A restart writes nothing, in Azure neither.
 async fn a_restart_writes_nothing((): &()) -> Result<()> {
     let azure = InAzure::start().await?;
@@ -551,6 +583,7 @@ fn main() -> ExitCode {
         a_pool_does_not_become_another within LONG,
         what_azure_refuses_is_told within LONG,
         without_azure_service_operator_the_cluster_goes_on within LONG,
+        the_namespace_of_the_objects_does_not_move within LONG,
         a_restart_writes_nothing within LONG,
         a_deleted_landing_zone_leaves_azure_as_declared within LONG,
     ])

@@ -492,6 +492,22 @@ fn one_more_crossing_moves_no_rule() {
     }
 }
 
+/// Whoever may write in that namespace changes nodes, subnets and groups.
+#[test]
+fn nobody_declares_the_namespace_of_azure_service_operator_s_objects() {
+    let platform = platform(json!({}));
+    let spec = json!({
+        "applicationCode": "shop",
+        "namespaces": [{"name": "shop", "zone": "web"}, {"name": "azure-resources", "zone": "web"}],
+    });
+    let declared = api::LandingZone::new("shop", serde_json::from_value(spec).unwrap());
+    let problems = LandingZone::validate(&declared, &platform).unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("spec.namespaces[1].name"), "{told:?}");
+    assert!(told[0].contains("choose another name"), "{told:?}");
+}
+
 #[test]
 fn pools_have_names_that_azure_takes() {
     let platform = platform(json!({}));
