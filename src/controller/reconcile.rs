@@ -377,9 +377,11 @@ async fn tell(
 /// Whether nothing but transient failures happened, and not for long: then looking again tells
 /// more than a status would.
 fn is_unsettled(memory: &mut Memory, round: &Round) -> bool {
-    let applied = &round.applied;
+    // Azure Service Operator writes into its objects while they are written.
+    let in_azure = &round.azure.applied.failed;
+    let mut failed = round.applied.failed.iter().chain(in_azure).peekable();
     let transient = |failure: &Failure| failure.error.is_transient();
-    if applied.failed.is_empty() || !applied.failed.iter().all(transient) {
+    if failed.peek().is_none() || !failed.all(transient) {
         memory.unsettled_since = None;
         return false;
     }
