@@ -193,8 +193,6 @@ impl Writer {
         };
         self.write_all(plan.writes.iter(), behalf, IN_FLIGHT_EACH, &mut applied)
             .await;
-        self.prune_all(plan.prune.iter(), behalf.flavour, &mut applied)
-            .await;
         applied
     }
 

@@ -238,7 +238,15 @@ impl Prepared {
         }
     }
 
-    /// What would be done, a sentence each.
+    /// How many changes would be made.
+    pub(super) fn changes(&self) -> usize {
+        match self {
+            Self::Idle(_) => 0,
+            Self::Planned { plan, leaving } => plan.writes.len() + leaving.sentences().len(),
+        }
+    }
+
+    /// What would be done, a sentence each; where nothing is, why.
     pub(super) fn sentences(&self, inventory: &BTreeSet<ObjectKey>) -> Vec<String> {
         match self {
             Self::Idle(told) => told.iter().map(|it| it.message().to_owned()).collect(),

@@ -183,7 +183,7 @@ pub(super) async fn planned(
     let message = format!(
         "stage Plan: {} changes would be made, see status.plan; nothing is changed until stage is \
          Observe or Enforce",
-        plan.writes.len() + plan.prune.len() + in_azure.len()
+        plan.writes.len() + plan.prune.len() + prepared.azure.changes()
     );
     sentences.extend(in_azure);
     let effective = status::effective(zone, flavour);
