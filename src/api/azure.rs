@@ -77,6 +77,11 @@ pub struct NodePool {
     /// Whether a taint keeps the pods of others off the nodes; true when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taint: Option<bool>,
+    /// Whether a pool that Azure cannot make into what is declared is replaced: the new one is made, the pods of the old one
+    /// move, one of each workload at a time, and it is deleted, whatever azure.deletePolicy says. It needs the rights in
+    /// config/eviction. Left out, such a change is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<bool>,
 }
 
 /// The operating system of nodes.
@@ -249,6 +254,11 @@ pub struct SharedSubnet {
 /// The hub that egress goes through.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.firewall) || has(self.routeTable)")
+        .message(schema::about("firewall", rule::FIREWALL_WITHOUT_ROUTES))
+        .field_path(".firewall")
+)]
 pub struct Hub {
     /// Resource id of the route table that leads everything to the firewall. The subnets of landing zones
     /// get it. With Kubenet it has to be the cluster's own, since AKS writes the routes of pods into it.
@@ -256,4 +266,27 @@ pub struct Hub {
     #[schemars(length(max = 1024))]
     #[x_kube(validation = schema::resource_id("Microsoft.Network/routeTables"))]
     pub route_table: Option<String>,
+    /// Azure Firewall at the end of that way, which lets the fqdns of landing zones through, and nothing else of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Firewall>,
+}
+
+/// Azure Firewall, as far as its policy takes rules for this cluster.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Firewall {
+    /// Resource id of its policy. It gets one rule collection group for this cluster.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = schema::resource_id("Microsoft.Network/firewallPolicies"))]
+    pub policy: String,
+    /// The priority of that group, 100 to 65000; 1000 when left out. No other group of the policy may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 65_000))]
+    pub priority: Option<i32>,
+    /// The Secret with the credentials for it, in the namespace of serviceOperator, where the hub lies in another
+    /// subscription; that of serviceOperator when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = schema::dns_label())]
+    pub credential_from: Option<String>,
 }

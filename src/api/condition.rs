@@ -18,7 +18,7 @@ pub const PODS_PLACED: &str = "PodsPlaced";
 pub const CROSSINGS_OPEN: &str = "CrossingsOpen";
 /// Nothing gets through that is not declared, whatever others' policies and network sets say.
 pub const BOUNDARY_HELD: &str = "BoundaryHeld";
-/// What the landing zone declares in Azure is there, as Azure Service Operator says; only where it has to do with Azure.
+/// What the landing zone, or the platform, declares in Azure is there, as Azure Service Operator says; only where it has to do with Azure.
 pub const AZURE_READY: &str = "AzureReady";
 /// Another writer keeps changing an owned object back.
 pub const CONTESTED: &str = "Contested";
@@ -153,4 +153,6 @@ pub mod reason {
     pub const REFUSED_BY_AZURE: &str = "RefusedByAzure";
     /// Something that left the declaration is still there.
     pub const LEAVING: &str = "Leaving";
+    /// A node pool gives way to another one.
+    pub const REPLACING: &str = "Replacing";
 }

@@ -15,6 +15,7 @@ use super::{PodSelector, Port, rule, schema};
     validation = Rule::new("!has(self.to.apiServer) || !has(self.ports)")
         .message(schema::about("ports", rule::API_SERVER_PORTS))
         .field_path(".ports"),
+    validation = schema::fqdn_ports(),
     validation = schema::acknowledged(
         &schema::wide_range(),
         "AllAddresses",
@@ -37,8 +38,8 @@ pub struct EgressCrossing {
     pub from: Option<CrossingEnd>,
     /// Who is connected to.
     pub to: EgressPeer,
-    /// Destination ports; all ports of all protocols when left out, and those of the destination
-    /// where one is named.
+    /// Destination ports; all ports of all protocols when left out, those of the destination
+    /// where one is named, and TCP 443 with fqdns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic, validation = schema::distinct_ports())]
@@ -116,13 +117,13 @@ pub struct CrossingEnd {
     pub pod_selector: Option<PodSelector>,
 }
 
-/// Who is connected to: one of landingZone, cidrs, destination and apiServer.
+/// Who is connected to: one of landingZone, cidrs, fqdns, destination and apiServer.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(
-        "[has(self.landingZone), has(self.cidrs), has(self.destination), has(self.apiServer)]\
-         .filter(it, it).size() == 1"
+        "[has(self.landingZone), has(self.cidrs), has(self.fqdns), has(self.destination), \
+          has(self.apiServer)].filter(it, it).size() == 1"
     )
     .message(rule::ONE_PEER),
     validation = Rule::new(
@@ -158,6 +159,12 @@ pub struct EgressPeer {
     #[schemars(length(max = 32), inner(length(max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Set, validation = schema::each_range())]
     pub except: Vec<String>,
+    /// Names on the internet, such as api.example.com, or *.example.com for every name below it. Azure Firewall
+    /// lets them through: it needs azure.hub.firewall of the LandingZonePlatform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 32), inner(length(max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = schema::each_fqdn())]
+    pub fqdns: Vec<String>,
     /// A destination that the platform names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]

@@ -185,8 +185,22 @@ pub const LONG_SELECTOR: &str = "must be at most 8 labels, whose keys and values
 pub const SELF_FLOW: &str = "leads from a zone to itself: add a podSelector to from or to, or \
     remove the flow and use intraZone: Allow, which lets a zone's pods talk freely";
 /// A peer that is none, or several.
-pub const ONE_PEER: &str = "must name exactly one of landingZone, cidrs, destination and apiServer: \
+pub const ONE_PEER: &str = "must name exactly one of landingZone, cidrs, fqdns, destination and apiServer: \
     write one entry for each";
+/// A name that no firewall matches.
+pub const FQDN: &str = "is no name that Azure Firewall can match: write it like api.example.com or *.example.com, in \
+    lower case, with at least two labels behind the asterisk";
+/// Ports without names.
+pub const FQDN_PORTS: &str = "must be single TCP ports up to 64000 with fqdns, since Azure Firewall reads the name from HTTP on \
+    80 and from TLS on every other one: correct them, or leave them out for 443";
+/// The last port of an application rule (Azure Service Operator, `FirewallPoliciesRuleCollectionGroup`).
+pub const LAST_FQDN_PORT: u16 = 64_000;
+/// Names without anybody who matches them.
+pub const NO_FIREWALL: &str = "names are matched by Azure Firewall, and the LandingZonePlatform declares none, since \
+    open-source Calico matches addresses only: declare azure.hub.firewall there, or name cidrs instead of fqdns";
+/// A firewall that nothing leads to.
+pub const FIREWALL_WITHOUT_ROUTES: &str = "needs routeTable, which leads what the landing zones' subnets send to the \
+    internet to this firewall: declare it, too";
 /// A peer of a shared service that is none, or several.
 pub const ONE_SERVICE_PEER: &str = "must name exactly one of namespaceSelector, cidrs and nodes: \
     write one entry for each";

@@ -96,6 +96,24 @@ pub(super) fn each_range() -> Rule {
     Rule::new(format!("self.all(r, {is_range})")).message(rule::RANGE)
 }
 
+/// Names that a firewall matches.
+pub(super) fn each_fqdn() -> Rule {
+    let label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+    let good = format!("n.matches('^([*][.])?({label}[.])+{label}$')");
+    Rule::new(format!("self.all(n, {good})")).message(rule::FQDN)
+}
+
+/// Ports from which a firewall reads names.
+pub(super) fn fqdn_ports() -> Rule {
+    let longest = rule::LAST_FQDN_PORT;
+    Rule::new(format!(
+        "!has(self.to.fqdns) || !has(self.ports) || \
+         self.ports.all(p, p.protocol == 'TCP' && !has(p.endPort) && p.port <= {longest})"
+    ))
+    .message(about("ports", rule::FQDN_PORTS))
+    .field_path(".ports")
+}
+
 /// Addresses or ranges of addresses.
 pub(super) fn each_address() -> Rule {
     let is_range = "isCIDR(r) && cidr(r) == cidr(r).masked()";

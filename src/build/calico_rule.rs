@@ -215,6 +215,12 @@ fn opened(opening: &Opening, direction: Direction) -> Vec<Rule> {
             nets,
             except,
             without_pods,
+        }
+        | Reach::Fqdns {
+            nets,
+            except,
+            without_pods,
+            ..
         } => addresses(nets, except, *without_pods),
         Reach::ApiServer(nets) => {
             let service = EntityRule {

@@ -241,7 +241,7 @@ pub(super) fn any_openings() -> impl Strategy<Value = Openings> {
             |(direction, own, reach, flow)| Opening {
                 // Nobody opens a connection from the API server.
                 direction: match reach {
-                    Reach::ApiServer(_) => CrossingDirection::Egress,
+                    Reach::ApiServer(_) | Reach::Fqdns { .. } => CrossingDirection::Egress,
                     _ => direction,
                 },
                 own,
@@ -287,6 +287,13 @@ fn any_reach() -> impl Strategy<Value = Reach> {
                 except,
                 without_pods,
             }
+        }),
+        (nets(), nets(), any::<bool>()).prop_map(|(nets, except, without_pods)| Reach::Fqdns {
+            crossing: "out".to_owned(),
+            names: ["api.example.com".parse().unwrap()].into(),
+            nets,
+            except,
+            without_pods,
         }),
         nets().prop_map(Reach::ApiServer),
     ]

@@ -142,7 +142,9 @@ fn ranges(zone: &LandingZone) -> impl Iterator<Item = IpNet> {
     let crossings = zone.network.crossings.iter();
     crossings.flat_map(|crossing| match &crossing.peer {
         Peer::Addresses { cidrs, .. } => cidrs.clone(),
-        Peer::LandingZone { .. } | Peer::Destination(_) | Peer::ApiServer => Vec::new(),
+        Peer::LandingZone { .. } | Peer::Fqdns(_) | Peer::Destination(_) | Peer::ApiServer => {
+            Vec::new()
+        }
     })
 }
 

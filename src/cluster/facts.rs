@@ -75,12 +75,13 @@ impl ClusterFacts {
         }
     }
 
-    /// In which versions objects of Azure Service Operator are written.
+    /// In which versions objects of Azure Service Operator are written, of these kinds.
     ///
     /// # Errors
     /// Where they cannot be.
-    pub fn azure_versions(&self) -> Result<AzureVersions, NoAzure> {
-        let definitions = AzureKind::ALL.map(|kind| (kind, self.azure.get(&kind)));
+    pub fn azure_versions(&self, kinds: &[AzureKind]) -> Result<AzureVersions, NoAzure> {
+        let definitions = kinds.iter().map(|kind| (*kind, self.azure.get(kind)));
+        let definitions: Vec<_> = definitions.collect();
         let missing = definitions.iter().filter(|(_, it)| it.is_none());
         let missing: Vec<_> = missing.map(|(kind, _)| kind.definition()).collect();
         if !missing.is_empty() {
@@ -97,7 +98,7 @@ impl ClusterFacts {
                 None => {}
             }
         }
-        AzureVersions::of(versions).ok_or(NoAzure::Unfit(unfit))
+        AzureVersions::of(kinds, versions).ok_or(NoAzure::Unfit(unfit))
     }
 
     /// Who enforces.
@@ -251,13 +252,13 @@ mod tests {
     #[test]
     fn azure_is_written_where_every_kind_can_be() {
         let mut facts = facts(&[], false, None);
-        let Err(NoAzure::Missing(missing)) = facts.azure_versions() else {
+        let Err(NoAzure::Missing(missing)) = facts.azure_versions(&AzureKind::ALL) else {
             panic!("nothing is there");
         };
         assert_eq!(missing.len(), AzureKind::ALL.len());
         let served = AzureDefinition::Serves("v20250301".to_owned());
         facts.azure = AzureKind::ALL.map(|kind| (kind, served.clone())).into();
-        let versions = facts.azure_versions().unwrap();
+        let versions = facts.azure_versions(&AzureKind::ALL).unwrap();
         let pool = AzureKind::ManagedClustersAgentPool;
         assert_eq!(
             versions.api_version(pool),
@@ -267,9 +268,9 @@ mod tests {
             .azure
             .insert(pool, AzureDefinition::Unfit("too old".to_owned()));
         let unfit = NoAzure::Unfit(vec!["too old".to_owned()]);
-        assert_eq!(facts.azure_versions(), Err(unfit));
+        assert_eq!(facts.azure_versions(&AzureKind::ALL), Err(unfit));
         facts.azure.remove(&pool);
         let missing = NoAzure::Missing(vec![pool.definition()]);
-        assert_eq!(facts.azure_versions(), Err(missing));
+        assert_eq!(facts.azure_versions(&AzureKind::ALL), Err(missing));
     }
 }

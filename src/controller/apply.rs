@@ -26,7 +26,7 @@ use super::plan::{Cause, Change, Plan, Prune, Write, field_change};
 use super::pressure::Pressure;
 use super::rendered::Target;
 use crate::api::AdoptionPolicy;
-use crate::api::names::{MANAGED_BY, MANAGER, OWNER, RECONCILE_POLICY};
+use crate::api::names::{MANAGED_BY, MANAGER, OWNER};
 use crate::build;
 use crate::domain::Flavour;
 use crate::telemetry::{Metrics, RequestVerb};
@@ -506,22 +506,19 @@ impl Writer {
         }
     }
 
-    /// Has an object of Azure Service Operator say what becomes of its resource when it goes, unless it changed since.
+    /// Changes these fields of an object of Azure Service Operator, unless it changed since.
     ///
     /// # Errors
     /// [`WriteError::Stale`] where it did; others as the API server answers.
-    pub async fn mark_azure(
+    pub async fn patch_azure(
         &self,
         prune: &Prune,
-        policy: &str,
+        mut patch: Value,
         flavour: Flavour,
     ) -> Result<(), WriteError> {
         let key = &prune.key;
-        let patch = json!({"metadata": {
-            "uid": prune.uid,
-            "resourceVersion": prune.resource_version,
-            "annotations": {RECONCILE_POLICY: policy},
-        }});
+        patch["metadata"]["uid"] = json!(prune.uid);
+        patch["metadata"]["resourceVersion"] = json!(prune.resource_version);
         let params = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()

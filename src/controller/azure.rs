@@ -1,6 +1,8 @@
 //! What a landing zone owns in Azure, through Azure Service Operator. Whatever is wrong here, everything in the cluster goes on.
 
 mod leaving;
+mod platform;
+mod replacing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -8,9 +10,11 @@ mod told;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch as channel;
+use ipnet::IpNet;
+use tokio::sync::{Notify, watch as channel};
 use tokio::time::Instant;
 
 use super::apply::{Applied, Behalf, Failure};
@@ -20,12 +24,13 @@ use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::plan::{Basis, Half, Plan, plan};
 use super::reconcile::Observation;
-use super::rendered::{AzureSource, Rendered};
+use super::rendered::{AzureSource, Rendered, Targets};
 use super::report::{remember, report};
-use crate::build::Priorities;
-use crate::domain::{self, AzureKind};
+use crate::build::{self, ApplicationRule, Neighbours, Priorities};
+use crate::domain::{self, AzureKind, LandingZoneName, ServiceOperator};
 
-pub(super) use leaving::{Leaving, Left, leave};
+pub(super) use leaving::{Declared, Leaving, Left, leave};
+pub(super) use platform::keep_platform_azure;
 pub use state::{AzureState, Ready, ReadyProgress};
 pub use told::{AzureTold, azure_ready};
 pub(super) use watch::follow_azure;
@@ -39,6 +44,13 @@ pub struct AzureContext {
     trouble: Mutex<BTreeMap<Kind, String>>,
     /// Landing zones that have to do with Azure.
     concerned: Mutex<BTreeSet<String>>,
+    /// What the firewall is to let through of each landing zone whose declaration is in force.
+    let_out: Mutex<BTreeMap<String, Arc<[ApplicationRule]>>>,
+    /// The objects of the platform's own, as they were rendered last.
+    platform_targets: Mutex<Option<Arc<Targets>>>,
+    platform_woken: Notify,
+    /// How many subnets were declared no more and still there at the last look.
+    pub former_subnets: AtomicUsize,
 }
 
 impl Default for AzureContext {
@@ -47,6 +59,10 @@ impl Default for AzureContext {
             namespace: channel::Sender::new(None),
             trouble: Mutex::default(),
             concerned: Mutex::default(),
+            let_out: Mutex::default(),
+            platform_targets: Mutex::default(),
+            platform_woken: Notify::new(),
+            former_subnets: AtomicUsize::new(0),
         }
     }
 }
@@ -75,9 +91,10 @@ impl AzureContext {
         known.clear();
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn trouble(&self, kinds: &[AzureKind]) -> Option<String> {
         let known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().next().cloned()
+        let mut kinds = kinds.iter();
+        kinds.find_map(|kind| known.get(&Kind::Azure(*kind)).cloned())
     }
 
     /// Takes in whether a landing zone has to do with Azure.
@@ -89,6 +106,56 @@ impl AzureContext {
         } else {
             concerned.remove(zone);
         }
+    }
+
+    /// Whether that is what is followed: a moment ago it may have been another namespace.
+    fn is_followed(&self, operator: &ServiceOperator) -> bool {
+        self.namespace.borrow().as_ref() == Some(&operator.namespace)
+    }
+
+    /// Takes in what the firewall is to let through of a landing zone.
+    pub fn lets_out(&self, zone: &str, rules: Vec<ApplicationRule>) {
+        let mut let_out = self.let_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if let_out.get(zone).map(AsRef::as_ref) != Some(&*rules) {
+            let_out.insert(zone.to_owned(), rules.into());
+            drop(let_out);
+            self.wake_platform();
+        }
+    }
+
+    /// Forgets a landing zone that is gone.
+    pub fn forget(&self, zone: &str) {
+        self.concerns(zone, false);
+        let mut let_out = self.let_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let_out.remove(zone);
+        drop(let_out);
+        self.wake_platform();
+    }
+
+    fn let_out(&self) -> BTreeMap<String, Arc<[ApplicationRule]>> {
+        let let_out = self.let_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let_out.clone()
+    }
+
+    /// The objects of the platform's own, as they were rendered last.
+    pub fn platform_targets(&self) -> Option<Arc<Targets>> {
+        let targets = self.platform_targets.lock();
+        targets.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_platform_targets(&self, new: Option<Arc<Targets>>) {
+        let targets = self.platform_targets.lock();
+        *targets.unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// Asks for a look at what the platform owns.
+    pub fn wake_platform(&self) {
+        self.platform_woken.notify_one();
+    }
+
+    /// Waits until somebody asks for such a look, or did since the last one.
+    async fn woken(&self) {
+        self.platform_woken.notified().await;
     }
 
     /// The landing zones that have to do with Azure.
@@ -127,18 +194,19 @@ pub(super) fn source(
     context.azure.concerns(&observation.name, is_concerned);
     let azure = observation.platform.azure.as_ref()?;
     let operator = azure.service_operator.as_ref()?;
-    let versions = observation.facts.azure_versions().ok()?;
-    // What was watched a moment ago may be another namespace's.
-    let watched = context.azure.namespace.borrow().clone();
-    if !is_concerned || watched.as_ref() != Some(&operator.namespace) {
+    let kinds = &AzureKind::OF_LANDING_ZONES;
+    let versions = observation.facts.azure_versions(kinds).ok()?;
+    if !is_concerned || !context.azure.is_followed(operator) {
         return None;
     }
     let objects = context.cache.read();
-    objects.is_azure_synced().then(|| AzureSource {
-        versions,
-        neighbours: context.azure_neighbours(),
-        before: priorities(&objects, &observation.name),
-    })
+    objects
+        .is_azure_synced(&AzureKind::OF_LANDING_ZONES)
+        .then(|| AzureSource {
+            versions,
+            neighbours: context.azure_neighbours(&objects),
+            before: priorities(&objects, &observation.name),
+        })
 }
 
 fn is_concerned(observation: &Observation, zone: &domain::LandingZone) -> bool {
@@ -146,7 +214,33 @@ fn is_concerned(observation: &Observation, zone: &domain::LandingZone) -> bool {
     declares || observation.inventory.iter().any(|key| key.kind.is_azure())
 }
 
-/// Priorities of the rules of a landing zone's group as they are.
+/// Subnets that are there and that their landing zones, which have others, declare no more: nodes and pods may still be in them.
+pub(super) fn former_subnets(
+    objects: &Objects,
+    declared: &Neighbours,
+) -> Vec<(LandingZoneName, IpNet)> {
+    let subnets = objects.of_kind(Kind::Azure(AzureKind::VirtualNetworksSubnet));
+    let former = subnets.filter_map(|(_, found)| {
+        let range = found.azure.as_ref()?.address_prefix?;
+        let owner: LandingZoneName = found.owner.as_ref()?.parse().ok()?;
+        let own = declared.subnets.get(&owner)?;
+        (!own.subnet.ranges().contains(&range)).then_some((owner, range))
+    });
+    former.collect()
+}
+
+/// Takes in what the firewall is to let through of a landing zone whose declaration is in force.
+pub(super) fn lets_out(
+    observation: &Observation,
+    context: &Context,
+    zone: &domain::LandingZone,
+    openings: &domain::Openings,
+) {
+    let rules = build::application_rules(zone, &observation.platform, openings);
+    context.azure.lets_out(&observation.name, rules);
+}
+
+/// Priorities of the rules of somebody's group as they are.
 fn priorities(objects: &Objects, owner: &str) -> Priorities {
     let kind = Kind::Azure(AzureKind::NetworkSecurityGroupsSecurityRule);
     let rules = objects
@@ -171,12 +265,20 @@ pub(super) fn prepare(
         return Prepared::Idle(None);
     }
     if rendered.source.azure.is_none() {
-        let trouble = context.azure.trouble();
-        let why = told::not_written(&observation.platform, &observation.facts, trouble);
+        let kinds = &AzureKind::OF_LANDING_ZONES;
+        let trouble = context.azure.trouble(kinds);
+        let why = told::not_written(&observation.platform, &observation.facts, kinds, trouble);
         return Prepared::Idle(Some(why));
     }
+    if let Some(faulty) = told::faulty(&rendered.azure_faults) {
+        return Prepared::Idle(Some(faulty));
+    }
     let objects = context.cache.read();
-    if let Some(refused) = told::refused(&rendered.azure, &pools(&objects, observation)) {
+    let pool = zone.azure.node_pool.as_ref();
+    let replaces = pool.is_some_and(|pool| pool.replace);
+    if !replaces
+        && let Some(refused) = told::refused(&rendered.azure, &pools(&objects, observation))
+    {
         return Prepared::Idle(Some(refused));
     }
     let nothing = BTreeSet::new();
@@ -195,15 +297,22 @@ pub(super) fn prepare(
     };
     let mut plan = plan(&basis, &objects);
     let prune = std::mem::take(&mut plan.prune);
-    let leaving = Leaving::of(&prune, &objects, zone.azure.delete_policy);
+    let mut targets = rendered.azure.iter().map(|target| &target.key);
+    let successor = targets.find(|key| key.kind == POOL);
+    let declared = Declared {
+        delete_policy: zone.azure.delete_policy,
+        successor: successor.filter(|_| replaces),
+    };
+    let leaving = Leaving::of(&prune, &objects, declared);
     Prepared::Planned { plan, leaving }
 }
 
+const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
+
 /// The node pools of a landing zone that are there.
 fn pools(objects: &Objects, observation: &Observation) -> BTreeMap<ObjectKey, Arc<AzureState>> {
-    let kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
     let is_there = |(key, found): &(&ObjectKey, &Observed)| {
-        key.kind == kind && !found.deleting && observation.inventory.contains(*key)
+        key.kind == POOL && !found.deleting && observation.inventory.contains(*key)
     };
     let pools = objects.owned_by(&observation.name).filter(is_there);
     pools
@@ -280,7 +389,8 @@ pub(super) async fn carry_out(
         pruned,
         failed,
         mut waits,
-    } = leave(context, leaving, behalf.flavour).await;
+        replacing,
+    } = leave(context, &observation.name, leaving, behalf.flavour).await;
     applied.pruned.extend(pruned);
     applied.failed.extend(failed);
     report(
@@ -306,7 +416,8 @@ pub(super) async fn carry_out(
             key.kind.is_azure() && found.deleting && is_left
         });
         waits.extend(going.map(|(key, found)| told::goes(key, found.azure.as_deref())));
-        told::stands(&states, &applied, &plan, waits, &observation.platform)
+        let going = told::Going { waits, replacing };
+        told::stands(&states, &applied, &plan, going, &observation.platform)
     };
     Round {
         applied,

@@ -12,7 +12,7 @@ use super::compare::{Content, Digest, keys_held};
 use super::kind::{Kind, ObjectKey};
 use super::packed::Packed;
 use crate::api::names::{MANAGER, OWNER, PLATFORM};
-use crate::domain::{Flavour, PLATFORM_NAME};
+use crate::domain::{AzureKind, Flavour, PLATFORM_NAME};
 use crate::policy::LabelMap;
 
 /// The owner of what belongs to the platform as a whole. No landing zone can be called so.
@@ -236,11 +236,12 @@ impl Objects {
         self.azure = resources;
     }
 
-    /// Whether Azure Service Operator's kinds are watched, and each of them was listed completely.
+    /// Whether these kinds of Azure Service Operator's are watched, and each of them was listed completely.
     #[must_use]
-    pub fn is_azure_synced(&self) -> bool {
-        let mut kinds = self.azure.iter().map(|(kind, _)| kind);
-        !self.azure.is_empty() && kinds.all(|kind| self.synced.contains(kind))
+    pub fn is_azure_synced(&self, kinds: &[AzureKind]) -> bool {
+        kinds.iter().map(|kind| Kind::Azure(*kind)).all(|kind| {
+            self.azure.iter().any(|(known, _)| *known == kind) && self.synced.contains(&kind)
+        })
     }
 
     /// Where a kind is served.

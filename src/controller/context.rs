@@ -13,8 +13,8 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::{Notify, watch};
 
 use super::apply::Writer;
-use super::azure::AzureContext;
-use super::cache::{Cache, PLATFORM_OWNER};
+use super::azure::{self, AzureContext};
+use super::cache::{Cache, Objects, PLATFORM_OWNER};
 use super::claims::Claims;
 use super::clients::Clients;
 use super::eviction::Evictions;
@@ -286,7 +286,11 @@ impl Context {
     ) -> bool {
         let is_as = |target: Option<&Target>| target.is_some_and(|it| it.digest == digest);
         if owner == PLATFORM_OWNER {
-            let targets = self.default_deny();
+            let targets = if key.kind.is_azure() {
+                self.azure.platform_targets()
+            } else {
+                self.default_deny()
+            };
             return targets.is_some_and(|targets| is_as(targets.get(key)));
         }
         let rendered = self.rendered(owner);
@@ -391,9 +395,10 @@ impl Context {
         stored.is_some_and(|stored| stored.meta().deletion_timestamp.is_none())
     }
 
-    /// Asks for a reconcile of every landing zone, where enough is known for that, and for a look at the default deny.
+    /// Asks for a reconcile of every landing zone, where enough is known for that, and for a look at what is the platform's.
     pub fn push_all(&self) {
         self.wake_default_deny();
+        self.azure.wake_platform();
         self.guard.wake();
         if self.picture().is_none() {
             return;
@@ -404,19 +409,38 @@ impl Context {
         }
     }
 
-    /// Asks for a reconcile of every landing zone that has to do with Azure.
+    /// Asks for a reconcile of every landing zone that has to do with Azure, and for a look at what the platform owns there.
     pub fn push_azure(&self) {
+        self.azure.wake_platform();
         for zone in self.azure.concerned() {
             self.queue.push(&zone);
         }
     }
 
-    /// What each landing zone owns in Azure.
+    /// What each landing zone owns in Azure, with subnets that are declared no more and still there.
     #[must_use]
-    pub fn azure_neighbours(&self) -> Arc<Neighbours> {
+    pub fn azure_neighbours(&self, objects: &Objects) -> Arc<Neighbours> {
         let neighbourhood = self.neighbourhood.read();
         let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
-        neighbourhood.azure()
+        let mut neighbours = neighbourhood.azure();
+        for (owner, range) in azure::former_subnets(objects, &neighbourhood.azure()) {
+            let subnets = &mut Arc::make_mut(&mut neighbours).subnets;
+            if let Some(own) = subnets.get_mut(&owner) {
+                own.former.push(range);
+            }
+        }
+        neighbours
+    }
+
+    /// Whether any subnet is declared no more and still there, or has just gone.
+    #[must_use]
+    pub fn has_former_subnets(&self) -> bool {
+        let objects = self.cache.read();
+        let neighbourhood = self.neighbourhood.read();
+        let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);
+        let number = azure::former_subnets(&objects, &neighbourhood.azure()).len();
+        let before = self.azure.former_subnets.swap(number, Ordering::AcqRel);
+        number > 0 || before > 0
     }
 
     /// Asks for a reconcile of every landing zone in stage Observe, and for a look at the default deny.
@@ -463,7 +487,7 @@ impl Context {
         self.places(zone, None);
         self.evictions.keep(zone, None);
         self.guard.forget(zone, &self.metrics);
-        self.azure.concerns(zone, false);
+        self.azure.forget(zone);
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(zone);
         let mut rendered = self

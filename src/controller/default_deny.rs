@@ -8,11 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
-use super::apply::{Applied, Behalf, Failure, Repaired, WriteError};
+use super::apply::{Applied, Behalf, Failure, WriteError};
 use super::cache::PLATFORM_OWNER;
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
@@ -21,15 +19,15 @@ use super::plan::{Basis, Half, Plan, plan};
 use super::platform_status::{DefaultDenySaid, Recorded, Verdict};
 use super::reconcile::{LOOK_AGAIN, SETTLES_WITHIN, backoff};
 use super::rendered::{RenderError, Targets};
-use super::report::remember;
-use super::status::{self, Progress, sentence};
+use super::report::{remember, tell_platform_repairs};
+use super::status::{Progress, sentence};
 use super::tiers;
 use crate::api::condition::reason;
-use crate::api::{AdoptionPolicy, DefaultDenyStage, DriftRepair};
+use crate::api::{AdoptionPolicy, DefaultDenyStage};
 use crate::build;
 use crate::cluster::failure;
 use crate::domain::{Flavour, Platform};
-use crate::telemetry::{Health, Severity};
+use crate::telemetry::Health;
 use decision::{Cluster, Decision, decide};
 use hosts::Hosts;
 
@@ -169,7 +167,7 @@ impl Keeper {
             .apply(context, flavour, &plan, targets.as_deref(), &recorded)
             .await?;
         remember(context, &mut self.memory, &applied);
-        self.tell_repairs(context, &applied.repaired).await;
+        tell_platform_repairs(context, &mut self.memory, &applied.repaired).await;
         let round = Round {
             platform,
             verdict,
@@ -304,34 +302,6 @@ impl Keeper {
             }
         }
         Ok(applied)
-    }
-
-    async fn tell_repairs(&mut self, context: &Context, repaired: &[Repaired]) {
-        for Repaired {
-            key,
-            change,
-            manager,
-        } in repaired
-        {
-            let change = status::shortened(change.clone());
-            let labels = key.kind.into();
-            context.metrics.drift_repairs.get_or_create(&labels).inc();
-            let who = manager
-                .as_deref()
-                .unwrap_or("somebody (unknown, see the audit log)");
-            tracing::info!(object = %key, change, who, "put back");
-            let text = format!("{key}: {change}; changed by {who}, put back");
-            let desk = &context.platform_status;
-            desk.note(context, Severity::Normal, "DriftRepaired", text)
-                .await;
-            let repair = DriftRepair {
-                object: key.to_string(),
-                change,
-                manager: manager.clone(),
-                time: Time(Timestamp::now()),
-            };
-            self.memory.repaired(repair, key, Instant::now());
-        }
     }
 
     /// Whether nothing but transient failures happened, and not for long.

@@ -298,21 +298,54 @@ async fn evict_a_few(
     if !found.has_nodes {
         return Ok(found);
     }
-    for pod in movable(&elsewhere, &pods) {
-        if found.evicted == A_FEW || !context.evictions.is_wanted(zone, scope) {
+    let text = |pod: &Pod| {
+        let node = pod.node.as_deref().unwrap_or_default();
+        format!(
+            "evicted from {node}, which the placement of the landing zone {zone} does not admit; its successor \
+             goes to one that it does"
+        )
+    };
+    let is_wanted = || context.evictions.is_wanted(zone, scope);
+    let moved = move_away(context, zone, (&elsewhere, &pods), is_wanted, text).await;
+    found.evicted = moved.evicted;
+    found.refused = found.refused.or(moved.refused);
+    Ok(found)
+}
+
+/// What came of moving pods.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    /// How many were evicted.
+    pub evicted: usize,
+    /// Why one was not.
+    pub refused: Option<String>,
+}
+
+/// Evicts those of some pods that may move now, a few at most, while it is wanted; `all` are the pods beside which they are. Tells whoever
+/// looks for one of them why it is gone.
+pub(super) async fn move_away(
+    context: &Context,
+    zone: &str,
+    (pods, all): (&[&Pod], &[Pod]),
+    is_wanted: impl Fn() -> bool,
+    text: impl Fn(&Pod) -> String,
+) -> Moved {
+    let mut moved = Moved::default();
+    for pod in movable(pods, all) {
+        if moved.evicted == A_FEW || !is_wanted() {
             break;
         }
         match evict(context, pod).await {
             Evicted::Yes => {
-                found.evicted += 1;
+                moved.evicted += 1;
                 context.metrics.pods_evicted.inc();
-                tell(context, zone, pod);
+                tell(context, zone, pod, text(pod));
             }
             Evicted::Gone => {}
-            Evicted::Refused(why) => found.refused = found.refused.or(Some(why)),
+            Evicted::Refused(why) => moved.refused = moved.refused.or(Some(why)),
         }
     }
-    Ok(found)
+    moved
 }
 
 async fn read(context: &Context, namespace: &str) -> Result<Vec<Pod>, Told> {
@@ -374,7 +407,7 @@ async fn evict(context: &Context, pod: &Pod) -> Evicted {
 }
 
 /// Whoever looks for the pod finds out why it is gone.
-fn tell(context: &Context, zone: &str, pod: &Pod) {
+fn tell(context: &Context, zone: &str, pod: &Pod, text: String) {
     let node = pod.node.as_deref().unwrap_or_default();
     tracing::info!(
         zone,
@@ -382,10 +415,6 @@ fn tell(context: &Context, zone: &str, pod: &Pod) {
         pod = pod.name,
         node,
         "evicted"
-    );
-    let text = format!(
-        "evicted from {node}, which the placement of the landing zone {zone} does not admit; its successor \
-         goes to one that it does"
     );
     let regarding = ObjectReference {
         api_version: Some("v1".to_owned()),

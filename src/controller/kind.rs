@@ -38,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Tier,
         Self::GlobalNetworkPolicy,
         Self::StagedGlobalNetworkPolicy,
@@ -53,6 +53,7 @@ impl Kind {
         Self::Azure(AzureKind::NetworkSecurityGroupsSecurityRule),
         Self::Azure(AzureKind::VirtualNetworksSubnet),
         Self::Azure(AzureKind::ManagedClustersAgentPool),
+        Self::Azure(AzureKind::FirewallPoliciesRuleCollectionGroup),
     ];
 
     /// The kind's name in manifests.
@@ -95,7 +96,7 @@ impl Kind {
     #[must_use]
     pub const fn ownership_labels(self) -> &'static [&'static str] {
         match self {
-            Self::GlobalNetworkPolicy | Self::StagedGlobalNetworkPolicy => {
+            Self::GlobalNetworkPolicy | Self::StagedGlobalNetworkPolicy | Self::Azure(_) => {
                 &[names::OWNER, names::PLATFORM, names::MANAGED_BY]
             }
             _ => &[names::OWNER, names::MANAGED_BY],

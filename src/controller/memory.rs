@@ -97,12 +97,23 @@ pub struct WrittenStatus {
     version: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Repairs {
+    /// The last of them; it has its room from the beginning, so that a storm does not leave more behind than the one before.
     times: VecDeque<Instant>,
     /// Whether the last rounds came so quickly that it is a fight; lasts while rounds go on.
     fighting: bool,
     manager: Option<String>,
+}
+
+impl Default for Repairs {
+    fn default() -> Self {
+        Self {
+            times: VecDeque::with_capacity(ROUNDS),
+            fighting: false,
+            manager: None,
+        }
+    }
 }
 
 /// An object that somebody else keeps changing back.
@@ -119,10 +130,10 @@ impl Memory {
     pub fn repaired(&mut self, repair: DriftRepair, key: &ObjectKey, now: Instant) {
         let repairs = self.repairs.entry(key.clone()).or_default();
         repairs.manager = repair.manager.clone().or(repairs.manager.take());
-        repairs.times.push_back(now);
-        while repairs.times.len() > ROUNDS {
+        if repairs.times.len() == ROUNDS {
             repairs.times.pop_front();
         }
+        repairs.times.push_back(now);
         repairs.fighting = repairs.is_quick() || (repairs.fighting && repairs.goes_on());
         let drift = self.drift.get_or_insert_default();
         drift.repaired += 1;

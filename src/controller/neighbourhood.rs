@@ -78,9 +78,9 @@ impl Neighbourhood {
         if self.declared.get(&name) == Some(&declared) {
             return BTreeSet::new();
         }
-        let before = self.declared.get(&name).and_then(|it| it.subnet);
+        let before = self.declared.get(&name).and_then(|it| it.subnet.clone());
         let mut concerned = self.forget(&name);
-        concerned.extend(self.owns(&name, before, declared.subnet));
+        concerned.extend(self.owns(&name, before.as_ref(), declared.subnet.as_ref()));
         for named in declared.names() {
             let naming = self.named_by.entry(named.clone()).or_default();
             naming.insert(name.clone());
@@ -99,9 +99,9 @@ impl Neighbourhood {
 
     /// Forgets a landing zone. Returns the others that this concerns.
     pub fn remove(&mut self, name: &str) -> BTreeSet<String> {
-        let before = self.declared.get(name).and_then(|it| it.subnet);
+        let before = self.declared.get(name).and_then(|it| it.subnet.clone());
         let mut concerned = self.forget(name);
-        concerned.extend(self.owns(name, before, None));
+        concerned.extend(self.owns(name, before.as_ref(), None));
         concerned
     }
 
@@ -109,8 +109,8 @@ impl Neighbourhood {
     fn owns(
         &mut self,
         name: &str,
-        before: Option<OwnSubnet>,
-        now: Option<OwnSubnet>,
+        before: Option<&OwnSubnet>,
+        now: Option<&OwnSubnet>,
     ) -> BTreeSet<String> {
         let Ok(own) = name.parse() else {
             return BTreeSet::new();
@@ -120,7 +120,7 @@ impl Neighbourhood {
         }
         let subnets = &mut Arc::make_mut(&mut self.azure).subnets;
         match now {
-            Some(now) => subnets.insert(own, now),
+            Some(now) => subnets.insert(own, now.clone()),
             None => subnets.remove(&own),
         };
         let others = subnets.iter().filter(|(_, it)| it.has_security_group);

@@ -1,5 +1,5 @@
-//! The status of the platform. Two parts of the operator speak of it: who follows its values, and who
-//! keeps the default deny. Each says what it has to say here, and one status comes of it.
+//! The status of the platform. Several parts of the operator speak of it: who follows its values, who
+//! keeps the default deny, and who keeps what it owns in Azure. Each says what it has to say here, and one status comes of it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::azure::{AzureTold, azure_ready};
 use super::context::Context;
 use super::kind::ObjectKey;
 use super::memory::Fight;
@@ -33,6 +34,7 @@ struct State {
     version: String,
     values: Option<ValuesSaid>,
     default_deny: Option<DefaultDenySaid>,
+    azure: Option<AzureSaid>,
     guard: GuardSaid,
 }
 
@@ -92,17 +94,46 @@ pub struct DefaultDenySaid {
     pub fights: Vec<Fight>,
 }
 
+/// What is said of what the platform owns in Azure.
+#[derive(Clone, Debug)]
+pub struct AzureSaid {
+    /// What it was made from: of other values it says nothing.
+    pub about: Arc<Platform>,
+    /// How it stands; None: there is nothing.
+    pub told: Option<AzureTold>,
+    /// Every object of Azure Service Operator's that belongs to the platform.
+    pub inventory: BTreeSet<String>,
+    /// Objects that somebody else keeps changing back.
+    pub fights: Vec<Fight>,
+}
+
 /// What the inventory of the platform names.
 #[derive(Debug, Default)]
 pub struct Recorded {
     /// Whether there is a platform.
     pub is_declared: bool,
-    /// Entries of kinds that this version knows.
+    /// Entries of kinds in the cluster that this version knows.
     pub known: BTreeSet<ObjectKey>,
+    /// Those of Azure Service Operator's kinds.
+    pub azure: BTreeSet<String>,
     /// The others, as text: they are kept and never acted on.
     pub unknown: BTreeSet<String>,
     /// Digest of what was applied last.
     pub digest: Option<String>,
+}
+
+impl Recorded {
+    /// Those of Azure Service Operator's kinds, read.
+    #[must_use]
+    pub fn azure_keys(&self) -> BTreeSet<ObjectKey> {
+        self.azure.iter().filter_map(|it| it.parse().ok()).collect()
+    }
+}
+
+/// Whether an entry of the inventory is one of Azure Service Operator's.
+fn is_azure(entry: &str) -> bool {
+    let key = entry.parse::<ObjectKey>();
+    key.is_ok_and(|key| key.kind.is_azure())
 }
 
 impl PlatformStatus {
@@ -143,6 +174,7 @@ impl PlatformStatus {
             },
             // Nobody looks again for a platform that declares what holds without it.
             default_deny: state.default_deny.take(),
+            azure: state.azure.take(),
             guard: state.guard.clone(),
             ..State::default()
         };
@@ -157,7 +189,8 @@ impl PlatformStatus {
             ..Recorded::default()
         };
         for entry in &state.stored.inventory {
-            match entry.parse() {
+            match entry.parse::<ObjectKey>() {
+                Ok(key) if key.kind.is_azure() => drop(recorded.azure.insert(entry.clone())),
                 Ok(key) => drop(recorded.known.insert(key)),
                 Err(_) => drop(recorded.unknown.insert(entry.clone())),
             }
@@ -180,7 +213,7 @@ impl PlatformStatus {
     }
 
     /// Says how the values stand. Returns whether it could be said: `patient`, it waits until the
-    /// default deny has been looked at, too, since a restart should find nothing to write.
+    /// default deny and Azure have been looked at, too, since a restart should find nothing to write.
     ///
     /// # Errors
     /// As the API server answers.
@@ -192,7 +225,7 @@ impl PlatformStatus {
     ) -> kube::Result<bool> {
         let mut state = self.0.lock().await;
         state.values = Some(values);
-        if patient && current(&state, context).is_none() {
+        if patient && !is_complete(&state, context) {
             return Ok(false);
         }
         publish(&mut state, context).await?;
@@ -215,7 +248,7 @@ impl PlatformStatus {
     pub async fn say_guard(&self, context: &Context, said: Option<Verdict>) -> kube::Result<()> {
         let mut state = self.0.lock().await;
         state.guard = said.map_or(GuardSaid::Off, GuardSaid::On);
-        if current(&state, context).is_none() {
+        if !is_complete(&state, context) {
             // Whoever speaks next says this, too.
             return Ok(());
         }
@@ -232,18 +265,53 @@ impl PlatformStatus {
         said: DefaultDenySaid,
     ) -> kube::Result<()> {
         let mut state = self.0.lock().await;
-        if state.meta.is_none() {
-            state.stored.inventory = said.inventory.iter().cloned().collect();
-            state.default_deny = Some(said);
-            return Ok(());
+        let is_declared = state.meta.is_some();
+        if !is_declared {
+            state.stored.inventory.retain(|entry| is_azure(entry));
+            state
+                .stored
+                .inventory
+                .extend(said.inventory.iter().cloned());
         }
         state.default_deny = Some(said);
-        if current(&state, context).is_none() {
-            // Other values hold meanwhile: whoever set them asked for another look.
+        if !is_declared || !is_complete(&state, context) {
+            // Other values hold meanwhile, and whoever set them asked for another look; or whoever speaks next says this, too.
             return Ok(());
         }
         publish(&mut state, context).await
     }
+
+    /// Says how it stands in Azure.
+    ///
+    /// # Errors
+    /// As the API server answers.
+    pub async fn say_azure(&self, context: &Context, said: AzureSaid) -> kube::Result<()> {
+        let mut state = self.0.lock().await;
+        let is_declared = state.meta.is_some();
+        if !is_declared {
+            state.stored.inventory.retain(|entry| !is_azure(entry));
+            state
+                .stored
+                .inventory
+                .extend(said.inventory.iter().cloned());
+        }
+        state.azure = Some(said);
+        if !is_declared || !is_complete(&state, context) {
+            return Ok(());
+        }
+        publish(&mut state, context).await
+    }
+}
+
+/// Whether the default deny and Azure have been looked at with the values in force.
+fn is_complete(state: &State, context: &Context) -> bool {
+    current(state, context).is_some() && current_azure(state, context).is_some()
+}
+
+/// What is said of Azure, where it is said of the values in force.
+fn current_azure<'a>(state: &'a State, context: &Context) -> Option<&'a AzureSaid> {
+    let said = state.azure.as_ref()?;
+    (context.platform().as_ref() == Some(&said.about)).then_some(said)
 }
 
 /// What is said of the default deny, where it is said of the values in force.
@@ -257,8 +325,11 @@ async fn publish(state: &mut MutexGuard<'_, State>, context: &Context) -> kube::
         // Whoever follows the values has not spoken yet.
         return Ok(());
     };
-    let said = current(state, context).cloned();
-    let said = (said.as_ref(), &state.guard);
+    let said = Said {
+        default_deny: current(state, context),
+        azure: current_azure(state, context),
+        guard: &state.guard,
+    };
     let new = composed(&state.stored, &meta, &values, said, context);
     if new == state.stored || !context.leadership.may_write() {
         // Once this operator writes it is said again.
@@ -287,11 +358,23 @@ async fn write(
     Ok(())
 }
 
+/// What the others say, where they speak of the values in force.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    default_deny: Option<&'a DefaultDenySaid>,
+    azure: Option<&'a AzureSaid>,
+    guard: &'a GuardSaid,
+}
+
 fn composed(
     base: &LandingZonePlatformStatus,
     meta: &ObjectMeta,
     values: &ValuesSaid,
-    (said, guard): (Option<&DefaultDenySaid>, &GuardSaid),
+    Said {
+        default_deny: said,
+        azure,
+        guard,
+    }: Said<'_>,
     context: &Context,
 ) -> LandingZonePlatformStatus {
     let mut conditions =
@@ -318,10 +401,15 @@ fn composed(
             &verdict.message,
         );
     }
-    if let Some(said) = said
-        && (!said.fights.is_empty() || conditions.has(condition::CONTESTED))
-    {
-        contested(&mut conditions, &said.fights);
+    if let Some(azure) = azure {
+        azure_ready(&mut conditions, azure.told.as_ref());
+    }
+    if let Some(said) = said {
+        let in_azure = azure.into_iter().flat_map(|it| &it.fights);
+        let fights: Vec<_> = said.fights.iter().chain(in_azure).cloned().collect();
+        if !fights.is_empty() || conditions.has(condition::CONTESTED) {
+            contested(&mut conditions, &fights);
+        }
     }
     match guard {
         GuardSaid::Nothing => {}
@@ -343,10 +431,19 @@ fn composed(
             conditions.remove(type_);
         }
     }
-    // What is wrong with the values comes first.
+    // What is wrong with the values comes first, and what is wrong in Azure last.
     let values = &values.verdict;
-    let overall = match default_deny {
-        Some(verdict) if values.ready == "True" && verdict.ready != "True" => verdict,
+    let told = azure.and_then(|azure| azure.told.as_ref());
+    let in_azure = told.and_then(|told| {
+        Some(Verdict {
+            ready: "False",
+            progress: told.progress()?,
+            message: told.message().to_owned(),
+        })
+    });
+    let overall = match (default_deny, &in_azure) {
+        (Some(verdict), _) if values.ready == "True" && verdict.ready != "True" => verdict,
+        (_, Some(verdict)) if values.ready == "True" => verdict,
         _ => values,
     };
     progress(
@@ -368,13 +465,23 @@ fn composed(
                 ..platform.values()
             })
             .or_else(|| base.effective.clone()),
-        inventory: said.map_or_else(
-            || base.inventory.clone(),
-            |said| said.inventory.iter().cloned().collect(),
-        ),
+        inventory: inventory(base, said, azure),
         applied_digest: said
             .map_or_else(|| base.applied_digest.clone(), |said| said.digest.clone()),
     }
+}
+
+/// What belongs to the platform, in the cluster and in Azure. Of what nobody speaks about it is what was said last.
+fn inventory(
+    base: &LandingZonePlatformStatus,
+    default_deny: Option<&DefaultDenySaid>,
+    azure: Option<&AzureSaid>,
+) -> Vec<String> {
+    let (in_azure, in_cluster): (BTreeSet<String>, BTreeSet<String>) =
+        base.inventory.iter().cloned().partition(|it| is_azure(it));
+    let in_cluster = default_deny.map_or(in_cluster, |said| said.inventory.clone());
+    let in_azure = azure.map_or(in_azure, |said| said.inventory.clone());
+    in_cluster.union(&in_azure).cloned().collect()
 }
 
 /// Conditions of what the cluster itself was asked for.
@@ -422,6 +529,13 @@ fn news(base: &LandingZonePlatformStatus, new: &LandingZonePlatformStatus) -> Ve
         if !(is_first && why == reason::OFF) {
             all.push((severity(good), reason, message));
         }
+    }
+    if let Some((good, is_first, why, message)) = changed(condition::AZURE_READY)
+        && !(good && is_first)
+        && why != reason::NOT_MANAGED
+    {
+        let reason = if good { "AzureReady" } else { "AzureNotReady" };
+        all.push((severity(good), reason, message));
     }
     if let Some((good, _, _, message)) = changed(condition::READY)
         && all.is_empty()

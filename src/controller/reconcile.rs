@@ -38,6 +38,8 @@ use crate::domain;
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long transient failures are nobody's business.
 pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+/// When to look again while pods move off a node pool that is replaced: the next of a workload moves once the last one serves.
+const MOVES_ON: Duration = Duration::from_secs(10);
 /// The first and the longest wait after errors.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -395,7 +397,7 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
     let objects = context.cache.read();
     // When the flavour changed meanwhile, nobody knows what is still there.
     let known = objects.are_synced(observation.facts.flavour());
-    let is_azure_known = objects.is_azure_synced();
+    let is_azure_known = objects.is_azure_synced(&domain::AzureKind::OF_LANDING_ZONES);
     let still_there = observation.inventory.iter().filter(|key| {
         let known = if key.kind.is_azure() {
             is_azure_known
@@ -462,12 +464,11 @@ pub(super) fn next(
     if round.azure.is_transient() {
         times.push(now + SETTLES_WITHIN);
     }
-    if matches!(
-        &round.azure.told,
-        Some(AzureTold::Working(reason::LEAVING, _))
-    ) {
-        // What runs on nodes is not watched.
-        times.push(now + removal::LOOK_AGAIN);
+    // What runs on nodes is not watched.
+    match &round.azure.told {
+        Some(AzureTold::Working(reason::LEAVING, _)) => times.push(now + removal::LOOK_AGAIN),
+        Some(AzureTold::Working(reason::REPLACING, _)) => times.push(now + MOVES_ON),
+        _ => {}
     }
     let first = times.into_iter().min()?;
     Some(first.saturating_duration_since(now))

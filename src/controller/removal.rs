@@ -16,7 +16,7 @@ use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde_json::json;
 
 use super::apply::{Failure, WriteError};
-use super::azure::{Leaving, Left, leave};
+use super::azure::{Declared, Leaving, Left, leave};
 use super::cache::Observed;
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
@@ -341,7 +341,7 @@ async fn leave_azure(observation: &Observation, context: &Context) -> Option<Str
     let delete_policy = declared.and_then(|it| it.delete_policy).unwrap_or_default();
     let leaving = {
         let objects = context.cache.read();
-        if !objects.is_azure_synced() {
+        if !objects.is_azure_synced(&domain::AzureKind::OF_LANDING_ZONES) {
             // Whoever deletes it all on purpose still gets his way once Azure Service Operator is back, or right now where
             // nothing is to be deleted there.
             let waits = delete_policy == DeletePolicy::Delete;
@@ -360,10 +360,10 @@ async fn leave_azure(observation: &Observation, context: &Context) -> Option<Str
                 resource_version: found.resource_version.clone(),
             })
             .collect();
-        Leaving::of(&prune, &objects, delete_policy)
+        Leaving::of(&prune, &objects, Declared::only(delete_policy))
     };
     let flavour = observation.facts.flavour();
-    let Left { failed, waits, .. } = leave(context, leaving, flavour).await;
+    let Left { failed, waits, .. } = leave(context, &observation.name, leaving, flavour).await;
     let failed = failed.iter();
     let failed = failed.map(|Failure { key, error }| format!("{key} cannot be deleted: {error}"));
     let going = {

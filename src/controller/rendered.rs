@@ -113,6 +113,8 @@ pub struct Rendered {
     pub digest: Digest,
     /// The objects of Azure Service Operator; none where they cannot be written.
     pub azure: Targets,
+    /// What Azure would refuse of them, a sentence each.
+    pub azure_faults: Vec<String>,
     /// What it was rendered from.
     pub source: Source,
 }
@@ -191,12 +193,13 @@ impl Rendered {
         check(&desired.global_network_policies, flavour)?;
         check(&desired.staged_global_network_policies, flavour)?;
         let targets = Targets::new(targets(build::manifests(&desired, flavour)?, flavour)?);
-        let azure = Targets::new(azure(&zone, &source)?);
+        let (azure, azure_faults) = azure(&zone, &source)?;
         Ok(Self {
             zone: Arc::new(zone),
             digest: targets.digest,
             targets,
-            azure,
+            azure: Targets::new(azure),
+            azure_faults,
             source,
         })
     }
@@ -218,13 +221,13 @@ impl Rendered {
     }
 }
 
-/// The objects of Azure Service Operator.
-fn azure(zone: &LandingZone, source: &Source) -> Result<Vec<Target>, RenderError> {
+/// The objects of Azure Service Operator, and what Azure would refuse of them.
+fn azure(zone: &LandingZone, source: &Source) -> Result<(Vec<Target>, Vec<String>), RenderError> {
     let platform = &source.platform;
     let declared = platform.azure.as_ref();
     let operator = declared.and_then(|azure| azure.service_operator.as_ref());
     let (Some(depends), Some(azure), Some(operator)) = (&source.azure, declared, operator) else {
-        return Ok(Vec::new());
+        return Ok(<_>::default());
     };
     let resources = build::landing_zone_azure(
         zone,
@@ -236,7 +239,7 @@ fn azure(zone: &LandingZone, source: &Source) -> Result<Vec<Target>, RenderError
     let owner = build::Owner::landing_zone(zone);
     let objects =
         build::azure_service_operator(&resources, azure, operator, &depends.versions, &owner);
-    targets(objects, source.flavour)
+    Ok((targets(objects, source.flavour)?, resources.faults()))
 }
 
 /// The policies of the default deny, as targets; those that open come first.
@@ -257,6 +260,14 @@ pub fn default_deny(
     check(staged, flavour)?;
     let manifests = build::default_deny_manifests(policies, flavour)?;
     Ok(Targets::new(targets(manifests, flavour)?))
+}
+
+/// What the platform owns in Azure, as targets.
+///
+/// # Errors
+/// Only where rendering itself is wrong.
+pub fn platform_azure(objects: Vec<Value>, flavour: Flavour) -> Result<Targets, RenderError> {
+    Ok(Targets::new(targets(objects, flavour)?))
 }
 
 fn check(policies: &[GlobalNetworkPolicy], flavour: Flavour) -> Result<(), RenderError> {

@@ -63,6 +63,39 @@ pub(super) fn remember(context: &Context, memory: &mut Memory, applied: &Applied
     }
 }
 
+/// Counts and tells what was put back of the platform's own.
+pub(super) async fn tell_platform_repairs(
+    context: &Context,
+    memory: &mut Memory,
+    repaired: &[Repaired],
+) {
+    for Repaired {
+        key,
+        change,
+        manager,
+    } in repaired
+    {
+        let change = status::shortened(change.clone());
+        let labels = key.kind.into();
+        context.metrics.drift_repairs.get_or_create(&labels).inc();
+        let who = manager
+            .as_deref()
+            .unwrap_or("somebody (unknown, see the audit log)");
+        tracing::info!(object = %key, change, who, "put back");
+        let text = format!("{key}: {change}; changed by {who}, put back");
+        let desk = &context.platform_status;
+        desk.note(context, Severity::Normal, "DriftRepaired", text)
+            .await;
+        let repair = DriftRepair {
+            object: key.to_string(),
+            change,
+            manager: manager.clone(),
+            time: Time(Timestamp::now()),
+        };
+        memory.repaired(repair, key, Instant::now());
+    }
+}
+
 /// Counts and tells what was put back, and what people should know besides.
 pub(super) fn report(
     observation: &Observation,

@@ -214,6 +214,7 @@ pub(super) async fn carry_out(
     let applied = context.writer.apply(&plan, blocked, behalf).await;
     memory.opened = Some(crossings.openings.crossings.clone());
     context.guard.governs(&rendered.zone, &crossings);
+    azure::lets_out(observation, context, zone, &crossings.openings);
     report(observation, context, memory, &applied, &lost, &plan);
     remember(context, memory, &applied);
     let azure = azure::carry_out(observation, context, memory, azure, behalf, &rendered).await;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::azure::follow_azure;
+use super::azure::{follow_azure, keep_platform_azure};
 use super::clients::Clients;
 use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
@@ -82,6 +82,7 @@ async fn follow_everything(
             evict_misplaced(context.clone()),
             tell_once_calm(&context),
             keep_default_deny(context.clone(), health.clone(), settings.own_namespace),
+            keep_platform_azure(context.clone()),
         );
     };
     tokio::join!(

@@ -22,7 +22,7 @@ use super::others::{self, Source};
 use crate::api::names::OWNER;
 use crate::api::{LandingZone, LandingZoneStatus};
 use crate::cluster::{LAST_APPLIED, Watched, follow};
-use crate::domain::Flavour;
+use crate::domain::{AzureKind, Flavour};
 use crate::telemetry::{Health, KindLabels};
 
 /// What is watched, whether its objects have another name in Calico's storage, and the watch.
@@ -181,7 +181,11 @@ pub(super) fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
             context.metrics.watch_synced.get_or_create(&labels).set(1.0);
             if kind.is_azure() {
                 // Only the last of them completes what is known.
-                if context.cache.read().is_azure_synced() {
+                if context
+                    .cache
+                    .read()
+                    .is_azure_synced(&AzureKind::OF_LANDING_ZONES)
+                {
                     context.push_azure();
                 }
                 return;
@@ -259,7 +263,10 @@ fn gone(key: &ObjectKey, version: Option<&str>, context: &Context) {
 
 fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [Option<String>; N]) {
     let mut concerned: BTreeSet<String> = owners.into_iter().flatten().collect();
-    if key.kind == Kind::Namespace || concerned.remove(PLATFORM_OWNER) {
+    let is_platforms = concerned.remove(PLATFORM_OWNER);
+    if is_platforms && key.kind.is_azure() {
+        context.azure.wake_platform();
+    } else if is_platforms || key.kind == Kind::Namespace {
         context.wake_default_deny();
     }
     if matches!(key.kind, Kind::Namespace | Kind::Tier) {
@@ -279,6 +286,10 @@ fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [O
                 .read()
                 .unwrap_or_else(PoisonError::into_inner);
             concerned.extend(claims.of_namespace(&key.name).map(str::to_owned));
+        }
+        // Others let in whoever is in a subnet that is declared no more.
+        Kind::Azure(AzureKind::VirtualNetworksSubnet) if context.has_former_subnets() => {
+            context.push_azure();
         }
         // Tiers concern all landing zones. Whichever comes first puts them right, and it must not be
         // one that is suspended.
@@ -399,6 +410,8 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
     if let Some(zone) = zone {
         claim(zone, context);
     }
+    // It may lie in another subnet now.
+    context.azure.wake_platform();
     context.queue.push(&name);
 }
 

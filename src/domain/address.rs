@@ -33,6 +33,36 @@ pub fn metadata_addresses() -> Vec<IpNet> {
         .collect()
 }
 
+/// Addresses of IPv4 that are nobody's on the internet (IANA, "IPv4 Special-Purpose Address Registry", and multicast).
+const NOT_ON_THE_INTERNET: [&str; 11] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
+
+/// All addresses of IPv4.
+#[must_use]
+pub fn all_addresses() -> IpNet {
+    ipnet::Ipv4Net::default().into()
+}
+
+/// Addresses of IPv4 that are nobody's on the internet.
+#[must_use]
+pub fn not_on_the_internet() -> Vec<IpNet> {
+    NOT_ON_THE_INTERNET
+        .iter()
+        .filter_map(|text| parse_range(text))
+        .collect()
+}
+
 /// Whether a range reaches most of the internet.
 #[must_use]
 pub fn reaches_most(range: IpNet) -> bool {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::Placement;
 use super::landing_zone::Toleration;
+use super::{AzureKind, Placement};
 use crate::api::{DeletePolicy, OsSku, TolerationEffect, TolerationOperator, names};
 
 /// What a landing zone owns in Azure.
@@ -39,6 +39,8 @@ pub struct NodePool {
     pub os_sku: OsSku,
     /// Whether a taint keeps the pods of others off.
     pub taint: bool,
+    /// Whether it takes the place of one that Azure cannot make into it.
+    pub replace: bool,
 }
 
 /// A subnet of nodes, and where their pods get their addresses.
@@ -71,8 +73,21 @@ pub struct PlatformAzure {
     pub api_server_subnet: Option<IpNet>,
     /// Resource id of the route table that leads to the hub's firewall.
     pub route_table: Option<String>,
+    /// The firewall, where it takes rules for this cluster. Never without a route table.
+    pub firewall: Option<Firewall>,
     /// Where objects of Azure Service Operator lie; None: there are none.
     pub service_operator: Option<ServiceOperator>,
+}
+
+/// Azure Firewall, as far as its policy takes rules for this cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    /// Resource id of its policy.
+    pub policy: String,
+    /// The priority of this cluster's rule collection group.
+    pub priority: u16,
+    /// The Secret with the credentials for it; None: that of the other objects.
+    pub credential_from: Option<String>,
 }
 
 /// Where objects of Azure Service Operator lie.
@@ -135,6 +150,16 @@ impl Subnet {
 }
 
 impl PlatformAzure {
+    /// The kinds of Azure Service Operator's that are written, in the order in which objects are applied. Those of firewalls are
+    /// newer than the others (Azure Service Operator 2.15), and wanted only where there is one.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<AzureKind> {
+        let is_wanted = |kind: &AzureKind| {
+            *kind != AzureKind::FirewallPoliciesRuleCollectionGroup || self.firewall.is_some()
+        };
+        AzureKind::ALL.into_iter().filter(is_wanted).collect()
+    }
+
     /// The subnets that are not a landing zone's, with their names.
     pub fn subnets(&self) -> impl Iterator<Item = (&str, Subnet)> {
         let system = (self.system_subnet.name.as_str(), self.system_subnet.subnet);

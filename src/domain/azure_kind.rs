@@ -13,11 +13,22 @@ pub enum AzureKind {
     VirtualNetworksSubnet,
     /// Nodes.
     ManagedClustersAgentPool,
+    /// What a firewall lets through.
+    FirewallPoliciesRuleCollectionGroup,
 }
 
 impl AzureKind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
+        Self::NetworkSecurityGroup,
+        Self::NetworkSecurityGroupsSecurityRule,
+        Self::VirtualNetworksSubnet,
+        Self::ManagedClustersAgentPool,
+        Self::FirewallPoliciesRuleCollectionGroup,
+    ];
+
+    /// Those that landing zones are made of; the rest is the platform's alone.
+    pub const OF_LANDING_ZONES: [Self; 4] = [
         Self::NetworkSecurityGroup,
         Self::NetworkSecurityGroupsSecurityRule,
         Self::VirtualNetworksSubnet,
@@ -32,6 +43,7 @@ impl AzureKind {
             Self::NetworkSecurityGroupsSecurityRule => "NetworkSecurityGroupsSecurityRule",
             Self::VirtualNetworksSubnet => "VirtualNetworksSubnet",
             Self::ManagedClustersAgentPool => "ManagedClustersAgentPool",
+            Self::FirewallPoliciesRuleCollectionGroup => "FirewallPoliciesRuleCollectionGroup",
         }
     }
 
@@ -41,7 +53,8 @@ impl AzureKind {
         match self {
             Self::NetworkSecurityGroup
             | Self::NetworkSecurityGroupsSecurityRule
-            | Self::VirtualNetworksSubnet => "network.azure.com",
+            | Self::VirtualNetworksSubnet
+            | Self::FirewallPoliciesRuleCollectionGroup => "network.azure.com",
             Self::ManagedClustersAgentPool => "containerservice.azure.com",
         }
     }
@@ -54,6 +67,7 @@ impl AzureKind {
             Self::NetworkSecurityGroupsSecurityRule => "networksecuritygroupssecurityrules",
             Self::VirtualNetworksSubnet => "virtualnetworkssubnets",
             Self::ManagedClustersAgentPool => "managedclustersagentpools",
+            Self::FirewallPoliciesRuleCollectionGroup => "firewallpoliciesrulecollectiongroups",
         }
     }
 
@@ -68,6 +82,9 @@ impl AzureKind {
             Self::VirtualNetworksSubnet => "virtualnetworkssubnets.network.azure.com",
             Self::ManagedClustersAgentPool => {
                 "managedclustersagentpools.containerservice.azure.com"
+            }
+            Self::FirewallPoliciesRuleCollectionGroup => {
+                "firewallpoliciesrulecollectiongroups.network.azure.com"
             }
         }
     }
@@ -134,6 +151,22 @@ impl AzureKind {
                 "vnetSubnetReference.kind",
                 "vnetSubnetReference.name",
             ],
+            Self::FirewallPoliciesRuleCollectionGroup => &[
+                "azureName",
+                "owner.armId",
+                "priority",
+                "ruleCollections.firewallPolicyFilterRuleCollection.action.type",
+                "ruleCollections.firewallPolicyFilterRuleCollection.name",
+                "ruleCollections.firewallPolicyFilterRuleCollection.priority",
+                "ruleCollections.firewallPolicyFilterRuleCollection.ruleCollectionType",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.fqdnTags",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.name",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.protocols.port",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.protocols.protocolType",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.ruleType",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.sourceAddresses",
+                "ruleCollections.firewallPolicyFilterRuleCollection.rules.applicationRule.targetFqdns",
+            ],
         }
     }
 }
@@ -158,14 +191,16 @@ impl AzureVersions {
         )
     }
 
-    /// These; None where a kind has none.
+    /// These; None where one of `kinds` has none.
     #[must_use]
-    pub fn of(versions: BTreeMap<AzureKind, String>) -> Option<Self> {
+    pub fn of(kinds: &[AzureKind], versions: BTreeMap<AzureKind, String>) -> Option<Self> {
         let is_there = |kind| versions.contains_key(kind);
-        AzureKind::ALL
-            .iter()
-            .all(is_there)
-            .then_some(Self(versions))
+        kinds.iter().all(is_there).then_some(Self(versions))
+    }
+
+    /// The kinds that are written.
+    pub fn kinds(&self) -> impl Iterator<Item = AzureKind> {
+        self.0.keys().copied()
     }
 
     /// The version of a kind, for instance `v1api20240901`.

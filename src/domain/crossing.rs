@@ -1,11 +1,11 @@
 //! What crosses the boundary of a landing zone, as one side declares it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use jiff::civil::Date;
 
-use super::{LandingZoneName, PortRange, Zone};
+use super::{Fqdn, LandingZoneName, PortRange, Zone};
 use crate::api::{CrossingDirection, RangeAcknowledgement};
 
 /// Traffic across the boundary, as one side declares it.
@@ -57,6 +57,8 @@ pub enum Peer {
         /// Ranges within them that stay closed.
         except: Vec<IpNet>,
     },
+    /// Names on the internet, which a firewall matches; never empty.
+    Fqdns(BTreeSet<Fqdn>),
     /// A destination that the platform names.
     Destination(String),
     /// The API server.
@@ -88,7 +90,9 @@ impl Crossing {
     pub fn names(&self) -> Option<&LandingZoneName> {
         match &self.peer {
             Peer::LandingZone { name, .. } => Some(name),
-            Peer::Addresses { .. } | Peer::Destination(_) | Peer::ApiServer => None,
+            Peer::Addresses { .. } | Peer::Fqdns(_) | Peer::Destination(_) | Peer::ApiServer => {
+                None
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod crossing;
 mod default_deny;
 mod defaults;
 mod flavour;
+mod fqdn;
 mod landing_zone;
 mod names;
 mod node;
@@ -31,14 +32,15 @@ mod workload_rules;
 
 pub(crate) use address::{at_most, is_metadata, metadata_addresses, reaches_most};
 pub use azure::{
-    LandingZoneAzure, NodePool, PlatformAzure, ServiceOperator, SharedSubnet, Subnet, SystemSubnet,
-    VirtualNetwork,
+    Firewall, LandingZoneAzure, NodePool, PlatformAzure, ServiceOperator, SharedSubnet, Subnet,
+    SystemSubnet, VirtualNetwork,
 };
 pub use azure_kind::{AzureKind, AzureVersions};
 pub use crossing::{Crossing, CrossingEnd, Peer};
 pub use default_deny::{DefaultDeny, Exempt};
 pub use defaults::Defaults;
 pub use flavour::{CalicoNaming, Flavour, PolicyApi};
+pub use fqdn::Fqdn;
 pub use landing_zone::{
     Access, Flow, FlowEnd, LandingZone, Limits, Namespace, Network, NodeRequirement, Placement,
     Toleration,

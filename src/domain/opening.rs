@@ -10,14 +10,14 @@ use ipnet::IpNet;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::address::{metadata_addresses, overlap};
+use super::address::{all_addresses, metadata_addresses, not_on_the_internet, overlap};
 use super::{
-    Crossing, CrossingEnd, Flavour, LandingZone, LandingZoneName, NamespaceName, Peer, Platform,
-    PolicyApi, PortRange, ServicePeer, SharedService, Zone, shared_ports,
+    Crossing, CrossingEnd, Flavour, Fqdn, LandingZone, LandingZoneName, NamespaceName, Peer,
+    Platform, PolicyApi, PortRange, ServicePeer, SharedService, Zone, shared_ports,
 };
 use crate::api::{
-    CrossingDirection, CrossingState, CrossingStatus, ExpiredCrossings, RangeAcknowledgement,
-    ServiceAudience, ServiceDirection, rule,
+    CrossingDirection, CrossingState, CrossingStatus, ExpiredCrossings, Protocol,
+    RangeAcknowledgement, ServiceAudience, ServiceDirection, rule,
 };
 
 /// How long before its end a crossing is warned of, in days.
@@ -95,9 +95,30 @@ pub enum Reach {
         /// have one: whoever forges what a pod is known by could close it.
         without_pods: bool,
     },
+    /// Names on the internet. Policies let everything out that is on the internet, and a firewall on the way
+    /// matches the names.
+    Fqdns {
+        /// The name of the crossing, by which its rule is called.
+        crossing: String,
+        /// Names; never empty.
+        names: BTreeSet<Fqdn>,
+        /// Ranges in which the internet lies; never empty.
+        nets: Vec<IpNet>,
+        /// Ranges within them that are somewhere else.
+        except: Vec<IpNet>,
+        /// As with addresses.
+        without_pods: bool,
+    },
     /// The API server: the endpoints of the Service default/kubernetes, and these addresses.
     ApiServer(Vec<IpNet>),
 }
+
+/// The port of names where nobody says which.
+const HTTPS: PortRange = PortRange {
+    protocol: Protocol::TCP,
+    first: 443,
+    last: 443,
+};
 
 /// Another landing zone, seen from one that it has to do with.
 #[derive(Clone, Debug)]
@@ -283,6 +304,7 @@ impl Boundary<'_> {
             match &crossing.peer {
                 Peer::LandingZone { name, end } => self.to_landing_zone(crossing, name, end),
                 Peer::Addresses { cidrs, except } => self.to_addresses(crossing, cidrs, except),
+                Peer::Fqdns(names) => self.to_fqdns(crossing, names),
                 Peer::Destination(name) => self.to_destination(crossing, name),
                 Peer::ApiServer => self.to_api_server(crossing),
             }
@@ -496,6 +518,42 @@ impl Boundary<'_> {
             if let Some(others) = self.around.shared_ranges.get(cidr) {
                 verdict.remarks.push(words::opened_by_others(*cidr, others));
             }
+        }
+        verdict
+    }
+
+    /// Out to the internet, where a firewall on the way matches the names.
+    fn to_fqdns(&self, crossing: &Crossing, names: &BTreeSet<Fqdn>) -> Verdict {
+        let platform = self.around.platform;
+        let azure = platform.azure.as_ref();
+        let Some(azure) = azure.filter(|azure| azure.firewall.is_some()) else {
+            return Verdict::closed(CrossingState::Unsupported, rule::NO_FIREWALL.to_owned());
+        };
+        let mut elsewhere = [not_on_the_internet(), metadata_addresses()].concat();
+        elsewhere.extend(&azure.virtual_network.cidrs);
+        elsewhere.extend(&platform.pod_cidrs);
+        elsewhere.extend(&platform.node_cidrs);
+        elsewhere.extend(&platform.service_cidrs);
+        let internet = all_addresses();
+        elsewhere.retain(|range| overlap(internet, *range));
+        let mut ports = crossing.ports.clone();
+        if ports.is_empty() {
+            ports.push(HTTPS);
+        }
+        let mut verdict = Verdict::open(vec![Opening {
+            direction: crossing.direction,
+            own: crossing.own.clone(),
+            reach: Reach::Fqdns {
+                crossing: crossing.name.clone(),
+                names: names.clone(),
+                nets: vec![internet],
+                except: IpNet::aggregate(&elsewhere),
+                without_pods: platform.pod_cidrs.is_empty(),
+            },
+            ports,
+        }]);
+        if self.zone.azure.subnet.is_none() {
+            verdict.remarks.push(words::SHARED_WAY_OUT.to_owned());
         }
         verdict
     }

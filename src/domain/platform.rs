@@ -443,7 +443,12 @@ mod tests {
             "apiServerSubnet": "10.1.250.0/28",
             "hub": {
                 "routeTable": "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/hub/providers/\
-                               Microsoft.Network/routeTables/rt"
+                               Microsoft.Network/routeTables/rt",
+                "firewall": {
+                    "policy": "/subscriptions/00000000-0000-0000-0000-00000000000b/resourceGroups/hub/providers/\
+                               Microsoft.Network/firewallPolicies/fw",
+                    "priority": 2000, "credentialFrom": "hub",
+                },
             },
             "serviceOperator": {"namespace": "azure", "credentialFrom": "key"},
         })
@@ -469,6 +474,9 @@ mod tests {
             ("/systemSubnet/cidr", json!("10.1.0.0/30")),
             ("/sharedSubnets/0/podCidr", json!("10.1.1.0/25")),
             ("/hub/routeTable", json!("rt")),
+            ("/hub/firewall/policy", json!("fw")),
+            ("/hub/firewall/priority", json!(99)),
+            ("/hub/firewall/credentialFrom", json!("The Hub")),
             ("/serviceOperator/namespace", json!("Azure")),
         ] {
             *azure.pointer_mut(pointer).unwrap() = wrong;
@@ -477,6 +485,9 @@ mod tests {
         let problems = declared("cluster", spec).unwrap_err();
         let told: BTreeSet<_> = problems.iter().map(|it| it.path.to_string()).collect();
         let all = [
+            "hub.firewall.credentialFrom",
+            "hub.firewall.policy",
+            "hub.firewall.priority",
             "hub.routeTable",
             "location",
             "resourceGroup",
@@ -487,6 +498,15 @@ mod tests {
             "virtualNetwork.cidrs[0]",
         ];
         assert_eq!(told, all.map(|it| format!("spec.azure.{it}")).into());
+        // Nothing would lead to the firewall.
+        let mut azure = self::azure();
+        azure["hub"].as_object_mut().unwrap().remove("routeTable");
+        let spec = json!({"network": {"plugin": "AzureCNI"}, "azure": azure});
+        let problems = declared("cluster", spec).unwrap_err();
+        let [problem] = problems.as_slice() else {
+            panic!("{problems:?}");
+        };
+        assert_eq!(problem.path.to_string(), "spec.azure.hub.firewall");
         // Pods get no address of a subnet there.
         let spec = json!({
             "network": {"plugin": "Kubenet", "podCidrs": ["10.244.0.0/16"]}, "azure": self::azure(),

@@ -187,6 +187,19 @@ pub enum SecurityGroupFault {
     /// `*` beside others.
     #[error("rule {0} names * beside other addresses")]
     AnyBesideOthers(String),
+    /// Addresses of both families in one rule.
+    #[error("rule {0} names addresses of IPv4 and of IPv6")]
+    MixedFamilies(String),
+    /// An address within another one of the same end.
+    #[error("rule {rule} names {inner} beside {outer}, which holds it")]
+    NestedPrefixes {
+        /// The rule.
+        rule: String,
+        /// The wider range.
+        outer: IpNet,
+        /// The range within it.
+        inner: IpNet,
+    },
     /// Ports of a protocol that has none.
     #[error("rule {0} names ports, but its protocol has none")]
     PortsWithoutProtocol(String),
@@ -365,6 +378,18 @@ impl SecurityRule {
             if end.len() > 1 && end.contains(&AddressPrefix::Any) {
                 faults.push(SecurityGroupFault::AnyBesideOthers(rule()));
             }
+            if let Some((outer, inner)) = nested(end) {
+                faults.push(SecurityGroupFault::NestedPrefixes {
+                    rule: rule(),
+                    outer,
+                    inner,
+                });
+            }
+        }
+        let all = self.sources.iter().chain(&self.destinations);
+        let families: BTreeSet<bool> = ranges(all).map(|it| it.addr().is_ipv6()).collect();
+        if families.len() > 1 {
+            faults.push(SecurityGroupFault::MixedFamilies(rule()));
         }
         let may_have_ports = matches!(self.protocol, Protocol::Any | Protocol::Tcp | Protocol::Udp);
         let names_ports = !self.source_ports.is_empty() || !self.destination_ports.is_empty();
@@ -372,6 +397,23 @@ impl SecurityRule {
             faults.push(SecurityGroupFault::PortsWithoutProtocol(rule()));
         }
     }
+}
+
+fn ranges<'a>(prefixes: impl Iterator<Item = &'a AddressPrefix>) -> impl Iterator<Item = IpNet> {
+    prefixes.filter_map(|prefix| match prefix {
+        AddressPrefix::Range(range) => Some(*range),
+        AddressPrefix::Any | AddressPrefix::Tag(_) => None,
+    })
+}
+
+/// The first range that lies within another one, or is named twice.
+fn nested(prefixes: &[AddressPrefix]) -> Option<(IpNet, IpNet)> {
+    let mut sorted: Vec<IpNet> = ranges(prefixes.iter()).collect();
+    // What holds another one comes right before the first that it holds.
+    sorted.sort_unstable();
+    let mut pairs = sorted.windows(2);
+    let found = pairs.find(|pair| pair[0].contains(&pair[1]))?;
+    Some((found[0], found[1]))
 }
 
 /// Whether one of them holds an address. One that nobody knows says nothing only where another holds it.

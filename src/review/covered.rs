@@ -6,7 +6,7 @@ use super::known::{canonical, of_namespace};
 use super::landscape::{Boundary, KnownNamespace, Landscape};
 use crate::api::names::{API_SERVER_PORT, APPLICATION_CODE, OWNER, ZONE};
 use crate::api::{CrossingDirection, CrossingState, Protocol};
-use crate::domain::{Opening, PortRange, Reach, Zone};
+use crate::domain::{Fqdn, Opening, PortRange, Reach, Zone};
 use crate::policy::{LabelMap, NAMESPACE, PortMatch, Selector, TransportProtocol, Way};
 
 /// One thing that is open.
@@ -242,6 +242,17 @@ fn cover(opening: &Opening, is_shared: bool, boundary: &Boundary, landscape: &La
             let nets: Vec<_> = nets.iter().map(ToString::to_string).collect();
             format!("to {}", nets.join(", "))
         }
+        Reach::Fqdns {
+            names,
+            nets,
+            except,
+            ..
+        } => {
+            cover.nets.clone_from(nets);
+            cover.except.clone_from(except);
+            let names: Vec<_> = names.iter().map(Fqdn::as_str).collect();
+            format!("through the firewall to {}", names.join(", "))
+        }
         Reach::ApiServer(nets) => {
             cover.nets.clone_from(nets);
             cover.service = Some(("default", "kubernetes"));
@@ -298,6 +309,7 @@ fn name_of(opening: &Opening, boundary: &Boundary) -> Option<String> {
         Reach::LandingZone { name, .. } => format!("landing zone {name}"),
         Reach::ApiServer(_) => "the API server".to_owned(),
         Reach::Addresses { nets, .. } => nets.first()?.to_string(),
+        Reach::Fqdns { crossing, .. } => return Some(crossing.clone()),
         Reach::Namespaces { .. } => return None,
     };
     let is_it =

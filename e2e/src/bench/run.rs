@@ -445,6 +445,10 @@ impl Bench {
             let pace_milliseconds = self.pace.since(began)?;
             self.quiet().await?;
             resident.push(self.usage()?.resident);
+            eprintln!(
+                "resident after it: {:.1} MiB",
+                mebibytes(self.usage()?.resident)
+            );
             let all = self.writes_since(mark)?;
             tell("a storm", &all);
             self.figures.storm = Storm {

@@ -68,6 +68,16 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal {
             admission: None,
             ..refusal(
+                "a node pool has room for few pods",
+                "/spec/azure/nodePool",
+                json!({"vmSize": "Standard_D4s_v5", "min": 1, "max": 2, "maxPods": 10}),
+                "spec.azure.nodePool.maxPods",
+                "room for 20 pods on 2 nodes",
+            )
+        },
+        Refusal {
+            admission: None,
+            ..refusal(
                 "pods are placed on somebody else's nodes",
                 "/spec/placement/nodeSelector",
                 json!({"stack": "tenant1"}),

@@ -102,6 +102,48 @@ pub(super) fn refusals() -> Vec<Refusal> {
             "acknowledge: MetadataService",
         ),
         refusal(
+            "a name has no dot",
+            &format!("{NETWORK}/egress/1"),
+            json!({"name": "out", "to": {"fqdns": ["localhost"]}}),
+            "spec.network.egress[1].to.fqdns[0]",
+            "like api.example.com",
+        ),
+        refusal(
+            "an asterisk stands within a name",
+            &format!("{NETWORK}/egress/1"),
+            json!({"name": "out", "to": {"fqdns": ["api.example.com", "api.*.com"]}}),
+            "spec.network.egress[1].to.fqdns[1]",
+            "like api.example.com",
+        ),
+        refusal(
+            "a name stands twice",
+            &format!("{NETWORK}/egress/1"),
+            json!({"name": "out", "to": {"fqdns": ["api.example.com", "api.example.com"]}}),
+            "spec.network.egress[1].to.fqdns[1]",
+            "stands twice",
+        )
+        .admission("Duplicate value"),
+        refusal(
+            "names have a protocol without names",
+            &format!("{NETWORK}/egress/1"),
+            json!({
+                "name": "out", "to": {"fqdns": ["api.example.com"]},
+                "ports": [{"protocol": "UDP", "port": 443}],
+            }),
+            "spec.network.egress[1].ports",
+            "single TCP ports",
+        ),
+        refusal(
+            "names have a range of ports",
+            &format!("{NETWORK}/egress/1"),
+            json!({
+                "name": "out", "to": {"fqdns": ["api.example.com"]},
+                "ports": [{"protocol": "TCP", "port": 443, "endPort": 500}],
+            }),
+            "spec.network.egress[1].ports",
+            "single TCP ports",
+        ),
+        refusal(
             "the API server has ports",
             &egress(2, "ports"),
             json!([{"protocol": "TCP", "port": 443}]),

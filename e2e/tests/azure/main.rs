@@ -1,6 +1,9 @@
 //! What landing zones own in Azure, through Azure Service Operator: the real API server with definitions of its kinds, and
 //! somebody who does with their objects what Azure Service Operator does.
 
+mod firewall;
+mod replaced;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +23,12 @@ use landing_zone_operator::api::LandingZonePlatform;
 use landing_zone_operator::domain::AzureKind;
 use serde_json::{Value, json};
 
+use firewall::{
+    names_go_through_the_firewall, what_is_suspended_keeps_its_way_out,
+    what_is_the_platforms_own_reaches_azure, without_a_firewall_names_are_closed,
+};
+use replaced::a_pool_gives_way_to_another;
+
 const LONG: Duration = Duration::from_mins(3);
 const READY: &str = "AzureReady";
 const POLICY: &str = "serviceoperator.azure.com/reconcile-policy";
@@ -32,9 +41,14 @@ struct InAzure {
 
 impl InAzure {
     async fn start() -> Result<Self> {
+        Self::start_with(json!({})).await
+    }
+
+    /// With these fields of the platform's `azure` besides.
+    async fn start_with(fields: Value) -> Result<Self> {
         let governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
         aso::install(&governed.client()).await?;
-        declare_platform(&governed).await?;
+        declare_platform(&governed, fields).await?;
         let aso = AzureServiceOperator::start(governed.client());
         Ok(Self { governed, aso })
     }
@@ -87,8 +101,8 @@ async fn says(governed: &Governed, name: &str, state: &str, reason: &str) -> Res
     Ok(found.context("no condition")?.message)
 }
 
-async fn declare_platform(governed: &Governed) -> Result<()> {
-    let spec = json!({
+async fn declare_platform(governed: &Governed, fields: Value) -> Result<()> {
+    let mut spec = json!({
         "network": {"plugin": "AzureCNI"},
         "azure": {
             "subscription": "00000000-0000-0000-0000-000000000001",
@@ -98,6 +112,9 @@ async fn declare_platform(governed: &Governed) -> Result<()> {
             "serviceOperator": {"namespace": NAMESPACE},
         },
     });
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        spec["azure"][field] = value.clone();
+    }
     let platform = LandingZonePlatform::new("cluster", serde_json::from_value(spec)?);
     let platforms: Api<LandingZonePlatform> = Api::all(governed.client());
     platforms.create(&PostParams::default(), &platform).await?;
@@ -418,7 +435,7 @@ async fn what_azure_refuses_is_told((): &()) -> Result<()> {
 /// the cluster goes on; nobody has to restart anything once it is mended.
 async fn without_azure_service_operator_the_cluster_goes_on((): &()) -> Result<()> {
     let governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
-    declare_platform(&governed).await?;
+    declare_platform(&governed, json!({})).await?;
     governed
         .declare("shop", spec("shop", 4, &json!({})))
         .await?;
@@ -586,5 +603,10 @@ fn main() -> ExitCode {
         the_namespace_of_the_objects_does_not_move within LONG,
         a_restart_writes_nothing within LONG,
         a_deleted_landing_zone_leaves_azure_as_declared within LONG,
+        a_pool_gives_way_to_another within LONG,
+        what_is_the_platforms_own_reaches_azure within LONG,
+        names_go_through_the_firewall within LONG,
+        without_a_firewall_names_are_closed within LONG,
+        what_is_suspended_keeps_its_way_out within LONG,
     ])
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::priorities::DECLARED;
 use super::resource_id::ResourceIds;
 use super::security_group::COME_AND_GO;
-use super::{AzureResources, NodePool, Subnet, properties};
+use super::{AzureResources, NodePool, RuleCollectionGroup, Subnet, properties};
 use crate::api::{DeletePolicy, names};
 use crate::domain::{
     AzureKind, AzureVersions, LandingZone, PLATFORM_NAME, PlatformAzure, ServiceOperator,
@@ -82,6 +82,7 @@ pub fn azure_service_operator(
         security_groups,
         subnets,
         node_pools,
+        rule_collection_groups,
     } = resources;
     let writer = Writer {
         azure,
@@ -98,6 +99,8 @@ pub fn azure_service_operator(
     }
     objects.extend(subnets.iter().map(|it| writer.subnet(it)));
     objects.extend(node_pools.iter().map(|it| writer.agent_pool(it)));
+    let groups = rule_collection_groups.iter();
+    objects.extend(groups.map(|it| writer.rule_collection_group(it)));
     objects
 }
 
@@ -179,6 +182,25 @@ impl Writer<'_> {
         }
         let kind = AzureKind::VirtualNetworksSubnet;
         self.object(kind, &object_name(&subnet.name), &spec)
+    }
+
+    fn rule_collection_group(&self, group: &RuleCollectionGroup) -> Value {
+        let mut spec = named(&group.name, &json!({"armId": group.policy}));
+        spec.insert("priority".to_owned(), json!(group.priority));
+        let collections = group.collections.iter().map(|collection| {
+            let rules = collection.rules.iter().map(properties::application_rule);
+            let rules = rules.map(|rule| json!({"applicationRule": rule}));
+            let mut inside = properties::rule_collection(collection);
+            inside.insert("rules".to_owned(), rules.collect());
+            json!({"firewallPolicyFilterRuleCollection": inside})
+        });
+        spec.insert("ruleCollections".to_owned(), collections.collect());
+        let kind = AzureKind::FirewallPoliciesRuleCollectionGroup;
+        let mut object = self.object(kind, &object_name(&group.name), &spec);
+        if let Some(secret) = &group.credential_from {
+            object["metadata"]["annotations"][names::CREDENTIAL_FROM] = json!(secret);
+        }
+        object
     }
 
     fn agent_pool(&self, pool: &NodePool) -> Value {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::resource_id::ResourceIds;
-use super::{AzureResources, NodePool, Subnet, properties};
+use super::{AzureResources, NodePool, RuleCollectionGroup, Subnet, properties};
 use crate::domain::PlatformAzure;
 use crate::policy::security_group::SecurityGroup;
 
@@ -16,40 +16,37 @@ const SECURITY_GROUPS: &str = "Microsoft.Network/networkSecurityGroups@2024-03-0
 const VIRTUAL_NETWORKS: &str = "Microsoft.Network/virtualNetworks@2024-03-01";
 const SUBNETS: &str = "Microsoft.Network/virtualNetworks/subnets@2024-03-01";
 const CLUSTERS: &str = "Microsoft.ContainerService/managedClusters@2024-09-01";
+const FIREWALL_POLICIES: &str = "Microsoft.Network/firewallPolicies@2024-03-01";
+const RULE_COLLECTION_GROUPS: &str =
+    "Microsoft.Network/firewallPolicies/ruleCollectionGroups@2024-03-01";
 const AGENT_POOLS: &str = "Microsoft.ContainerService/managedClusters/agentPools@2024-09-01";
 
 /// A Bicep file is deployed into one resource group.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BicepError {
-    /// The resources lie in two.
+    /// The resources lie in several.
     #[error(
-        "a Bicep file is deployed into one resource group, and these lie in two: write one file with --resource-group \
-         {network} for the virtual network, then one with --resource-group {cluster} for the cluster"
+        "a Bicep file is deployed into one resource group, and these lie in several: write one for each, with --resource-group \
+         {}", groups.join(", then --resource-group ")
     )]
-    TwoResourceGroups {
-        /// That of the virtual network.
-        network: String,
-        /// That of the cluster.
-        cluster: String,
+    SeveralResourceGroups {
+        /// The order in which they are deployed.
+        groups: Vec<String>,
     },
     /// None of them lies there.
-    #[error(
-        "--resource-group {asked} is neither that of the virtual network ({network}) nor that of the cluster ({cluster})"
-    )]
+    #[error("in --resource-group {asked} lies none of these: {} are the ones", groups.join(" and "))]
     OtherResourceGroup {
         /// What was asked for.
         asked: String,
-        /// That of the virtual network.
-        network: String,
-        /// That of the cluster.
-        cluster: String,
+        /// Where they lie.
+        groups: Vec<String>,
     },
 }
 
-/// What a Bicep file of one resource group holds: all of it, or what lies in `resource_group` of two.
+/// What a Bicep file of one resource group holds: all of it, or what lies in `resource_group` of several.
 ///
 /// # Errors
-/// Where the resources lie in two groups and none is named, or another one is.
+/// Where the resources lie in several groups and none is named, or another one is.
 pub fn bicep(
     resources: &AzureResources,
     azure: &PlatformAzure,
@@ -59,30 +56,31 @@ pub fn bicep(
         security_groups,
         subnets,
         node_pools,
+        rule_collection_groups,
     } = resources;
     let network = &azure.virtual_network.resource_group;
     let cluster = &azure.resource_group;
     // Azure compares names without case.
     let is = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
-    let (with_network, with_cluster) = match resource_group {
-        Some(asked) if is(asked, network) || is(asked, cluster) => {
-            (is(asked, network), is(asked, cluster))
+    let of_policies = rule_collection_groups.iter().map(|it| group_of(&it.policy));
+    let mut groups: Vec<String> = Vec::new();
+    for group in [network.as_str(), cluster].into_iter().chain(of_policies) {
+        if !groups.iter().any(|known| is(known, group)) {
+            groups.push(group.to_owned());
         }
-        Some(asked) => {
+    }
+    let here = match (resource_group, groups.as_slice()) {
+        (Some(asked), groups) if groups.iter().any(|known| is(known, asked)) => asked.to_owned(),
+        (Some(asked), _) => {
             return Err(BicepError::OtherResourceGroup {
                 asked: asked.to_owned(),
-                network: network.clone(),
-                cluster: cluster.clone(),
+                groups,
             });
         }
-        None if is(network, cluster) => (true, true),
-        None => {
-            return Err(BicepError::TwoResourceGroups {
-                network: network.clone(),
-                cluster: cluster.clone(),
-            });
-        }
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(BicepError::SeveralResourceGroups { groups }),
     };
+    let (with_network, with_cluster) = (is(&here, network), is(&here, cluster));
     let mut file = File {
         azure,
         text: String::new(),
@@ -102,6 +100,11 @@ pub fn bicep(
         let mut before = None;
         for pool in node_pools {
             file.node_pool(pool, before.replace(symbol(&pool.name)));
+        }
+    }
+    for group in rule_collection_groups {
+        if is(&here, group_of(&group.policy)) {
+            file.rule_collection_group(group);
         }
     }
     Ok(file.text)
@@ -196,6 +199,26 @@ impl File<'_> {
         }
     }
 
+    fn rule_collection_group(&mut self, group: &RuleCollectionGroup) {
+        let policy = group.policy.rsplit('/').next().unwrap_or_default();
+        self.existing("firewallPolicy", FIREWALL_POLICIES, policy);
+        let collections: Vec<_> = group
+            .collections
+            .iter()
+            .map(|collection| {
+                let mut inside = properties::rule_collection(collection);
+                let rules = collection.rules.iter().map(properties::application_rule);
+                inside.insert("rules".to_owned(), rules.collect());
+                inside
+            })
+            .collect();
+        let inside = json!({"priority": group.priority, "ruleCollections": collections});
+        let body = json!({
+            "parent": expression("firewallPolicy"), "name": group.name, "properties": inside,
+        });
+        self.resource(&symbol(&group.name), RULE_COLLECTION_GROUPS, &body);
+    }
+
     fn node_pool(&mut self, pool: &NodePool, before: Option<String>) {
         let mut inside = properties::agent_pool(pool);
         for (field, subnet) in [
@@ -219,6 +242,11 @@ impl File<'_> {
         }
         self.resource(&symbol(&pool.name), AGENT_POOLS, &body);
     }
+}
+
+/// The resource group in a resource id.
+fn group_of(id: &str) -> &str {
+    id.split('/').nth(4).unwrap_or_default()
 }
 
 /// The symbol of a resource: letters, digits and underscores.

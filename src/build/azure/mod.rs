@@ -3,6 +3,7 @@
 
 mod aso;
 mod bicep;
+mod firewall;
 mod node_pool;
 mod pool_name;
 mod priorities;
@@ -20,6 +21,10 @@ use sha2::{Digest, Sha256};
 
 pub use aso::{Owner, azure_service_operator, comes_and_goes, reconcile_policy};
 pub use bicep::{BicepError, bicep};
+pub use firewall::{
+    ApplicationProtocol, ApplicationRule, RuleCollection, RuleCollectionGroup, RuleNames,
+    application_rules, landing_zone_of_rule, read_application_rules,
+};
 pub use node_pool::NodePool;
 pub use security_group::security_groups_govern_pods;
 pub use terraform::terraform;
@@ -41,6 +46,21 @@ pub struct AzureResources {
     pub subnets: Vec<Subnet>,
     /// Node pools.
     pub node_pools: Vec<NodePool>,
+    /// What the firewall lets through.
+    pub rule_collection_groups: Vec<RuleCollectionGroup>,
+}
+
+impl AzureResources {
+    /// All that Azure would refuse, a sentence each; empty if nothing.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let groups = self.security_groups.iter();
+        let faults = groups.flat_map(|group| {
+            let faults = group.validate().into_iter();
+            faults.map(|fault| format!("network security group {}: {fault}", group.name))
+        });
+        faults.collect()
+    }
 }
 
 /// A subnet.
@@ -66,12 +86,26 @@ pub struct Neighbours {
 }
 
 /// The subnet of a landing zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnSubnet {
     /// Where it lies.
     pub subnet: domain::Subnet,
+    /// Ranges of its subnets that are declared no more, in which nodes and pods may still be.
+    pub former: Vec<IpNet>,
     /// Whether a group of its own guards it.
     pub has_security_group: bool,
+}
+
+impl OwnSubnet {
+    /// All addresses that its nodes and pods may have.
+    fn ranges(&self) -> Vec<IpNet> {
+        [self.subnet.ranges(), self.former.clone()].concat()
+    }
+
+    /// Where its pods may have their addresses.
+    fn pods(&self) -> Vec<IpNet> {
+        [vec![self.subnet.pods()], self.former.clone()].concat()
+    }
 }
 
 impl OwnSubnet {
@@ -80,6 +114,7 @@ impl OwnSubnet {
     pub fn of(declared: &domain::LandingZoneAzure) -> Option<Self> {
         Some(Self {
             subnet: declared.subnet?,
+            former: Vec::new(),
             has_security_group: declared.has_security_group,
         })
     }
@@ -93,6 +128,7 @@ impl OwnSubnet {
                 cidr: subnet.cidr.parse().ok()?,
                 pod_cidr: subnet.pod_cidr.as_ref().and_then(|it| it.parse().ok()),
             },
+            former: Vec::new(),
             has_security_group: declared.network_security_group.is_some(),
         })
     }
@@ -158,19 +194,28 @@ pub fn landing_zone_azure(
             .collect(),
         security_groups: group.into_iter().collect(),
         subnets,
+        rule_collection_groups: Vec::new(),
     }
 }
 
-/// What guards the subnets of the platform itself.
+/// What is the platform's own: what guards the subnet of its system pool, and what the firewall lets through, of which `declared`
+/// is what landing zones ask for.
 #[must_use]
-pub fn platform_azure(platform: &Platform, before: &Priorities) -> AzureResources {
+pub fn platform_azure(
+    platform: &Platform,
+    neighbours: &Neighbours,
+    declared: &[ApplicationRule],
+    before: &Priorities,
+) -> AzureResources {
     let Some(azure) = &platform.azure else {
         return AzureResources::default();
     };
     let name = system_security_group(azure);
     let group = security_group::system_subnet(name, platform, azure, before);
+    let rules = firewall::rule_collection_group(azure, neighbours, declared);
     AzureResources {
         security_groups: group.into_iter().collect(),
+        rule_collection_groups: rules.into_iter().collect(),
         ..AzureResources::default()
     }
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
-use super::NodePool;
+use super::{ApplicationRule, NodePool, RuleCollection, RuleNames};
 use crate::api::OsSku;
 use crate::policy::security_group::{Access, AddressPrefix, Direction, Protocol, SecurityRule};
 
@@ -74,6 +74,51 @@ pub(super) fn agent_pool(pool: &NodePool) -> Map<String, Value> {
         put("nodeTaints", taints.into());
     }
     properties
+}
+
+/// What a collection of rules says, but the rules.
+pub(super) fn rule_collection(collection: &RuleCollection) -> Map<String, Value> {
+    let properties = [
+        (
+            "ruleCollectionType",
+            json!("FirewallPolicyFilterRuleCollection"),
+        ),
+        ("name", json!(collection.name)),
+        ("priority", json!(collection.priority)),
+        ("action", json!({"type": "Allow"})),
+    ];
+    properties
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+/// What a rule of Azure Firewall says.
+pub(super) fn application_rule(rule: &ApplicationRule) -> Map<String, Value> {
+    let sources: Vec<_> = rule.sources.iter().map(ToString::to_string).collect();
+    let protocols: Vec<_> = rule
+        .protocols
+        .iter()
+        .map(|it| json!({"protocolType": it.protocol_type(), "port": it.port}))
+        .collect();
+    let names = match &rule.names {
+        RuleNames::Fqdns(names) => {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            ("targetFqdns", json!(names))
+        }
+        RuleNames::Tag(tag) => ("fqdnTags", json!([tag])),
+    };
+    let properties = [
+        ("ruleType", json!("ApplicationRule")),
+        ("name", json!(rule.name)),
+        ("sourceAddresses", json!(sources)),
+        ("protocols", json!(protocols)),
+        names,
+    ];
+    properties
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 pub(super) const fn os_sku(sku: OsSku) -> &'static str {

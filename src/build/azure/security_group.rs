@@ -94,14 +94,14 @@ pub(super) fn landing_zone(
             .subnets
             .iter()
             .filter(|(other, it)| **other != zone.name && !it.has_security_group)
-            .flat_map(|(_, it)| it.subnet.ranges())
+            .flat_map(|(_, it)| it.ranges())
             .chain(shared.iter().copied())
             .collect(),
         nodes: neighbours
             .subnets
             .iter()
             .filter(|(other, _)| **other != zone.name)
-            .flat_map(|(_, it)| it.subnet.ranges())
+            .flat_map(|(_, it)| it.ranges())
             .chain(shared.iter().copied())
             .collect(),
         shared,
@@ -110,7 +110,10 @@ pub(super) fn landing_zone(
     let mut group = Group::default();
     let system = azure.system_subnet.subnet.ranges();
     group.allow_in(100, "SystemPool", Protocol::Any, ranges(&system), &[]);
-    group.allow_in(110, "Subnet", Protocol::Any, ranges(&subnet.ranges()), &[]);
+    let own = neighbours.subnets.get(&zone.name);
+    let former = own.map(|it| it.former.clone()).unwrap_or_default();
+    let own = [subnet.ranges(), former].concat();
+    group.allow_in(110, "Subnet", Protocol::Any, ranges(&own), &[]);
     group.what_everybody_needs(platform, azure);
     // What looks at nodes may run in a pool that is shared.
     if !around.shared.is_empty() {
@@ -321,13 +324,13 @@ impl Group {
             Reach::LandingZone { .. } | Reach::Namespaces { .. } if !around.sees_pods => {}
             Reach::LandingZone { name, .. } => match around.neighbours.subnets.get(name) {
                 Some(other) if is_ingress => {
-                    let ends = (ranges(&[other.subnet.pods()]), any());
+                    let ends = (ranges(&other.pods()), any());
                     self.keyed(Direction::Inbound, &format!("From-{name}"), ends, ports);
                 }
                 // Its own group lets it in.
                 Some(other) if other.has_security_group => {}
                 Some(other) => {
-                    let ends = (any(), ranges(&[other.subnet.pods()]));
+                    let ends = (any(), ranges(&other.pods()));
                     self.keyed(Direction::Outbound, &format!("To-{name}"), ends, ports);
                 }
                 None => self.shared(is_ingress, &around.shared, ports),
@@ -348,7 +351,8 @@ impl Group {
                     self.keyed(Direction::Outbound, &subject, (any(), ranges(&nets)), ports);
                 }
             }
-            Reach::ApiServer(_) => {}
+            // Whatever is not in the virtual network, every group lets out.
+            Reach::Fqdns { .. } | Reach::ApiServer(_) => {}
         }
     }
 

@@ -6,7 +6,9 @@ use hcl::expr::{Traversal, Variable};
 use hcl::{Block, Body, Expression, Identifier};
 
 use super::resource_id::ResourceIds;
-use super::{AzureResources, NodePool, Subnet, properties};
+use super::{
+    ApplicationRule, AzureResources, NodePool, RuleCollectionGroup, RuleNames, Subnet, properties,
+};
 use crate::domain::PlatformAzure;
 use crate::policy::security_group::{SecurityGroup, SecurityRule};
 
@@ -22,6 +24,7 @@ pub fn terraform(resources: &AzureResources, azure: &PlatformAzure) -> Result<St
         security_groups,
         subnets,
         node_pools,
+        rule_collection_groups,
     } = resources;
     let mut body = Body::builder();
     for group in security_groups {
@@ -32,6 +35,9 @@ pub fn terraform(resources: &AzureResources, azure: &PlatformAzure) -> Result<St
     }
     for pool in node_pools {
         body = body.add_block(node_pool(pool, subnets, azure));
+    }
+    for group in rule_collection_groups {
+        body = body.add_block(rule_collection_group(group));
     }
     let text = hcl::format::to_string(&body.build())?;
     Ok(format!(
@@ -197,6 +203,46 @@ fn node_pool(pool: &NodePool, subnets: &[Subnet], azure: &PlatformAzure) -> Bloc
         .add_attribute(("create_before_destroy", true))
         .add_attribute(("ignore_changes", ignored));
     block.add_block(lifecycle.build()).build()
+}
+
+fn rule_collection_group(group: &RuleCollectionGroup) -> Block {
+    let collections = group.collections.iter().map(|collection| {
+        Block::builder("application_rule_collection")
+            .add_attribute(("name", collection.name))
+            .add_attribute(("priority", collection.priority))
+            .add_attribute(("action", "Allow"))
+            .add_blocks(collection.rules.iter().map(application_rule))
+            .build()
+    });
+    resource("azurerm_firewall_policy_rule_collection_group", &group.name)
+        .add_attribute(("name", group.name.as_str()))
+        .add_attribute(("firewall_policy_id", group.policy.as_str()))
+        .add_attribute(("priority", group.priority))
+        .add_blocks(collections)
+        .build()
+}
+
+fn application_rule(rule: &ApplicationRule) -> Block {
+    let sources: Vec<_> = rule.sources.iter().map(ToString::to_string).collect();
+    let (field, names) = match &rule.names {
+        RuleNames::Fqdns(names) => (
+            "destination_fqdns",
+            names.iter().map(ToString::to_string).collect(),
+        ),
+        RuleNames::Tag(tag) => ("destination_fqdn_tags", vec![(*tag).to_owned()]),
+    };
+    let protocols = rule.protocols.iter().map(|it| {
+        Block::builder("protocols")
+            .add_attribute(("type", it.protocol_type()))
+            .add_attribute(("port", it.port))
+            .build()
+    });
+    Block::builder("rule")
+        .add_attribute(("name", rule.name.as_str()))
+        .add_attribute(("source_addresses", sources))
+        .add_attribute((field, names))
+        .add_blocks(protocols)
+        .build()
 }
 
 /// The id of another resource of the same file.

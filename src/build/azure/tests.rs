@@ -9,6 +9,7 @@ use super::*;
 use crate::domain::{CalicoNaming, Flavour, Neighbour, PolicyApi, Reach, Surroundings, resolve};
 use crate::policy::security_group::{Access, Direction, Flow, Protocol, ServiceTags};
 
+mod firewall;
 mod rendered;
 
 pub(super) fn platform(spec: Value) -> Platform {
@@ -307,7 +308,7 @@ proptest! {
         let estate = estate(platform, has, &declared);
         for zone in &estate.zones {
             let groups = estate.resources(zone, &Priorities::new()).security_groups;
-            for group in groups.iter().chain(&platform_azure(&estate.platform, &Priorities::new()).security_groups) {
+            for group in groups.iter().chain(&platform_azure(&estate.platform, &Neighbours::default(), &[], &Priorities::new()).security_groups) {
                 prop_assert_eq!(group.validate(), vec![]);
                 prop_assert!(group.rules.iter().all(|it| it.name.len() <= 80));
             }
@@ -354,7 +355,13 @@ fn a_landing_zone_s_group_is_what_the_articles_list() {
 
 #[test]
 fn only_the_application_gateway_talks_to_the_system_pool() {
-    let group = &platform_azure(&platform(json!({})), &Priorities::new()).security_groups[0];
+    let group = &platform_azure(
+        &platform(json!({})),
+        &Neighbours::default(),
+        &[],
+        &Priorities::new(),
+    )
+    .security_groups[0];
     let to = |source: &str, port| decided(group, source, "10.1.0.100", port);
     assert_eq!(
         to("10.1.254.4", 443),

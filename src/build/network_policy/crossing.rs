@@ -124,6 +124,12 @@ fn opened(opening: &Opening, platform: &Platform) -> (Vec<NetworkPolicyPeer>, Po
             nets,
             except,
             without_pods,
+        }
+        | Reach::Fqdns {
+            nets,
+            except,
+            without_pods,
+            ..
         } => {
             // Nothing here tells pods from others by what they are.
             let pods: &[IpNet] = if *without_pods {

@@ -16,11 +16,13 @@ use crate::domain::{AzureVersions, LandingZone, Platform, PlatformAzure, Resolve
 /// Whether to write what landing zones own in Azure instead, and how.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AzureArgs {
-    /// Write the node pools, subnets and network security groups of landing zones instead of objects of the cluster
+    /// Write the node pools, subnets, network security groups and firewall rules of landing zones instead of objects of the
+    /// cluster
     #[arg(long = "azure", value_enum, value_name = "FORM")]
     form: Option<AzureForm>,
 
-    /// The resource group that a Bicep file is for, where the virtual network and the cluster lie in two
+    /// The resource group that a Bicep file is for, where the virtual network, the cluster and the firewall's policy lie in
+    /// several
     #[arg(long, requires = "form", value_name = "NAME")]
     resource_group: Option<String>,
 }
@@ -74,12 +76,16 @@ impl AzureArgs {
         }
         let priorities = Priorities::new();
         let neighbours = Neighbours::of(zones);
-        let of_platform = build::platform_azure(platform, &priorities);
         // Of those that are planned or suspended nothing is written, as the operator writes nothing.
         let in_force = zones
             .iter()
             .zip(resolved)
             .filter(|(zone, _)| zone.is_in_force());
+        let declared: Vec<_> = in_force
+            .clone()
+            .flat_map(|(zone, it)| build::application_rules(zone, platform, &it.openings))
+            .collect();
+        let of_platform = build::platform_azure(platform, &neighbours, &declared, &priorities);
         let (in_force, of_zones): (Vec<&LandingZone>, Vec<_>) = in_force
             .map(|(zone, resolved)| {
                 let openings = &resolved.openings;
@@ -88,6 +94,14 @@ impl AzureArgs {
                 (zone, resources)
             })
             .unzip();
+        let mut faults = of_platform.faults();
+        faults.extend(of_zones.iter().flat_map(AzureResources::faults));
+        if !faults.is_empty() {
+            for fault in faults {
+                writeln!(stderr, "error: Azure would refuse {fault}")?;
+            }
+            return Ok(Outcome::BadInput);
+        }
         let text = match form {
             AzureForm::Aso => {
                 let Some(operator) = &azure.service_operator else {
@@ -113,7 +127,7 @@ impl AzureArgs {
                 match bicep(&resources, azure, self.resource_group.as_deref()) {
                     Ok(text) => text,
                     Err(
-                        error @ (BicepError::TwoResourceGroups { .. }
+                        error @ (BicepError::SeveralResourceGroups { .. }
                         | BicepError::OtherResourceGroup { .. }),
                     ) => {
                         writeln!(stderr, "error: {error}")?;
@@ -136,10 +150,12 @@ fn together(of_platform: AzureResources, of_zones: Vec<AzureResources>) -> Azure
             security_groups,
             subnets,
             node_pools,
+            rule_collection_groups,
         } = of_zone;
         all.security_groups.extend(security_groups);
         all.subnets.extend(subnets);
         all.node_pools.extend(node_pools);
+        all.rule_collection_groups.extend(rule_collection_groups);
     }
     all
 }

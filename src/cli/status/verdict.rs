@@ -160,6 +160,7 @@ fn course(why: &str) -> Option<Course> {
         reason::PROGRESSING
         | reason::POLICIES_PENDING
         | reason::TEST_REFUSED
+        | reason::REPLACING
         | reason::EVICTING
         | reason::PODS_UNKNOWN => Course::Wait(Whom::Operator),
         reason::TERMINATING | reason::DELETING => Course::Wait(Whom::Kubernetes),

@@ -4,26 +4,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::api::ListParams;
-use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
 
 use super::AzureState;
+use super::replacing::{Replaced, Step, TAINT, drain, is_missed, pods_on};
 use crate::api::DeletePolicy;
+use crate::api::names::RECONCILE_POLICY;
 use crate::build::{comes_and_goes, reconcile_policy};
-use crate::cluster::{failure, list_pods_on};
-use crate::controller::apply::Failure;
+use crate::controller::apply::{Failure, WriteError};
 use crate::controller::cache::Objects;
 use crate::controller::context::Context;
 use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::plan::Prune;
-use crate::domain::{AzureKind, Flavour, Pod};
+use crate::domain::{AzureKind, Flavour};
 
 const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
 const RULE: Kind = Kind::Azure(AzureKind::NetworkSecurityGroupsSecurityRule);
-/// The label of nodes that names their pool (AKS documentation, "Use labels in an AKS cluster").
-const POOL_OF_NODE: &str = "kubernetes.azure.com/agentpool";
 
 /// What left the declaration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,6 +32,27 @@ pub(in crate::controller) struct Leaving {
     pub pools: Vec<(Prune, String)>,
     /// What nodes need, which goes after them.
     pub after_pools: Vec<Prune>,
+    /// Node pools that give way to another one, whatever becomes of the rest.
+    pub replaced: Vec<Replaced>,
+}
+
+/// What is declared of what goes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::controller) struct Declared<'a> {
+    /// What becomes of the resources.
+    pub delete_policy: DeletePolicy,
+    /// The pool that takes the place of another one; None: none does.
+    pub successor: Option<&'a ObjectKey>,
+}
+
+impl Declared<'_> {
+    /// Nothing takes the place of anything.
+    pub(in crate::controller) const fn only(delete_policy: DeletePolicy) -> Self {
+        Self {
+            delete_policy,
+            successor: None,
+        }
+    }
 }
 
 impl Leaving {
@@ -43,25 +60,49 @@ impl Leaving {
     pub(in crate::controller) fn of(
         prune: &[Prune],
         objects: &Objects,
-        delete_policy: DeletePolicy,
+        declared: Declared<'_>,
     ) -> Self {
         let states = prune.iter().map(|prune| {
             let found = objects.get(&prune.key);
             let state = found.and_then(|found| found.azure.clone());
             (prune.key.clone(), state.unwrap_or_default())
         });
-        Self::sorted(prune, &states.collect(), delete_policy)
+        let successor = declared.successor.map(|key| {
+            let found = objects.get(key);
+            (key, found.and_then(|found| found.azure.clone()))
+        });
+        Self::sorted(
+            prune,
+            &states.collect(),
+            declared.delete_policy,
+            successor.as_ref(),
+        )
     }
 
     fn sorted(
         prune: &[Prune],
         states: &BTreeMap<ObjectKey, Arc<AzureState>>,
         delete_policy: DeletePolicy,
+        successor: Option<&(&ObjectKey, Option<Arc<AzureState>>)>,
     ) -> Self {
         let mut leaving = Self::default();
         let nothing = Arc::default();
+        let is_replaced = |it: &Prune| successor.is_some() && it.key.kind == POOL;
+        let is_any_replaced = prune.iter().any(is_replaced);
         for prune in prune {
             let state = states.get(&prune.key).unwrap_or(&nothing);
+            if let Some((key, there)) = successor.filter(|_| is_replaced(prune)) {
+                leaving.replaced.push(Replaced {
+                    prune: prune.clone(),
+                    name: state.azure_name.clone().unwrap_or_default(),
+                    taints: state.taints.clone(),
+                    successor: (*key).clone(),
+                    step: Step::of(state, there.as_deref()),
+                    is_marked: state.reconcile_policy.as_deref()
+                        == Some(reconcile_policy(DeletePolicy::Delete)),
+                });
+                continue;
+            }
             let is_opening = prune.key.kind == RULE && state.priority.is_some_and(comes_and_goes);
             let wanted = if is_opening {
                 DeletePolicy::Delete
@@ -71,7 +112,7 @@ impl Leaving {
             let policy = reconcile_policy(wanted);
             if state.reconcile_policy.as_deref() != Some(policy) {
                 leaving.marked.push((prune.clone(), policy));
-            } else if is_opening || wanted == DeletePolicy::Keep {
+            } else if is_opening || wanted == DeletePolicy::Keep && !is_any_replaced {
                 leaving.now.push(prune.clone());
             } else if prune.key.kind == POOL {
                 let name = state.azure_name.clone().unwrap_or_default();
@@ -90,11 +131,17 @@ impl Leaving {
         let pools = self.pools.iter().map(|(prune, _)| (prune, "manage"));
         let after = self.after_pools.iter().map(|prune| (prune, "manage"));
         let all = marked.chain(detached).chain(pools).chain(after);
-        all.map(|(prune, policy)| match policy {
+        let replaced = self.replaced.iter().map(|it| {
+            format!(
+                "replace {} by {}: move its pods, then delete it in Azure, too",
+                it.prune.key, it.successor
+            )
+        });
+        let all = all.map(|(prune, policy)| match policy {
             "manage" => format!("delete {} and what it stands for in Azure", prune.key),
             _ => format!("delete {}", prune.key),
-        })
-        .collect()
+        });
+        all.chain(replaced).collect()
     }
 }
 
@@ -107,17 +154,23 @@ pub(in crate::controller) struct Left {
     pub failed: Vec<Failure>,
     /// What waits, a phrase each.
     pub waits: Vec<String>,
+    /// How far pools are that give way to others, a phrase each.
+    pub replacing: Vec<String>,
 }
 
 /// Lets go of what left the declaration, as far as that may be done now.
 pub(in crate::controller) async fn leave(
     context: &Context,
+    zone: &str,
     leaving: Leaving,
     flavour: Flavour,
 ) -> Left {
     let mut left = Left::default();
     for (prune, policy) in leaving.marked {
-        let marked = context.writer.mark_azure(&prune, policy, flavour).await;
+        let marked = context
+            .writer
+            .patch_azure(&prune, marked_as(policy), flavour)
+            .await;
         match marked {
             // The watch brings it back, and then it goes.
             Ok(()) => left.waits.push(format!("{} is about to go", prune.key)),
@@ -141,6 +194,22 @@ pub(in crate::controller) async fn leave(
                 "{} stays, since nobody knows what runs on its nodes: {error}; apply config/azure",
                 prune.key
             )),
+        }
+    }
+    for replaced in leaving.replaced {
+        are_pools_gone = false;
+        match replace(context, zone, &replaced, flavour).await {
+            Ok(None) => {
+                left.replacing.push(replaced.told(
+                    "step 4 of 4: nobody runs on its nodes any more, and it is being deleted in Azure",
+                ));
+                go.push(replaced.prune);
+            }
+            Ok(Some(told)) => left.replacing.push(told),
+            Err(error) => left.failed.push(Failure {
+                key: replaced.prune.key,
+                error,
+            }),
         }
     }
     are_pools_gone &= !is_any_pool_going(context, &leaving.after_pools);
@@ -168,6 +237,41 @@ pub(in crate::controller) async fn leave(
     left
 }
 
+/// An object that says what becomes of its resource.
+fn marked_as(policy: &str) -> Value {
+    json!({"metadata": {"annotations": {RECONCILE_POLICY: policy}}})
+}
+
+/// Does what comes next for a pool that gives way. Returns what is told; None: it may go.
+async fn replace(
+    context: &Context,
+    zone: &str,
+    replaced: &Replaced,
+    flavour: Flavour,
+) -> Result<Option<String>, WriteError> {
+    let patch = |fields| context.writer.patch_azure(&replaced.prune, fields, flavour);
+    match replaced.step {
+        Step::Making | Step::Closed => Ok(Some(replaced.told(""))),
+        Step::Closing => {
+            let mut taints = replaced.taints.clone();
+            taints.push(TAINT.to_owned());
+            patch(json!({"spec": {"nodeTaints": taints}})).await?;
+            Ok(Some(replaced.told("")))
+        }
+        Step::Draining => match drain(context, zone, &replaced.name).await {
+            Ok(None) if replaced.is_marked => Ok(None),
+            Ok(None) => {
+                patch(marked_as(reconcile_policy(DeletePolicy::Delete))).await?;
+                Ok(Some(replaced.told("step 4 of 4: it is about to go")))
+            }
+            Ok(Some(doing)) => Ok(Some(replaced.told(&doing))),
+            Err(error) => Ok(Some(replaced.told(&format!(
+                "step 3 of 4 waits, since nobody knows what runs on its nodes: {error}; apply config/azure"
+            )))),
+        },
+    }
+}
+
 /// Whether a pool of the same landing zone is still there, on its way out.
 fn is_any_pool_going(context: &Context, after: &[Prune]) -> bool {
     let objects = context.cache.read();
@@ -182,29 +286,12 @@ fn is_any_pool_going(context: &Context, after: &[Prune]) -> bool {
 
 /// Some of the pods on the nodes of a pool that somebody would miss; None: there are none.
 async fn carries(context: &Context, pool: &str) -> Result<Option<String>, String> {
-    let nodes = Api::<PartialObjectMeta<Node>>::all(context.client.clone());
-    let of_pool = ListParams::default().labels(&format!("{POOL_OF_NODE}={pool}"));
-    let nodes = nodes
-        .list(&of_pool)
-        .await
-        .map_err(|error| failure(&error))?;
-    for node in nodes.items {
-        let node = node.name_any();
-        let pods = list_pods_on(&context.client, &node)
-            .await
-            .map_err(|error| failure(&error))?;
-        if let Some(pod) = pods.iter().find(|pod| is_missed(pod)) {
-            return Ok(Some(format!("{}/{} on {node}", pod.namespace, pod.name)));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a pod is more than a part of its node.
-fn is_missed(pod: &Pod) -> bool {
-    let workload = pod.workload.as_ref().map(|it| it.kind.as_str());
-    // The kubelet's own pods are controlled by their node.
-    !matches!(workload, Some("DaemonSet" | "Node"))
+    let pods = pods_on(context, pool).await?;
+    let missed = pods.iter().find(|pod| is_missed(pod));
+    Ok(missed.map(|pod| {
+        let node = pod.node.as_deref().unwrap_or_default();
+        format!("{}/{} on {node}", pod.namespace, pod.name)
+    }))
 }
 
 #[cfg(test)]
@@ -241,7 +328,7 @@ mod tests {
         let states = states
             .map(|((prune, policy), priority)| (prune.key.clone(), state(policy, priority)))
             .collect();
-        Leaving::sorted(&all, &states, delete_policy)
+        Leaving::sorted(&all, &states, delete_policy, None)
     }
 
     #[test]
@@ -273,23 +360,36 @@ mod tests {
         assert_eq!(leaving.now, [prune(OPENING)]);
     }
 
+    /// Its subnet stays as long as it does, whatever is declared about subnets.
     #[test]
-    fn what_belongs_to_a_node_holds_nothing_up() {
-        let pod = |workload: Option<&str>| Pod {
-            namespace: "shop".to_owned(),
-            name: "a".to_owned(),
-            uid: "1".to_owned(),
-            node: None,
-            workload: workload.map(|kind| crate::domain::Workload {
-                kind: kind.to_owned(),
-                uid: "2".to_owned(),
-            }),
-            is_ready: true,
-            is_leaving: false,
+    fn a_pool_that_gives_way_goes_before_what_it_needs() {
+        let keys = [POOL_KEY, SUBNET, OPENING];
+        let priorities = [None, None, Some(1500)];
+        let all = keys.map(prune);
+        let states = all.iter().zip(priorities).map(|(prune, priority)| {
+            let policy = if priority.is_some() {
+                "manage"
+            } else {
+                "detach-on-delete"
+            };
+            (prune.key.clone(), state(policy, priority))
+        });
+        let successor: ObjectKey = "ManagedClustersAgentPool/azure/pool2".parse().unwrap();
+        let there = (&successor, None);
+        let leaving = Leaving::sorted(&all, &states.collect(), DeletePolicy::Keep, Some(&there));
+        let [replaced] = leaving.replaced.as_slice() else {
+            panic!("{leaving:?}");
         };
-        assert!(is_missed(&pod(None)));
-        assert!(is_missed(&pod(Some("ReplicaSet"))));
-        assert!(!is_missed(&pod(Some("DaemonSet"))));
-        assert!(!is_missed(&pod(Some("Node"))));
+        assert_eq!((&replaced.prune, replaced.step), (&all[0], Step::Making));
+        assert!(!replaced.is_marked);
+        assert_eq!(leaving.after_pools, [prune(SUBNET)]);
+        assert_eq!(leaving.now, [prune(OPENING)]);
+        let sentences = leaving.sentences();
+        assert!(
+            sentences
+                .iter()
+                .any(|it| it.contains("replace ManagedClustersAgentPool/azure/pool1")),
+            "{sentences:?}"
+        );
     }
 }

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::api::names::RECONCILE_POLICY;
+use crate::build::{ApplicationRule, read_application_rules};
 
 /// As much of an object as decisions take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,12 @@ pub struct AzureState {
     pub priority: Option<u16>,
     /// What Azure cannot change of a pool, by field.
     pub fixed: BTreeMap<&'static str, String>,
+    /// Taints of a pool's nodes.
+    pub taints: Vec<String>,
+    /// The range of a subnet.
+    pub address_prefix: Option<IpNet>,
+    /// What a firewall lets through of what landing zones declare.
+    pub application_rules: Vec<ApplicationRule>,
     /// How far Azure Service Operator is; None: it has not looked yet.
     pub ready: Option<Ready>,
 }
@@ -70,6 +78,15 @@ impl AzureState {
                 .and_then(Value::as_u64)
                 .and_then(|it| it.try_into().ok()),
             fixed: fixed.chain(references).collect(),
+            taints: spec("nodeTaints")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|taint| taint.as_str().map(str::to_owned))
+                .collect(),
+            address_prefix: text(spec("addressPrefix")).and_then(|it| it.parse().ok()),
+            application_rules: spec("ruleCollections")
+                .map_or_else(Vec::new, read_application_rules),
             ready: Ready::of(object),
         }
     }

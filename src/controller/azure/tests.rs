@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::told::{not_written, refused, stands};
+use super::told::{Going, faulty, not_written, refused, stands};
 use super::*;
 use crate::api;
 use crate::api::condition::{self, reason};
@@ -58,12 +58,15 @@ fn said(states: &[Option<Arc<AzureState>>], applied: &Applied, waits: &[&str]) -
         (key.parse().unwrap(), state.clone())
     });
     let states: Vec<_> = states.collect();
-    let waits = waits.iter().map(|it| (*it).to_owned()).collect();
+    let going = Going {
+        waits: waits.iter().map(|it| (*it).to_owned()).collect(),
+        ..Going::default()
+    };
     stands(
         &states,
         applied,
         &Plan::default(),
-        waits,
+        going,
         &platform("AzureCNI", true),
     )
 }
@@ -117,7 +120,7 @@ fn with_kubenet_calico_alone_governs_pods() {
             &states,
             &applied,
             &plan,
-            Vec::new(),
+            Going::default(),
             &platform(plugin, true),
         )
     };
@@ -163,24 +166,25 @@ fn a_pool_that_would_have_to_be_another_is_refused() {
 fn why_nothing_is_written_is_told() {
     let mut facts = ClusterFacts::default();
     let trouble = || Some("forbidden".to_owned());
-    let told = not_written(&platform("AzureCNI", false), &facts, trouble());
+    let kinds = &AzureKind::OF_LANDING_ZONES;
+    let told = not_written(&platform("AzureCNI", false), &facts, kinds, trouble());
     assert!(matches!(told, AzureTold::ByOthers(_)), "{told:?}");
     let platform = platform("AzureCNI", true);
     let why = |told: &AzureTold| match told.progress() {
         Some(Progress::Done(why)) => Some(why),
         _ => None,
     };
-    let told = not_written(&platform, &facts, trouble());
+    let told = not_written(&platform, &facts, kinds, trouble());
     assert_eq!(why(&told), Some(reason::SERVICE_OPERATOR_MISSING));
     let old = AzureDefinition::Unfit("too old".to_owned());
     facts.azure = AzureKind::ALL.map(|kind| (kind, old.clone())).into();
-    let told = not_written(&platform, &facts, trouble());
+    let told = not_written(&platform, &facts, kinds, trouble());
     assert_eq!(why(&told), Some(reason::SERVICE_OPERATOR_UNFIT));
     let served = AzureDefinition::Serves("v20250301".to_owned());
     facts.azure = AzureKind::ALL.map(|kind| (kind, served.clone())).into();
-    let told = not_written(&platform, &facts, trouble());
+    let told = not_written(&platform, &facts, kinds, trouble());
     assert_eq!(why(&told), Some(reason::NOT_WATCHED));
-    let told = not_written(&platform, &facts, None);
+    let told = not_written(&platform, &facts, kinds, None);
     assert!(matches!(told, AzureTold::Unknown(_)), "{told:?}");
 }
 
@@ -195,4 +199,49 @@ fn the_condition_is_there_for_those_who_have_to_do_with_azure() {
     );
     azure_ready(&mut conditions, None);
     assert!(!conditions.has(condition::AZURE_READY));
+}
+
+/// That another pool is being made is no more than one of the steps; that Azure refuses it comes first.
+#[test]
+fn how_far_a_replacement_is_is_told() {
+    let said = |state: Arc<AzureState>| {
+        let states = [(
+            "ManagedClustersAgentPool/azure/new".parse().unwrap(),
+            Some(state),
+        )];
+        let going = Going {
+            replacing: vec!["step 1 of 4".to_owned()],
+            ..Going::default()
+        };
+        let platform = platform("AzureCNI", true);
+        stands(
+            &states,
+            &Applied::default(),
+            &Plan::default(),
+            going,
+            &platform,
+        )
+    };
+    let told = said(ready(ReadyProgress::Working, "creating"));
+    let expected = AzureTold::Working(reason::REPLACING, "step 1 of 4".to_owned());
+    assert_eq!(told, expected);
+    let told = said(ready(ReadyProgress::GivenUp, "no such size"));
+    assert!(
+        matches!(told, AzureTold::Stuck(reason::REFUSED_BY_AZURE, _)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_azure_would_refuse_is_told_before_it_is_asked() {
+    assert_eq!(faulty(&[]), None);
+    let told = faulty(&["network security group nsg: holds 1001 rules".to_owned()]).unwrap();
+    assert!(
+        matches!(told, AzureTold::Stuck(reason::REFUSED_BY_AZURE, _)),
+        "{told:?}"
+    );
+    assert!(
+        told.message().contains("1001 rules; declare fewer"),
+        "{told:?}"
+    );
 }

@@ -76,20 +76,18 @@ pub fn azure_ready(conditions: &mut Conditions, told: Option<&AzureTold>) {
 pub(super) fn not_written(
     platform: &Platform,
     facts: &ClusterFacts,
+    kinds: &[AzureKind],
     trouble: Option<String>,
 ) -> AzureTold {
-    let operator = platform
-        .azure
-        .as_ref()
-        .and_then(|azure| azure.service_operator.as_ref());
-    if operator.is_none() {
+    let azure = platform.azure.as_ref();
+    if azure.is_none_or(|azure| azure.service_operator.is_none()) {
         return AzureTold::ByOthers(
             "nobody here makes what is declared in Azure, since spec.azure.serviceOperator of the LandingZonePlatform is left \
              out: kubectl landingzone render --azure bicep, or terraform, writes it; what is there already stays"
                 .to_owned(),
         );
     }
-    match facts.azure_versions() {
+    match facts.azure_versions(kinds) {
         Err(NoAzure::Missing(kinds)) => {
             let kinds = sentence(kinds.into_iter().map(str::to_owned));
             let message = format!(
@@ -119,6 +117,19 @@ pub(super) fn not_written(
     }
 }
 
+/// Where Azure would refuse what is rendered: nothing is changed then.
+pub(super) fn faulty(faults: &[String]) -> Option<AzureTold> {
+    if faults.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "Azure would refuse what follows from the declarations, so nothing was changed there: {}; declare fewer crossings or shared \
+         services, or wider ones",
+        sentence(faults.iter().cloned())
+    );
+    Some(AzureTold::Stuck(reason::REFUSED_BY_AZURE, message))
+}
+
 /// Where a pool would have to become another one: nothing is changed then.
 pub(super) fn refused(
     targets: &Targets,
@@ -137,8 +148,8 @@ pub(super) fn refused(
     let differ = sentence(differ);
     let message = format!(
         "{key} cannot become what is declared: {differ}; Azure changes none of it, so nothing was changed in Azure. Write back \
-         what was declared before, or take nodePool and subnet out of spec.azure, which lets this pool go, and declare the new \
-         one then"
+         what was declared before; or add replace: true to nodePool, which makes the new pool, moves the pods there and deletes this \
+         one; or take nodePool and subnet out of spec.azure, which lets this pool go, and declare the new one then"
     );
     Some(AzureTold::Stuck(reason::POOL_CANNOT_CHANGE, message))
 }
@@ -153,12 +164,21 @@ pub(super) fn goes(key: &ObjectKey, state: Option<&AzureState>) -> String {
     }
 }
 
+/// What is on its way out, a phrase each.
+#[derive(Debug, Default)]
+pub(super) struct Going {
+    /// What waits for something.
+    pub waits: Vec<String>,
+    /// How far pools are that give way to others.
+    pub replacing: Vec<String>,
+}
+
 /// How it stands after all was written.
 pub(super) fn stands(
     states: &[(ObjectKey, Option<Arc<AzureState>>)],
     applied: &Applied,
     plan: &Plan,
-    waits: Vec<String>,
+    Going { waits, replacing }: Going,
     platform: &Platform,
 ) -> AzureTold {
     if !applied.failed.is_empty() {
@@ -191,6 +211,9 @@ pub(super) fn stands(
             sentence(given_up.into_iter())
         );
         return AzureTold::Stuck(reason::REFUSED_BY_AZURE, message);
+    }
+    if !replacing.is_empty() {
+        return AzureTold::Working(reason::REPLACING, sentence(replacing.into_iter()));
     }
     let waiting = plan.waiting.iter();
     let waiting = waiting.map(|key| format!("{key}: the one of that name is being deleted"));

@@ -8,8 +8,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::watcher::{Config, Event};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::api::names::OWNER;
-use crate::cluster::{ClusterFacts, Watched, follow};
+use crate::api::names::{MANAGED_BY, MANAGER};
+use crate::cluster::{Watched, follow};
 use crate::controller::context::Context;
 use crate::controller::kind::Kind;
 use crate::controller::watch::dispatch;
@@ -32,13 +32,18 @@ pub(in crate::controller) async fn follow_azure(context: Arc<Context>) {
     loop {
         let wanted = {
             let signs = signs.borrow_and_update();
-            let versions = signs.as_ref().map(ClusterFacts::azure_versions);
             let namespace = namespace.borrow_and_update().clone();
-            match (namespace, versions) {
-                (Some(namespace), Some(Ok(versions))) => Some(Place {
-                    namespace,
-                    versions,
-                }),
+            match (signs.as_ref(), namespace) {
+                // One that cannot be written keeps none of the others.
+                (Some(facts), Some(namespace)) => {
+                    let can_be = |kind: &AzureKind| facts.azure_versions(&[*kind]).is_ok();
+                    let kinds: Vec<_> = AzureKind::ALL.into_iter().filter(can_be).collect();
+                    let versions = facts.azure_versions(&kinds).ok();
+                    versions.map(|versions| Place {
+                        namespace,
+                        versions,
+                    })
+                }
                 _ => None,
             }
         };
@@ -46,9 +51,8 @@ pub(in crate::controller) async fn follow_azure(context: Arc<Context>) {
             running.clear();
             context.azure.is_calm();
             let resources = wanted.iter().flat_map(|place| {
-                AzureKind::ALL
-                    .into_iter()
-                    .map(|kind| (Kind::Azure(kind), resource(kind, &place.versions)))
+                let kinds = place.versions.kinds();
+                kinds.map(|kind| (Kind::Azure(kind), resource(kind, &place.versions)))
             });
             let resources: Vec<_> = resources.collect();
             context.cache.write().watch_azure(resources.clone());
@@ -84,7 +88,9 @@ fn resource(kind: AzureKind, versions: &AzureVersions) -> ApiResource {
 
 async fn watch_kind(kind: Kind, resource: ApiResource, namespace: String, context: Arc<Context>) {
     let api = Api::<Watched>::namespaced_with(context.watching.clone(), &namespace, &resource);
-    let mut events = std::pin::pin!(follow(api, Config::default().labels(OWNER)));
+    // A landing zone's, or the platform's.
+    let ours = format!("{MANAGED_BY}={MANAGER}");
+    let mut events = std::pin::pin!(follow(api, Config::default().labels(&ours)));
     while let Some(event) = events.next().await {
         let trouble = match event {
             Ok(event) => {

@@ -571,3 +571,101 @@ fn the_same_addresses_in_two_landing_zones_are_told() {
     assert_eq!(told(&resolved, "out").state, CrossingState::Open);
     assert!(message(&resolved, "out").contains("is opened by orders, too"));
 }
+
+fn with_firewall(mut platform: Platform) -> Platform {
+    let hub = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network";
+    let spec = json!({
+        "network": {"plugin": "AzureCNIOverlay", "podCidrs": ["10.244.0.0/16"]},
+        "azure": {
+            "subscription": "00000000-0000-0000-0000-000000000001",
+            "resourceGroup": "rg-aks", "location": "westeurope", "cluster": "aks-shared",
+            "virtualNetwork": {"name": "vnet-spoke", "cidrs": ["20.1.0.0/16"]},
+            "systemSubnet": {"name": "snet-system", "cidr": "20.1.0.0/24"},
+            "hub": {
+                "routeTable": format!("{hub}/routeTables/rt-hub"),
+                "firewall": {"policy": format!("{hub}/firewallPolicies/fw")},
+            },
+        },
+    });
+    let declared = api::LandingZonePlatform::new("cluster", serde_json::from_value(spec).unwrap());
+    platform.azure = Platform::default().declared(&declared).unwrap().azure;
+    platform
+}
+
+fn names(ports: &Value) -> Value {
+    towards(
+        json!({"fqdns": ["*.example.org", "api.example.com"]}),
+        json!({ "ports": ports }),
+    )
+}
+
+/// Open-source Calico matches no names, so that nothing opens where no firewall does.
+#[test]
+fn names_without_a_firewall_are_closed_and_told() {
+    let platform = platform();
+    let resolved = resolve(&zone("shop", names(&json!([]))), &around(&platform));
+    assert!(resolved.openings.crossings.is_empty());
+    assert_eq!(told(&resolved, "out").state, CrossingState::Unsupported);
+    let message = message(&resolved, "out");
+    for part in ["azure.hub.firewall", "open-source Calico", "cidrs"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+/// Policies let out to the internet, and nowhere that only this network knows.
+#[rstest]
+#[case(json!([]), &["TCP 443"])]
+#[case(json!([{"protocol": "TCP", "port": 8443}, {"protocol": "TCP", "port": 80}]), &["TCP 8443", "TCP 80"])]
+fn names_open_the_internet_on_their_ports_and_nothing_else(
+    #[case] ports: Value,
+    #[case] expected: &[&str],
+) {
+    let platform = with_firewall(platform());
+    let resolved = resolve(&zone("shop", names(&ports)), &around(&platform));
+    let [opening] = resolved.openings.crossings.as_slice() else {
+        panic!("{:?}", resolved.openings);
+    };
+    let opened: Vec<_> = opening.ports.iter().map(ToString::to_string).collect();
+    assert_eq!(opened, expected);
+    let Reach::Fqdns {
+        crossing,
+        names,
+        nets,
+        except,
+        ..
+    } = &opening.reach
+    else {
+        panic!("{opening:?}");
+    };
+    assert_eq!(crossing, "out");
+    let names: Vec<_> = names.iter().map(Fqdn::as_str).collect();
+    assert_eq!(names, ["*.example.org", "api.example.com"]);
+    let is_open = |address: &str| {
+        let address: IpNet = format!("{address}/32").parse().unwrap();
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        within(nets) && !within(except)
+    };
+    for outside in ["8.8.8.8", "20.2.0.1", "203.0.113.9"] {
+        assert!(is_open(outside), "{outside}");
+    }
+    // Pods, nodes, the virtual network, whatever is private, and what tells a machine's secrets.
+    for inside in [
+        "10.244.3.4",
+        "10.1.0.4",
+        "20.1.7.7",
+        "192.168.1.1",
+        "172.20.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "168.63.129.16",
+        "127.0.0.1",
+    ] {
+        assert!(!is_open(inside), "{inside}");
+    }
+    assert_eq!(
+        told(&resolved, "out").peer,
+        "*.example.org, api.example.com"
+    );
+    let message = message(&resolved, "out");
+    assert!(message.contains("the firewall sees subnets"), "{message}");
+}

@@ -7,11 +7,15 @@ use ipnet::IpNet;
 use super::{Opening, Reach};
 use crate::api::{CrossingDirection, CrossingStatus, OpenedCrossing};
 use crate::domain::address::reaches_most;
-use crate::domain::{Crossing, CrossingEnd, LandingZoneName, Peer, Platform, PortRange};
+use crate::domain::{Crossing, CrossingEnd, Fqdn, LandingZoneName, Peer, Platform, PortRange};
 
 /// What holds where nobody knows where the nodes are.
 pub(super) const NODES_NOT_KNOWN: &str = "the subnets of the nodes are not known, so nodes among these \
     addresses can be reached: list them in the platform's network.nodeCidrs";
+
+/// What holds for names where a landing zone has no subnet of its own.
+pub(super) const SHARED_WAY_OUT: &str = "the firewall sees subnets and not pods: whoever shares a subnet with this landing zone, \
+    and declares any name, reaches these, too; a subnet of its own (azure.subnet) tells them apart";
 
 /// Who is on the other side.
 pub(super) fn peer(peer: &Peer, platform: &Platform) -> String {
@@ -27,6 +31,10 @@ pub(super) fn peer(peer: &Peer, platform: &Platform) -> String {
             } else {
                 format!("{} except {}", list(cidrs), list(except))
             }
+        }
+        Peer::Fqdns(names) => {
+            let names: Vec<_> = names.iter().map(Fqdn::as_str).collect();
+            names.join(", ")
         }
         Peer::Destination(name) => {
             let known = platform.destinations.iter().find(|it| it.name == *name);
@@ -134,7 +142,9 @@ fn counterpart(declarant: &LandingZoneName, crossing: &Crossing) -> (&'static st
     let declared_by = fields(Some(declarant), &crossing.own);
     let reached = match &crossing.peer {
         Peer::LandingZone { end, .. } => fields(None, end),
-        Peer::Addresses { .. } | Peer::Destination(_) | Peer::ApiServer => String::new(),
+        Peer::Addresses { .. } | Peer::Fqdns(_) | Peer::Destination(_) | Peer::ApiServer => {
+            String::new()
+        }
     };
     let (list, prefix, from, to) = match crossing.direction {
         CrossingDirection::Egress => ("ingress", "from", declared_by, reached),

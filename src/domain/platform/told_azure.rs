@@ -40,6 +40,11 @@ pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
         api_server_subnet: azure.api_server_subnet.map(|it| it.to_string()),
         hub: azure.route_table.as_ref().map(|it| api::Hub {
             route_table: Some(it.clone()),
+            firewall: azure.firewall.as_ref().map(|it| api::Firewall {
+                policy: it.policy.clone(),
+                priority: Some(it.priority.into()),
+                credential_from: it.credential_from.clone(),
+            }),
         }),
         service_operator: azure
             .service_operator

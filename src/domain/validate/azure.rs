@@ -8,8 +8,8 @@ use super::Findings;
 use crate::api::{self, NetworkPlugin, rule};
 use crate::domain::address::{overlap, parse_range};
 use crate::domain::{
-    FieldPath, LandingZoneAzure, NodePool, Placement, Platform, PlatformAzure, ServiceOperator,
-    SharedSubnet, Subnet, SystemSubnet, VirtualNetwork, syntax,
+    FieldPath, Firewall, LandingZoneAzure, NodePool, Placement, Platform, PlatformAzure,
+    ServiceOperator, SharedSubnet, Subnet, SystemSubnet, VirtualNetwork, syntax,
 };
 
 /// Addresses of every subnet that Azure keeps for itself (Azure documentation, "Virtual network FAQ").
@@ -17,6 +17,8 @@ const KEPT_BY_AZURE: u64 = 5;
 /// Pods of a node where nobody says how many, with addresses from the nodes' subnet (AKS documentation, "IP address
 /// planning").
 const PODS_IN_NODE_SUBNET: u64 = 30;
+/// A pool has to have room for so many pods in all (AKS documentation, "IP address planning").
+const LEAST_PODS: u64 = 30;
 /// The same with addresses from a subnet of their own.
 const PODS_IN_POD_SUBNET: u64 = 110;
 /// A node takes addresses of a pod subnet by so many at once (AKS documentation, "Dynamic IP allocation").
@@ -115,6 +117,13 @@ fn node_pool(declared: &api::NodePool, path: &FieldPath, findings: &mut Findings
     let max_pods = declared
         .max_pods
         .map(|it| within(it, 10, 250, &at_pods, findings));
+    let room = max_pods.map(|pods| u64::from(pods) * u64::from(max));
+    if let Some(room) = room.filter(|room| *room < LEAST_PODS) {
+        let told = format!(
+            "leaves room for {room} pods on {max} nodes, and AKS asks for {LEAST_PODS}: raise maxPods, or max"
+        );
+        findings.report(&at_pods, max_pods.unwrap_or_default(), told);
+    }
     NodePool {
         vm_size: size.clone(),
         min,
@@ -123,6 +132,7 @@ fn node_pool(declared: &api::NodePool, path: &FieldPath, findings: &mut Findings
         max_pods: max_pods.and_then(|it| u8::try_from(it).ok()),
         os_sku: declared.os_sku.unwrap_or_default(),
         taint: declared.taint.unwrap_or(true),
+        replace: declared.replace.unwrap_or(false),
     }
 }
 
@@ -339,6 +349,15 @@ pub(in crate::domain) fn platform(
         let path = path.key("hub").key("routeTable");
         findings.check(&path, id, resource_id(id, "Microsoft.Network/routeTables"));
     }
+    let firewall = declared.hub.as_ref().and_then(|hub| {
+        let path = path.key("hub").key("firewall");
+        if hub.firewall.is_some() && hub.route_table.is_none() {
+            findings.report(&path, "", rule::FIREWALL_WITHOUT_ROUTES);
+        }
+        hub.firewall
+            .as_ref()
+            .map(|it| firewall_of(it, &path, findings))
+    });
     let service_operator = declared.service_operator.as_ref();
     let service_operator =
         service_operator.map(|it| service_operator_of(it, &path.key("serviceOperator"), findings));
@@ -361,6 +380,7 @@ pub(in crate::domain) fn platform(
         shared_subnets,
         api_server_subnet,
         route_table,
+        firewall,
         service_operator,
     };
     apart(&azure, path, findings);
@@ -390,6 +410,26 @@ fn shared_subnets(
         }));
     }
     shared_subnets
+}
+
+/// The priority of the rule collection group where nobody says which.
+const FIREWALL_PRIORITY: i32 = 1000;
+
+fn firewall_of(declared: &api::Firewall, path: &FieldPath, findings: &mut Findings) -> Firewall {
+    let id = &declared.policy;
+    let of_policy = resource_id(id, "Microsoft.Network/firewallPolicies");
+    findings.check(&path.key("policy"), id, of_policy);
+    let priority = declared.priority.unwrap_or(FIREWALL_PRIORITY);
+    if let Some(secret) = &declared.credential_from {
+        let path = path.key("credentialFrom");
+        findings.check(&path, secret, syntax::dns_label(secret, 63));
+    }
+    Firewall {
+        policy: id.clone(),
+        // Those that a firewall policy takes (Azure Service Operator, `FirewallPoliciesRuleCollectionGroup`).
+        priority: within(priority, 100, 65_000, &path.key("priority"), findings),
+        credential_from: declared.credential_from.clone(),
+    }
 }
 
 fn service_operator_of(

@@ -9,7 +9,7 @@ use super::{Findings, Zones};
 use crate::api::rule::{self, LONGEST_NAME};
 use crate::api::{self, CrossingDirection, LandingZoneSpec, RangeAcknowledgement};
 use crate::domain::address::{is_metadata, parse_range, reaches_most};
-use crate::domain::{Crossing, CrossingEnd, FieldPath, Peer, syntax};
+use crate::domain::{Crossing, CrossingEnd, FieldPath, Fqdn, Peer, syntax};
 
 pub(super) fn validate(
     spec: &LandingZoneSpec,
@@ -81,6 +81,14 @@ impl Context<'_, '_> {
         let at_ports = path.key("ports");
         if declared.to.api_server.is_some() && !declared.ports.is_empty() {
             self.findings.report(&at_ports, "", rule::API_SERVER_PORTS);
+        }
+        let has_names = |port: &api::Port| {
+            port.protocol == api::Protocol::TCP
+                && port.end_port.is_none()
+                && port.port <= rule::LAST_FQDN_PORT.into()
+        };
+        if !declared.to.fqdns.is_empty() && !declared.ports.iter().all(has_names) {
+            self.findings.report(&at_ports, "", rule::FQDN_PORTS);
         }
         let ports = ports(&declared.ports, &at_ports, self.findings);
         self.told(declared.reason.as_ref(), &path.key("reason"));
@@ -167,6 +175,7 @@ impl Context<'_, '_> {
         let peers = [
             to.landing_zone.is_some(),
             !to.cidrs.is_empty(),
+            !to.fqdns.is_empty(),
             to.destination.is_some(),
             to.api_server.is_some(),
         ];
@@ -185,6 +194,9 @@ impl Context<'_, '_> {
             let (zone, pods) = (to.zone.as_ref(), to.pod_selector.as_ref());
             return self.landing_zone(name, zone, pods, path);
         }
+        if !to.fqdns.is_empty() {
+            return Some(self.fqdns(&to.fqdns, &path.key("fqdns")));
+        }
         if let Some(name) = &to.destination {
             let path = path.key("destination");
             self.findings
@@ -199,6 +211,19 @@ impl Context<'_, '_> {
             return Some(Peer::ApiServer);
         }
         Some(self.addresses(declared, path))
+    }
+
+    fn fqdns(&mut self, texts: &[String], path: &FieldPath) -> Peer {
+        let mut names = BTreeSet::new();
+        for (index, text) in texts.iter().enumerate() {
+            let path = path.index(index);
+            match text.parse::<Fqdn>() {
+                Ok(name) if names.contains(&name) => self.findings.report(&path, text, rule::TWICE),
+                Ok(name) => drop(names.insert(name)),
+                Err(rule) => self.findings.report(&path, text, rule),
+            }
+        }
+        Peer::Fqdns(names)
     }
 
     fn addresses(&mut self, declared: &api::EgressCrossing, path: &FieldPath) -> Peer {

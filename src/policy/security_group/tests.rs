@@ -247,6 +247,21 @@ fn what_azure_would_refuse_is_found() {
             "rule odd names ports, but its protocol has none",
         ]
     );
+    let mut mixed = rule("mixed", 200, Access::Allow, ("10.0.0.0/8", "fd00::/8"), &[]);
+    mixed.sources.push(prefix("10.64.0.0/10"));
+    mixed.sources.push(prefix("10.2.0.0/16"));
+    let group = SecurityGroup {
+        name: "mixed".to_owned(),
+        rules: vec![mixed],
+    };
+    let told: Vec<_> = group.validate().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "rule mixed names 10.2.0.0/16 beside 10.0.0.0/8, which holds it",
+            "rule mixed names addresses of IPv4 and of IPv6",
+        ]
+    );
     let many = (100..1101).map(|it| rule(&format!("r{it}"), it, Access::Deny, ("*", "*"), &[]));
     let group = SecurityGroup {
         name: "large".to_owned(),

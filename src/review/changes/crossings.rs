@@ -157,6 +157,7 @@ impl<'a> Seen<'a> {
         match (&self.crossing.peer, self.crossing.ports.as_slice()) {
             (Peer::ApiServer, _) => "its port".to_owned(),
             (Peer::Destination(_), []) => "its ports".to_owned(),
+            (Peer::Fqdns(_), []) => "TCP 443".to_owned(),
             (_, ports) => spans::ports_in_words(&spans::ports(ports)),
         }
     }
@@ -336,7 +337,9 @@ fn crossing(
     };
     let scope = match &seen.crossing.peer {
         Peer::LandingZone { name, .. } => Scope::Peer(name.clone()),
-        Peer::Addresses { .. } | Peer::Destination(_) | Peer::ApiServer => Scope::Outside,
+        Peer::Addresses { .. } | Peer::Fqdns(_) | Peer::Destination(_) | Peer::ApiServer => {
+            Scope::Outside
+        }
     };
     let shown = seen.crossing;
     Change {

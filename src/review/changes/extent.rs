@@ -8,7 +8,9 @@ use jiff::civil::Date;
 use super::reach::{Outsider, Pods};
 use super::spans::{self, Spans};
 use crate::api::{CrossingDirection, Protocol, names};
-use crate::domain::{CrossingEnd, LandingZone, LandingZoneName, Opening, PortRange, Reach, Zone};
+use crate::domain::{
+    CrossingEnd, Fqdn, LandingZone, LandingZoneName, Opening, PortRange, Reach, Zone,
+};
 
 /// Labels that a pod must have.
 type Labels = BTreeMap<String, String>;
@@ -42,6 +44,8 @@ enum Far {
         addresses: Spans,
         without_pods: bool,
     },
+    /// A name that a firewall lets through.
+    Name(Fqdn),
     ApiServer,
 }
 
@@ -86,6 +90,20 @@ pub(super) fn traffic<'a>(
             except,
             without_pods,
         } => fars.extend(by_family(nets, except, *without_pods, &ports)),
+        // Policies let out whatever is on the internet: what differs is which names the firewall lets through.
+        Reach::Fqdns {
+            names,
+            nets,
+            except,
+            without_pods,
+            ..
+        } => {
+            let named = names
+                .iter()
+                .map(|name| (Far::Name(name.clone()), ports.clone()));
+            fars.extend(named);
+            fars.extend(by_family(nets, except, *without_pods, &ports));
+        }
         Reach::ApiServer(nets) => {
             fars.push((Far::ApiServer, spans::all_ports()));
             let https = PortRange {
@@ -211,7 +229,9 @@ impl Far {
     fn addresses(&self) -> Spans {
         match self {
             Self::Addresses { addresses, .. } => addresses.clone(),
-            Self::Pods { .. } | Self::Foreign { .. } | Self::ApiServer => Spans::of([(0, 0)]),
+            Self::Pods { .. } | Self::Foreign { .. } | Self::Name(_) | Self::ApiServer => {
+                Spans::of([(0, 0)])
+            }
         }
     }
 
@@ -294,6 +314,7 @@ impl Far {
                     ..
                 },
             ) => is_v6 == other_v6 && (!without_pods || *other_without),
+            (Self::Name(name), Self::Name(other)) => name.holds(other),
             (Self::ApiServer, Self::ApiServer) => true,
             _ => false,
         }

@@ -160,7 +160,9 @@ impl<'a> Question<'a> {
         let mut nets: Vec<IpNet> = Vec::new();
         for opening in &openings {
             let (ranges, except): (&[IpNet], &[IpNet]) = match &opening.reach {
-                Reach::Addresses { nets, except, .. } => (nets, except),
+                Reach::Addresses { nets, except, .. } | Reach::Fqdns { nets, except, .. } => {
+                    (nets, except)
+                }
                 Reach::ApiServer(nets) => (nets, &[]),
                 Reach::LandingZone { .. } | Reach::Namespaces { .. } => (&[], &[]),
             };
@@ -313,7 +315,9 @@ impl<'a> Question<'a> {
                     continue;
                 };
                 let pieces = self.ports(|reach| match reach {
-                    Reach::Addresses { nets, .. } => nets.iter().any(|net| net.contains(&address)),
+                    Reach::Addresses { nets, .. } | Reach::Fqdns { nets, .. } => {
+                        nets.iter().any(|net| net.contains(&address))
+                    }
                     _ => false,
                 });
                 // Addresses of the API server are open on its port.

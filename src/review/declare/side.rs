@@ -96,7 +96,10 @@ impl Side<'_> {
             Declared::LandingZone { name, end } => {
                 name.as_str() == self.landing_zone && self.is_within(end)
             }
-            Declared::Addresses { .. } | Declared::Destination(_) | Declared::ApiServer => false,
+            Declared::Addresses { .. }
+            | Declared::Fqdns(_)
+            | Declared::Destination(_)
+            | Declared::ApiServer => false,
         }
     }
 

@@ -55,7 +55,9 @@ fn half<'a>(
     own.network.crossings.iter().find(|crossing| {
         let is_meant = |peer: &Peer| match peer {
             Peer::LandingZone { name, end } => *name == other.name && is_at(end, outer),
-            Peer::Addresses { .. } | Peer::Destination(_) | Peer::ApiServer => false,
+            Peer::Addresses { .. } | Peer::Fqdns(_) | Peer::Destination(_) | Peer::ApiServer => {
+                false
+            }
         };
         crossing.direction == direction
             && is_at(&crossing.own, inner)
@@ -82,7 +84,8 @@ pub(super) fn out_of<'a>(
 
 fn reaches(crossing: &Crossing, platform: &Platform, route: Route<'_>) -> bool {
     match &crossing.peer {
-        Peer::LandingZone { .. } => false,
+        // Of a packet nobody knows by which name its address was found.
+        Peer::LandingZone { .. } | Peer::Fqdns(_) => false,
         Peer::Addresses { cidrs, except } => {
             let to = route.to;
             holds_address(cidrs, to)

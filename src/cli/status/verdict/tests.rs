@@ -182,6 +182,12 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ("PoolCannotChange", "AzureReady", "False", "act now"),
     ("RefusedByAzure", "AzureReady", "False", "act now"),
     ("Leaving", "AzureReady", "False", "act now"),
+    (
+        "Replacing",
+        "AzureReady",
+        "False",
+        "waiting for the operator",
+    ),
     ("Declared", "PodRangesKnown", "True", "healthy"),
     ("Told", "PodRangesKnown", "True", "healthy"),
     ("IPPools", "PodRangesKnown", "True", "healthy"),

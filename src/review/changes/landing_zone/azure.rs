@@ -98,13 +98,19 @@ fn told(pool: &NodePool) -> String {
         max_pods,
         os_sku,
         taint,
+        replace,
     } = pool;
     let zones: Vec<_> = availability_zones.iter().map(ToString::to_string).collect();
     let zones = (!zones.is_empty()).then(|| format!(" in availability zones {}", zones.join(", ")));
     let pods = max_pods.map(|it| format!(", {it} pods each"));
     let taint = if *taint { "" } else { ", without taint" };
+    let replaces = if *replace {
+        ", in place of another one"
+    } else {
+        ""
+    };
     format!(
-        "{min} to {max} of {vm_size} with {os_sku:?}{}{}{taint}",
+        "{min} to {max} of {vm_size} with {os_sku:?}{}{}{taint}{replaces}",
         zones.unwrap_or_default(),
         pods.unwrap_or_default()
     )

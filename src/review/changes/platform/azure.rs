@@ -92,6 +92,7 @@ pub(super) fn changes(old: &Platform, new: &Platform) -> Vec<Change> {
             add(&["hub", "routeTable"], ChangeKind::Lowered, true, message);
         }
     }
+    firewall(was, is, &mut add);
     if was.service_operator != is.service_operator {
         let message = "who makes what landing zones own in Azure changes".to_owned();
         add(&["serviceOperator"], ChangeKind::Changed, false, message);
@@ -131,6 +132,37 @@ fn api_server(was: &PlatformAzure, is: &PlatformAzure, add: &mut Add<'_>) {
             ),
         };
         add(&["apiServerSubnet"], kind, asks, message);
+    }
+}
+
+fn firewall(was: &PlatformAzure, is: &PlatformAzure, add: &mut Add<'_>) {
+    let path = ["hub", "firewall"];
+    match (&was.firewall, &is.firewall) {
+        (None, None) => {}
+        (None, Some(firewall)) => {
+            let message = format!(
+                "landing zones may declare fqdns, which the firewall policy {} lets through",
+                firewall.policy
+            );
+            add(&path, ChangeKind::Added, false, message);
+        }
+        (Some(_), None) => {
+            let message = "no firewall lets fqdns through any more: what landing zones declare of them is closed".to_owned();
+            add(&path, ChangeKind::Narrowed, false, message);
+        }
+        (Some(before), Some(after)) if before.policy != after.policy => {
+            let message = format!(
+                "the firewall policy that lets fqdns through changes from {} to {}: in the old one they stay open until somebody \
+                 deletes them",
+                before.policy, after.policy
+            );
+            add(&path, ChangeKind::Changed, true, message);
+        }
+        (Some(before), Some(after)) if before == after => {}
+        (Some(_), Some(_)) => {
+            let message = "how rules get into the firewall policy changes".to_owned();
+            add(&path, ChangeKind::Changed, false, message);
+        }
     }
 }
 

@@ -388,6 +388,36 @@ const LANDING_ZONE: &[Row] = &[
         ],
     ),
     (
+        &["network.egress[].to.fqdns[]"],
+        Depends,
+        &[
+            (
+                "network/egress/4",
+                "null",
+                r#"{"name": "out", "to": {"fqdns": ["api.example.com"]}}"#,
+                true,
+            ),
+            (
+                "network/egress/4",
+                r#"{"name": "out", "to": {"fqdns": ["api.example.com"]}}"#,
+                r#"{"name": "out", "to": {"fqdns": ["api.example.com", "evil.example.com"]}}"#,
+                true,
+            ),
+            (
+                "network/egress/4",
+                r#"{"name": "out", "to": {"fqdns": ["api.example.com"]}}"#,
+                r#"{"name": "out", "to": {"fqdns": ["*.example.com"]}}"#,
+                true,
+            ),
+            (
+                "network/egress/4",
+                r#"{"name": "out", "to": {"fqdns": ["*.example.com"]}}"#,
+                r#"{"name": "out", "to": {"fqdns": ["api.example.com"]}}"#,
+                false,
+            ),
+        ],
+    ),
+    (
         &[
             "network.egress[].to.destination",
             "network.egress[].to.apiServer",
@@ -538,6 +568,11 @@ const LANDING_ZONE: &[Row] = &[
             ("azure/nodePool/taint", "null", "false", true),
             ("azure/nodePool/taint", "false", "true", false),
         ],
+    ),
+    (
+        &["azure.nodePool.replace"],
+        Never,
+        &[("azure/nodePool/replace", "null", "true", false)],
     ),
     (
         &["azure.subnet.cidr", "azure.subnet.podCidr"],
@@ -1192,6 +1227,40 @@ const PLATFORM: &[Row] = &[
     ),
     (
         &[
+            "azure.hub.firewall.policy",
+            "azure.hub.firewall.priority",
+            "azure.hub.firewall.credentialFrom",
+        ],
+        Depends,
+        &[
+            (
+                "azure/hub",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt"}"#,
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/a"}}"#,
+                false,
+            ),
+            (
+                "azure/hub",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/a"}}"#,
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt"}"#,
+                false,
+            ),
+            (
+                "azure/hub",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/a"}}"#,
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/b"}}"#,
+                true,
+            ),
+            (
+                "azure/hub",
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/a"}}"#,
+                r#"{"routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt", "firewall": {"policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/a", "priority": 2000, "credentialFrom": "hub"}}"#,
+                false,
+            ),
+        ],
+    ),
+    (
+        &[
             "azure.serviceOperator.namespace",
             "azure.serviceOperator.credentialFrom",
         ],
@@ -1268,6 +1337,12 @@ fn platform() -> Value {
             "cluster": "aks", "virtualNetwork": {"name": "vnet", "cidrs": ["10.1.0.0/16"]},
             "systemSubnet": {"name": "system", "cidr": "10.1.0.0/24"},
             "sharedSubnets": [{"name": "shared", "cidr": "10.1.1.0/24"}],
+            "hub": {
+                "routeTable": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt",
+                "firewall": {
+                    "policy": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/firewallPolicies/fw",
+                },
+            },
         },
         "defaultDeny": {"stage": "Enforce"},
         "destinations": [{"name": "bank", "owner": "treasury", "cidrs": ["192.0.2.0/28"], "ports": tcp(443)}],
