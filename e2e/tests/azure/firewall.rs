@@ -1,6 +1,15 @@
 //! What the platform owns in Azure: the group of its system subnet, and what the firewall lets through.
 
-use super::*;
+use anyhow::{Context, Result, ensure};
+use e2e::governed::CONVERGED;
+use e2e::{OperatorOptions, OperatorProcess, eventually};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use landing_zone_operator::api::LandingZonePlatform;
+use landing_zone_operator::domain::AzureKind;
+use serde_json::{Value, json};
+
+use super::{InAzure, READY, spec};
 
 const HUB: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network";
 
@@ -56,12 +65,12 @@ impl InAzure {
         ensure!(groups.len() <= 1, "{groups:?}");
         let collections = groups
             .values()
-            .flat_map(|it| it["ruleCollections"].as_array());
+            .filter_map(|it| it["ruleCollections"].as_array());
         let inside = collections
             .flatten()
             .map(|it| &it["firewallPolicyFilterRuleCollection"]);
         let ours = inside.filter(|it| it["name"] == "landing-zones");
-        let rules = ours.flat_map(|it| it["rules"].as_array()).flatten();
+        let rules = ours.filter_map(|it| it["rules"].as_array()).flatten();
         Ok(rules
             .map(|it| &it["applicationRule"])
             .map(|it| {

@@ -1,16 +1,28 @@
 //! A node pool that gives way to another one.
 
+use anyhow::{Context, Result, ensure};
+use e2e::governed::CONVERGED;
 use e2e::install::apply_manifests;
-use e2e::workspace;
-use k8s_openapi::api::core::v1::ConfigMap;
+use e2e::{AzureServiceOperator, Governed, eventually, workspace};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+use landing_zone_operator::domain::AzureKind;
+use serde_json::{Value, json};
 
-use super::*;
+use super::{InAzure, LONG, spec};
 
 const TAINT: &str = "landingzones.dev/replaced=true:NoSchedule";
 
-/// A pod on a node, which something brings back where it goes.
-async fn works(governed: &Governed, node: &str) -> Result<Api<Pod>> {
+/// A pod on a node of a pool, which something brings back where it goes.
+async fn works(governed: &Governed, node: &str, pool: &str) -> Result<Api<Pod>> {
     let client = governed.client();
+    let labelled =
+        json!({"metadata": {"name": node, "labels": {"kubernetes.azure.com/agentpool": pool}}});
+    let nodes: Api<Node> = Api::all(client.clone());
+    nodes
+        .create(&PostParams::default(), &serde_json::from_value(labelled)?)
+        .await?;
     let owners: Api<ConfigMap> = Api::namespaced(client.clone(), "shop-web");
     let owner = json!({"metadata": {"name": "owner"}});
     let owner = owners
@@ -42,6 +54,22 @@ async fn works(governed: &Governed, node: &str) -> Result<Api<Pod>> {
     Ok(pods)
 }
 
+/// Whom orders lets in of shop: one range, or several.
+fn sources(aso: &AzureServiceOperator) -> Result<Value> {
+    let rules = aso.resources(AzureKind::NetworkSecurityGroupsSecurityRule);
+    let mut found = rules.iter();
+    let found = found.find(|(name, _)| name.contains("From-shop"));
+    let (_, rule) = found.with_context(|| format!("{:?}", rules.keys()))?;
+    Ok(json!([
+        rule["sourceAddressPrefix"],
+        rule["sourceAddressPrefixes"]
+    ]))
+}
+
+fn is_of_shop((_, pool): &(&String, &Value)) -> bool {
+    pool["nodeLabels"]["stack"] == "shop"
+}
+
 /// The new pool is there before anything of the old one goes, pods move by eviction, and meanwhile neighbours let both subnets in.
 pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     let azure = InAzure::start().await?;
@@ -62,16 +90,9 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     for name in ["shop", "orders"] {
         azure.says(name, "True", "AsDeclared").await?;
     }
-    let of_shop = |(_, pool): &(&String, &Value)| pool["nodeLabels"]["stack"] == "shop";
     let pools = aso.resources(AzureKind::ManagedClustersAgentPool);
-    let (old, _) = pools.iter().find(of_shop).context("no pool")?;
-    let node =
-        json!({"metadata": {"name": "node-a", "labels": {"kubernetes.azure.com/agentpool": old}}});
-    let nodes: Api<Node> = Api::all(governed.client());
-    nodes
-        .create(&PostParams::default(), &serde_json::from_value(node)?)
-        .await?;
-    let pods = works(governed, "node-a").await?;
+    let (old, _) = pools.iter().find(is_of_shop).context("no pool")?;
+    let pods = works(governed, "node-a", old).await?;
 
     azure
         .edit(
@@ -81,15 +102,6 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
             }}),
         )
         .await?;
-    let sources = || -> Result<Value> {
-        let rules = aso.resources(AzureKind::NetworkSecurityGroupsSecurityRule);
-        let found = rules.iter().find(|(name, _)| name.contains("From-shop"));
-        let (_, rule) = found.with_context(|| format!("{:?}", rules.keys()))?;
-        Ok(json!([
-            rule["sourceAddressPrefix"],
-            rule["sourceAddressPrefixes"]
-        ]))
-    };
     let both = json!([null, ["10.1.4.0/24", "10.1.6.0/24"]]);
     eventually(CONVERGED, "the pod to be evicted", async || {
         let pod = pods.get("works").await?;
@@ -106,7 +118,7 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     })
     .await?;
     let pools = aso.resources(AzureKind::ManagedClustersAgentPool);
-    ensure!(pools.iter().filter(of_shop).count() == 2, "{pools:?}");
+    ensure!(pools.iter().filter(is_of_shop).count() == 2, "{pools:?}");
     let taints = &pools[old]["nodeTaints"];
     ensure!(
         *taints == json!(["stack=shop:NoSchedule", TAINT]),
@@ -115,7 +127,7 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     ensure!(aso.deleted().is_empty(), "{:?}", aso.deleted());
     ensure!(aso.resources(AzureKind::VirtualNetworksSubnet).len() == 3);
     eventually(CONVERGED, "both subnets to be let in", async || {
-        let found = sources()?;
+        let found = sources(aso)?;
         ensure!(found == both, "{found}");
         Ok(Some(()))
     })
@@ -133,7 +145,7 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     let pools = aso.resources(AzureKind::ManagedClustersAgentPool);
     let sizes: Vec<_> = pools
         .iter()
-        .filter(of_shop)
+        .filter(is_of_shop)
         .map(|(_, pool)| pool["vmSize"].clone())
         .collect();
     ensure!(sizes == ["Standard_D8s_v5"], "{pools:?}");
@@ -144,7 +156,7 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
         CONVERGED,
         "the old subnet to be let in no more",
         async || {
-            let found = sources()?;
+            let found = sources(aso)?;
             ensure!(found == only, "{found}");
             Ok(Some(()))
         },
