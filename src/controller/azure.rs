@@ -22,7 +22,7 @@ use super::cache::{Objects, Observed};
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
-use super::plan::{Basis, Half, Plan, plan};
+use super::plan::{Basis, Half, Plan, Prune, plan};
 use super::reconcile::Observation;
 use super::rendered::{AzureSource, Rendered, Targets};
 use super::report::{remember, report};
@@ -34,6 +34,8 @@ pub(super) use platform::keep_platform_azure;
 pub use state::{AzureState, Ready, ReadyProgress};
 pub use told::{AzureTold, azure_ready};
 pub(super) use watch::follow_azure;
+
+const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
 
 /// What all landing zones share about Azure.
 #[derive(Debug)]
@@ -236,7 +238,13 @@ pub(super) fn lets_out(
     zone: &domain::LandingZone,
     openings: &domain::Openings,
 ) {
-    let rules = build::application_rules(zone, &observation.platform, openings);
+    let azure = observation.platform.azure.as_ref();
+    let rules = if azure.is_some_and(|azure| azure.firewall.is_some()) {
+        let neighbours = context.azure_neighbours(&context.cache.read());
+        build::application_rules(zone, &observation.platform, openings, &neighbours)
+    } else {
+        Vec::new()
+    };
     context.azure.lets_out(&observation.name, rules);
 }
 
@@ -281,22 +289,9 @@ pub(super) fn prepare(
     {
         return Prepared::Idle(Some(refused));
     }
-    let nothing = BTreeSet::new();
-    let basis = Basis {
-        half: Half::Azure,
-        owner: &observation.name,
-        targets: &rendered.azure,
-        inventory: &observation.inventory,
-        inherited: &nothing,
-        left_alone: &BTreeSet::new(),
-        applied_before: false,
-        lost: &BTreeSet::new(),
-        recorded_keys: &BTreeMap::new(),
-        memory,
-        now,
-    };
-    let mut plan = plan(&basis, &objects);
-    let prune = std::mem::take(&mut plan.prune);
+    let inventory = &observation.inventory;
+    let owned = (observation.name.as_str(), inventory);
+    let (plan, prune) = compare(owned, &rendered.azure, &objects, memory, now);
     let mut targets = rendered.azure.iter().map(|target| &target.key);
     let successor = targets.find(|key| key.kind == POOL);
     let declared = Declared {
@@ -307,7 +302,32 @@ pub(super) fn prepare(
     Prepared::Planned { plan, leaving }
 }
 
-const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
+/// What has to be written of what somebody owns, and what left the declaration.
+fn compare(
+    (owner, inventory): (&str, &BTreeSet<ObjectKey>),
+    targets: &Targets,
+    objects: &Objects,
+    memory: &Memory,
+    now: Instant,
+) -> (Plan, Vec<Prune>) {
+    let basis = Basis {
+        half: Half::Azure,
+        owner,
+        targets,
+        inventory,
+        inherited: &BTreeSet::new(),
+        left_alone: &BTreeSet::new(),
+        applied_before: false,
+        lost: &BTreeSet::new(),
+        recorded_keys: &BTreeMap::new(),
+        memory,
+        now,
+    };
+    let mut plan = plan(&basis, objects);
+    // How it goes is decided by what it is.
+    let prune = std::mem::take(&mut plan.prune);
+    (plan, prune)
+}
 
 /// The node pools of a landing zone that are there.
 fn pools(objects: &Objects, observation: &Observation) -> BTreeMap<ObjectKey, Arc<AzureState>> {

@@ -432,9 +432,9 @@ impl Context {
         neighbours
     }
 
-    /// Whether any subnet is declared no more and still there, or has just gone.
+    /// Takes in which subnets are declared no more and still there. Returns whether there are any, or the last has just gone.
     #[must_use]
-    pub fn has_former_subnets(&self) -> bool {
+    pub fn notes_former_subnets(&self) -> bool {
         let objects = self.cache.read();
         let neighbourhood = self.neighbourhood.read();
         let neighbourhood = neighbourhood.unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::plan::{Basis, Half, Plan, plan};
 use super::platform_status::{DefaultDenySaid, Recorded, Verdict};
-use super::reconcile::{LOOK_AGAIN, SETTLES_WITHIN, backoff};
+use super::reconcile::{LOOK_AGAIN, SETTLES_WITHIN, backoff, is_unsettled};
 use super::rendered::{RenderError, Targets};
 use super::report::{remember, tell_platform_repairs};
 use super::status::{Progress, sentence};
@@ -176,7 +176,8 @@ impl Keeper {
             plan,
             applied,
         };
-        if self.is_unsettled(&round.applied, now) {
+        let failed = round.applied.failed.iter();
+        if is_unsettled(&mut self.memory, failed, now) {
             return Ok(Some(LOOK_AGAIN));
         }
         if let Some(patience) = self.patience(finds_out, now) {
@@ -302,17 +303,6 @@ impl Keeper {
             }
         }
         Ok(applied)
-    }
-
-    /// Whether nothing but transient failures happened, and not for long.
-    fn is_unsettled(&mut self, applied: &Applied, now: Instant) -> bool {
-        let transient = |failure: &Failure| failure.error.is_transient();
-        if applied.failed.is_empty() || !applied.failed.iter().all(transient) {
-            self.memory.unsettled_since = None;
-            return false;
-        }
-        let since = *self.memory.unsettled_since.get_or_insert(now);
-        now.duration_since(since) < SETTLES_WITHIN
     }
 
     /// How long to wait for something that is about to be known, as after a restart: then to wait tells

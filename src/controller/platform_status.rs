@@ -102,7 +102,7 @@ pub struct AzureSaid {
     /// How it stands; None: there is nothing.
     pub told: Option<AzureTold>,
     /// Every object of Azure Service Operator's that belongs to the platform.
-    pub inventory: BTreeSet<String>,
+    pub inventory: BTreeSet<ObjectKey>,
     /// Objects that somebody else keeps changing back.
     pub fights: Vec<Fight>,
 }
@@ -115,19 +115,11 @@ pub struct Recorded {
     /// Entries of kinds in the cluster that this version knows.
     pub known: BTreeSet<ObjectKey>,
     /// Those of Azure Service Operator's kinds.
-    pub azure: BTreeSet<String>,
+    pub azure: BTreeSet<ObjectKey>,
     /// The others, as text: they are kept and never acted on.
     pub unknown: BTreeSet<String>,
     /// Digest of what was applied last.
     pub digest: Option<String>,
-}
-
-impl Recorded {
-    /// Those of Azure Service Operator's kinds, read.
-    #[must_use]
-    pub fn azure_keys(&self) -> BTreeSet<ObjectKey> {
-        self.azure.iter().filter_map(|it| it.parse().ok()).collect()
-    }
 }
 
 /// Whether an entry of the inventory is one of Azure Service Operator's.
@@ -190,7 +182,7 @@ impl PlatformStatus {
         };
         for entry in &state.stored.inventory {
             match entry.parse::<ObjectKey>() {
-                Ok(key) if key.kind.is_azure() => drop(recorded.azure.insert(entry.clone())),
+                Ok(key) if key.kind.is_azure() => drop(recorded.azure.insert(key)),
                 Ok(key) => drop(recorded.known.insert(key)),
                 Err(_) => drop(recorded.unknown.insert(entry.clone())),
             }
@@ -293,7 +285,7 @@ impl PlatformStatus {
             state
                 .stored
                 .inventory
-                .extend(said.inventory.iter().cloned());
+                .extend(said.inventory.iter().map(ToString::to_string));
         }
         state.azure = Some(said);
         if !is_declared || !is_complete(&state, context) {
@@ -480,7 +472,9 @@ fn inventory(
     let (in_azure, in_cluster): (BTreeSet<String>, BTreeSet<String>) =
         base.inventory.iter().cloned().partition(|it| is_azure(it));
     let in_cluster = default_deny.map_or(in_cluster, |said| said.inventory.clone());
-    let in_azure = azure.map_or(in_azure, |said| said.inventory.clone());
+    let in_azure = azure.map_or(in_azure, |said| {
+        said.inventory.iter().map(ToString::to_string).collect()
+    });
     in_cluster.union(&in_azure).cloned().collect()
 }
 

@@ -235,7 +235,10 @@ async fn govern(
         return planned(observation, context, memory, &zone, &mut prepared).await;
     }
     let round = carry_out(observation, context, memory, &zone, prepared).await?;
-    if is_unsettled(memory, &round) {
+    // Azure Service Operator writes into its objects while they are written.
+    let in_azure = &round.azure.applied.failed;
+    let failed = round.applied.failed.iter().chain(in_azure);
+    if is_unsettled(memory, failed, round.now) {
         return Ok(Action::requeue(LOOK_AGAIN));
     }
     if is_entering && round.applied.failed.is_empty() && round.applied.skipped.is_empty() {
@@ -378,17 +381,18 @@ async fn tell(
 
 /// Whether nothing but transient failures happened, and not for long: then looking again tells
 /// more than a status would.
-fn is_unsettled(memory: &mut Memory, round: &Round) -> bool {
-    // Azure Service Operator writes into its objects while they are written.
-    let in_azure = &round.azure.applied.failed;
-    let mut failed = round.applied.failed.iter().chain(in_azure).peekable();
-    let transient = |failure: &Failure| failure.error.is_transient();
-    if failed.peek().is_none() || !failed.all(transient) {
+pub(super) fn is_unsettled<'a>(
+    memory: &mut Memory,
+    failed: impl Iterator<Item = &'a Failure>,
+    now: Instant,
+) -> bool {
+    let mut failed = failed.peekable();
+    if failed.peek().is_none() || !failed.all(|failure| failure.error.is_transient()) {
         memory.unsettled_since = None;
         return false;
     }
-    let since = *memory.unsettled_since.get_or_insert(round.now);
-    round.now.duration_since(since) < SETTLES_WITHIN
+    let since = *memory.unsettled_since.get_or_insert(now);
+    now.duration_since(since) < SETTLES_WITHIN
 }
 
 /// What is in the inventory after all was applied: what is the landing zone's own, and what is still

@@ -69,31 +69,41 @@ pub(super) async fn tell_platform_repairs(
     memory: &mut Memory,
     repaired: &[Repaired],
 ) {
-    for Repaired {
-        key,
-        change,
-        manager,
-    } in repaired
-    {
-        let change = status::shortened(change.clone());
-        let labels = key.kind.into();
-        context.metrics.drift_repairs.get_or_create(&labels).inc();
-        let who = manager
-            .as_deref()
-            .unwrap_or("somebody (unknown, see the audit log)");
-        tracing::info!(object = %key, change, who, "put back");
-        let text = format!("{key}: {change}; changed by {who}, put back");
+    for repaired in repaired {
+        let (text, repair) = put_back(context, None, repaired);
         let desk = &context.platform_status;
         desk.note(context, Severity::Normal, "DriftRepaired", text)
             .await;
-        let repair = DriftRepair {
-            object: key.to_string(),
-            change,
-            manager: manager.clone(),
-            time: Time(Timestamp::now()),
-        };
-        memory.repaired(repair, key, Instant::now());
+        memory.repaired(repair, &repaired.key, Instant::now());
     }
+}
+
+/// Counts what was put back of somebody's, and logs it. Returns what is told, and what a status lists.
+fn put_back(
+    context: &Context,
+    zone: Option<&str>,
+    Repaired {
+        key,
+        change,
+        manager,
+    }: &Repaired,
+) -> (String, DriftRepair) {
+    let change = status::shortened(change.clone());
+    let labels = key.kind.into();
+    context.metrics.drift_repairs.get_or_create(&labels).inc();
+    let who = manager
+        .as_deref()
+        .unwrap_or("somebody (unknown, see the audit log)");
+    tracing::info!(zone, object = %key, change, who, "put back");
+    let text = format!("{key}: {change}; changed by {who}, put back");
+    let manager = manager.as_ref();
+    let repair = DriftRepair {
+        object: key.to_string(),
+        change,
+        manager: manager.map(|manager| manager.chars().take(128).collect()),
+        time: Time(whole_seconds(Timestamp::now())),
+    };
+    (text, repair)
 }
 
 /// Counts and tells what was put back, and what people should know besides.
@@ -111,30 +121,10 @@ pub(super) fn report(
             .as_ref()
             .and_then(|status| status.drift.clone());
     }
-    for Repaired {
-        key,
-        change,
-        manager,
-    } in &applied.repaired
-    {
-        let change = status::shortened(change.clone());
-        let labels = key.kind.into();
-        context.metrics.drift_repairs.get_or_create(&labels).inc();
-        let who = manager
-            .as_deref()
-            .unwrap_or("somebody (unknown, see the audit log)");
-        let text = format!("{key}: {change}; changed by {who}, put back");
-        tracing::info!(zone = observation.name, object = %key, change, who, "put back");
+    for repaired in &applied.repaired {
+        let (text, repair) = put_back(context, Some(&observation.name), repaired);
         context.note(&observation.zone, Severity::Normal, "DriftRepaired", text);
-        let repair = DriftRepair {
-            object: key.to_string(),
-            change,
-            manager: manager
-                .as_ref()
-                .map(|manager| manager.chars().take(128).collect()),
-            time: Time(whole_seconds(Timestamp::now())),
-        };
-        memory.repaired(repair, key, Instant::now());
+        memory.repaired(repair, &repaired.key, Instant::now());
     }
     for namespace in lost {
         // Its deletion takes a while, and is looked at more than once.

@@ -288,7 +288,7 @@ fn tell_concerned<const N: usize>(key: &ObjectKey, context: &Context, owners: [O
             concerned.extend(claims.of_namespace(&key.name).map(str::to_owned));
         }
         // Others let in whoever is in a subnet that is declared no more.
-        Kind::Azure(AzureKind::VirtualNetworksSubnet) if context.has_former_subnets() => {
+        Kind::Azure(AzureKind::VirtualNetworksSubnet) if context.notes_former_subnets() => {
             context.push_azure();
         }
         // Tiers concern all landing zones. Whichever comes first puts them right, and it must not be

@@ -27,7 +27,7 @@ use firewall::{
     names_go_through_the_firewall, what_is_suspended_keeps_its_way_out,
     what_is_the_platforms_own_reaches_azure, without_a_firewall_names_are_closed,
 };
-use replaced::a_pool_gives_way_to_another;
+use replaced::{a_pool_gives_way_to_another, a_pool_that_is_written_back_stays};
 
 const LONG: Duration = Duration::from_mins(3);
 const READY: &str = "AzureReady";
@@ -604,6 +604,7 @@ fn main() -> ExitCode {
         a_restart_writes_nothing within LONG,
         a_deleted_landing_zone_leaves_azure_as_declared within LONG,
         a_pool_gives_way_to_another within LONG,
+        a_pool_that_is_written_back_stays within LONG,
         what_is_the_platforms_own_reaches_azure within LONG,
         names_go_through_the_firewall within LONG,
         without_a_firewall_names_are_closed within LONG,

@@ -164,3 +164,36 @@ pub(super) async fn a_pool_gives_way_to_another((): &()) -> Result<()> {
     .await?;
     azure.stop().await
 }
+
+/// What is written back is there as it was: nothing of it went, and nobody is kept off its nodes any more.
+pub(super) async fn a_pool_that_is_written_back_stays((): &()) -> Result<()> {
+    let azure = InAzure::start().await?;
+    let InAzure { governed, aso } = &azure;
+    let declared = spec("shop", 4, &json!({}));
+    governed.declare("shop", declared.clone()).await?;
+    azure.says("shop", "True", "AsDeclared").await?;
+    let old = azure.only_pool()?;
+    // Without the rights in config/eviction it goes no further than to its pods.
+    works(governed, "node-a", &old).await?;
+    let other = json!({"nodePool": {"vmSize": "Standard_D8s_v5", "replace": true}});
+    azure.edit("shop", json!({ "azure": other })).await?;
+    eventually(CONVERGED, "what is refused to be told", async || {
+        let message = azure.says("shop", "False", "Replacing").await?;
+        ensure!(
+            message.contains("step 3 of 4") && message.contains("config/eviction"),
+            "{message}"
+        );
+        Ok(Some(()))
+    })
+    .await?;
+
+    let mut back = declared["azure"].clone();
+    back["nodePool"]["replace"] = Value::Null;
+    azure.edit("shop", json!({ "azure": back })).await?;
+    azure.says("shop", "True", "AsDeclared").await?;
+    let pools = aso.resources(AzureKind::ManagedClustersAgentPool);
+    let taints = &pools[&old]["nodeTaints"];
+    ensure!(*taints == json!(["stack=shop:NoSchedule"]), "{taints}");
+    ensure!(aso.deleted().is_empty(), "{:?}", aso.deleted());
+    azure.stop().await
+}

@@ -90,12 +90,13 @@ pub enum RuleNames {
     Tag(&'static str),
 }
 
-/// What a landing zone declares: a rule for each crossing with names.
+/// What a landing zone declares: a rule for each crossing with names. `neighbours` knows its own subnets, too.
 #[must_use]
 pub fn application_rules(
     zone: &LandingZone,
     platform: &Platform,
     openings: &Openings,
+    neighbours: &Neighbours,
 ) -> Vec<ApplicationRule> {
     let Some(azure) = &platform.azure else {
         return Vec::new();
@@ -109,7 +110,7 @@ pub fn application_rules(
         };
         Some(ApplicationRule {
             name: rule_name(zone.name.as_str(), crossing),
-            sources: sources(zone, azure),
+            sources: sources(zone, azure, neighbours),
             protocols: protocols(&opening.ports),
             names: RuleNames::Fqdns(names.clone()),
         })
@@ -175,9 +176,11 @@ fn rule_name(zone: &str, crossing: &str) -> String {
 }
 
 /// Where its pods' packets come from: addresses of their own, or those of its nodes.
-fn sources(zone: &LandingZone, azure: &PlatformAzure) -> Vec<IpNet> {
+fn sources(zone: &LandingZone, azure: &PlatformAzure, neighbours: &Neighbours) -> Vec<IpNet> {
+    let own = neighbours.subnets.get(&zone.name);
     let ranges: Vec<IpNet> = match zone.azure.subnet {
-        Some(subnet) => subnet.ranges(),
+        // What runs in a subnet that is declared no more goes on.
+        Some(subnet) => own.map_or_else(|| subnet.ranges(), OwnSubnet::ranges),
         None => azure.subnets().flat_map(|(_, it)| it.ranges()).collect(),
     };
     IpNet::aggregate(&ranges)

@@ -83,7 +83,9 @@ impl AzureArgs {
             .filter(|(zone, _)| zone.is_in_force());
         let declared: Vec<_> = in_force
             .clone()
-            .flat_map(|(zone, it)| build::application_rules(zone, platform, &it.openings))
+            .flat_map(|(zone, it)| {
+                build::application_rules(zone, platform, &it.openings, &neighbours)
+            })
             .collect();
         let of_platform = build::platform_azure(platform, &neighbours, &declared, &priorities);
         let (in_force, of_zones): (Vec<&LandingZone>, Vec<_>) = in_force

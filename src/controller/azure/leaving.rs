@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::AzureState;
 use super::replacing::{Replaced, Step, TAINT, drain, is_missed, pods_on};
+use super::{AzureState, POOL};
 use crate::api::DeletePolicy;
 use crate::api::names::RECONCILE_POLICY;
 use crate::build::{comes_and_goes, reconcile_policy};
@@ -18,7 +18,6 @@ use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::plan::Prune;
 use crate::domain::{AzureKind, Flavour};
 
-const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
 const RULE: Kind = Kind::Azure(AzureKind::NetworkSecurityGroupsSecurityRule);
 
 /// What left the declaration.

@@ -1,7 +1,7 @@
 //! What the platform owns in Azure: the network security group of the system pool's subnet, and what the firewall lets through. The
 //! latter follows from what every landing zone declares, so it is looked at beside their reconciles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::leaving::{Declared, Leaving, Left, leave};
 use super::told::{self, AzureTold};
-use super::{AzureState, priorities};
+use super::{AzureState, compare, priorities};
 use crate::api::{AdoptionPolicy, DeletePolicy};
 use crate::build::{self, ApplicationRule};
 use crate::cluster::ClusterFacts;
@@ -18,9 +18,9 @@ use crate::controller::cache::{Objects, PLATFORM_OWNER};
 use crate::controller::context::Context;
 use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::memory::Memory;
-use crate::controller::plan::{Basis, Half, Plan, plan};
+use crate::controller::plan::Plan;
 use crate::controller::platform_status::{AzureSaid, Recorded};
-use crate::controller::reconcile::{SETTLES_WITHIN, backoff};
+use crate::controller::reconcile::{LOOK_AGAIN, SETTLES_WITHIN, backoff, is_unsettled};
 use crate::controller::rendered::{RenderError, Targets, platform_azure};
 use crate::controller::report::{remember, tell_platform_repairs};
 use crate::domain::{AzureKind, Platform, PlatformAzure};
@@ -123,6 +123,10 @@ async fn look(context: &Arc<Context>, memory: &mut Memory) -> Result<Option<Dura
                 (&targets, &plan, leaving),
             )
             .await?;
+            if is_unsettled(memory, applied.failed.iter(), now) {
+                // Azure Service Operator writes into its objects while they are written.
+                return Ok(Some(LOOK_AGAIN));
+            }
             said.told = Some(told);
             said.inventory = inventory_after(context, &recorded, &targets);
             again = next(memory, &plan, &applied);
@@ -154,7 +158,7 @@ fn prepare(
     let azure = platform.azure.as_ref();
     let mut kinds = azure.map(PlatformAzure::kinds).unwrap_or_default();
     // What is declared no more is to go.
-    let has_rules = recorded.azure_keys().iter().any(|key| key.kind == RULES);
+    let has_rules = recorded.azure.iter().any(|key| key.kind == RULES);
     if has_rules && !kinds.contains(&OF_RULES) && facts.azure_versions(&[OF_RULES]).is_ok() {
         kinds.push(OF_RULES);
     }
@@ -190,23 +194,8 @@ fn prepare(
     let owner = build::Owner::platform();
     let manifests = build::azure_service_operator(&resources, azure, operator, &versions, &owner);
     let targets = Arc::new(platform_azure(manifests, facts.flavour())?);
-    let nothing = BTreeSet::new();
-    let inventory = recorded.azure_keys();
-    let basis = Basis {
-        half: Half::Azure,
-        owner: PLATFORM_OWNER,
-        targets: &targets,
-        inventory: &inventory,
-        inherited: &nothing,
-        left_alone: &BTreeSet::new(),
-        applied_before: false,
-        lost: &BTreeSet::new(),
-        recorded_keys: &BTreeMap::new(),
-        memory,
-        now,
-    };
-    let mut plan = plan(&basis, &objects);
-    let prune = std::mem::take(&mut plan.prune);
+    let whose = (PLATFORM_OWNER, &recorded.azure);
+    let (plan, prune) = compare(whose, &targets, &objects, memory, now);
     // The nodes of the whole cluster depend on it.
     let leaving = Leaving::of(&prune, &objects, Declared::only(DeletePolicy::Keep));
     Ok(Prepared::Planned {
@@ -241,10 +230,9 @@ async fn carry_out(
     recorded: &Recorded,
     (targets, plan, leaving): (&Targets, &Plan, Leaving),
 ) -> Result<(AzureTold, Applied), Error> {
-    let inventory = recorded.azure_keys();
     let new = plan.writes.iter().map(|write| &write.target.key);
     let new: BTreeSet<_> = new
-        .filter(|key| !inventory.contains(key))
+        .filter(|key| !recorded.azure.contains(key))
         .cloned()
         .collect();
     if !new.is_empty() {
@@ -287,15 +275,15 @@ async fn carry_out(
 }
 
 /// What is the platform's own in Azure now.
-fn inventory_after(context: &Context, recorded: &Recorded, targets: &Targets) -> BTreeSet<String> {
+fn inventory_after(
+    context: &Context,
+    recorded: &Recorded,
+    targets: &Targets,
+) -> BTreeSet<ObjectKey> {
     let objects = context.cache.read();
-    let owned: BTreeSet<_> = objects
-        .owned_by(PLATFORM_OWNER)
-        .map(|(key, _)| key.to_string())
-        .collect();
-    let still_there = recorded.azure.intersection(&owned).cloned();
-    let wanted = targets.iter().map(|target| target.key.to_string());
-    still_there.chain(wanted).collect()
+    let owned = objects.owned_by(PLATFORM_OWNER).map(|(key, _)| key);
+    let still_there = owned.filter(|key| recorded.azure.contains(*key)).cloned();
+    still_there.chain(targets.keys()).collect()
 }
 
 fn next(memory: &Memory, plan: &Plan, applied: &Applied) -> Option<Duration> {

@@ -158,6 +158,10 @@ fn a_pool_that_would_have_to_be_another_is_refused() {
         refused(&targets, &there("ManagedClustersAgentPool/azure/shop2")),
         None
     );
+    // Written back while another one was to take its place.
+    let mut both: BTreeMap<ObjectKey, Arc<AzureState>> = there(POOL);
+    both.extend(there("ManagedClustersAgentPool/azure/shop2"));
+    assert_eq!(refused(&targets, &both), None);
     // One that is declared no more goes.
     assert_eq!(refused(&Targets::default(), &there(POOL)), None);
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{AzureState, Ready, ReadyProgress};
+use super::{AzureState, POOL, Ready, ReadyProgress};
 use crate::api::condition::{self, reason};
 use crate::build::security_groups_govern_pods;
 use crate::cluster::{ClusterFacts, NoAzure};
 use crate::controller::apply::{Applied, Failure};
-use crate::controller::kind::{Kind, ObjectKey};
+use crate::controller::kind::ObjectKey;
 use crate::controller::plan::Plan;
 use crate::controller::rendered::Targets;
 use crate::controller::status::{Conditions, Progress, sentence};
@@ -135,9 +135,12 @@ pub(super) fn refused(
     targets: &Targets,
     pools: &BTreeMap<ObjectKey, Arc<AzureState>>,
 ) -> Option<AzureTold> {
-    const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
     let declared = targets.iter().find(|target| target.key.kind == POOL)?;
-    let (key, there) = pools.iter().find(|(key, _)| **key != declared.key)?;
+    if pools.contains_key(&declared.key) {
+        // Another one was to take its place, and is declared no more.
+        return None;
+    }
+    let (key, there) = pools.first_key_value()?;
     let wanted = AzureState::of(&declared.object.unpack());
     let fields: BTreeSet<_> = wanted.fixed.keys().chain(there.fixed.keys()).collect();
     let differ = fields.into_iter().filter_map(|field| {

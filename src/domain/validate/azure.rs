@@ -17,10 +17,10 @@ const KEPT_BY_AZURE: u64 = 5;
 /// Pods of a node where nobody says how many, with addresses from the nodes' subnet (AKS documentation, "IP address
 /// planning").
 const PODS_IN_NODE_SUBNET: u64 = 30;
-/// A pool has to have room for so many pods in all (AKS documentation, "IP address planning").
-const LEAST_PODS: u64 = 30;
 /// The same with addresses from a subnet of their own.
 const PODS_IN_POD_SUBNET: u64 = 110;
+/// A pool has to have room for so many pods in all (AKS documentation, "IP address planning").
+const LEAST_PODS: u64 = 30;
 /// A node takes addresses of a pod subnet by so many at once (AKS documentation, "Dynamic IP allocation").
 const POD_ADDRESSES_AT_ONCE: u64 = 16;
 /// A tenth of the nodes more than the most are there while they are upgraded (AKS documentation, "Upgrade options": the default

@@ -36,7 +36,8 @@ fn estate(platform: Platform) -> Estate {
 
 impl Estate {
     fn declared(&self) -> Vec<ApplicationRule> {
-        let rules = |it| application_rules(it, &self.platform, &self.openings(it));
+        let rules =
+            |it| application_rules(it, &self.platform, &self.openings(it), &self.neighbours());
         self.zones.iter().flat_map(rules).collect()
     }
 
@@ -194,4 +195,20 @@ fn in_each_form() {
     let text = terraform(&resources, azure).unwrap();
     hcl::parse(&text).unwrap();
     insta::assert_snapshot!("firewall_terraform", text);
+}
+
+/// While a node pool gives way to another one, pods are in both subnets.
+#[test]
+fn a_subnet_that_is_declared_no_more_keeps_its_way_out() {
+    let estate = estate(with_firewall(json!({})));
+    let shop = &estate.zones[0];
+    let mut neighbours = estate.neighbours();
+    let own = neighbours.subnets.get_mut(&shop.name).unwrap();
+    own.former = nets(&["10.1.20.0/24"]);
+    let rules = application_rules(shop, &estate.platform, &estate.openings(shop), &neighbours);
+    assert_eq!(rules[0].sources, nets(&["10.1.10.0/24", "10.1.20.0/24"]));
+    let nobody = Priorities::new();
+    let resources = platform_azure(&estate.platform, &neighbours, &rules, &nobody);
+    let aks = &resources.rule_collection_groups[0].collections[0].rules[0];
+    assert!(aks.sources.contains(&nets(&["10.1.20.0/24"])[0]), "{aks:?}");
 }
