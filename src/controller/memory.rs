@@ -34,7 +34,7 @@ pub struct Memory {
     pub rewritten: HashMap<ObjectKey, (Digest, Instant)>,
     /// The status as we last wrote it.
     pub written: Option<WrittenStatus>,
-    /// Drift counts, ahead of the status by at most 5 s.
+    /// Drift counts, ahead of the status by at most 5 s; None where they are those of the status.
     pub drift: Option<DriftStatus>,
     /// When drift counts were last written.
     pub drift_written: Option<Instant>,
@@ -84,6 +84,28 @@ impl Memory {
         match written.and_then(|it| it.newer_than(seen)) {
             Some((status, version)) => (Some(status), version),
             None => (zone.status.as_ref(), seen),
+        }
+    }
+
+    /// Takes in the status that the watch brought. Returns whether it is the one that was written last.
+    pub fn came_back(&mut self, status: Option<&LandingZoneStatus>, version: &str) -> bool {
+        self.leave_to(status, version);
+        match (&self.written, status) {
+            (Some(written), Some(status)) => written.is(status),
+            (written, status) => written.is_none() && status.is_none(),
+        }
+    }
+
+    /// Lets go of what a landing zone says itself from now on, so that nothing is kept twice.
+    pub fn leave_to(&mut self, status: Option<&LandingZoneStatus>, version: &str) {
+        let Some(written) = &mut self.written else {
+            return;
+        };
+        if !is_older(version, &written.version) {
+            written.ahead = None;
+            if status.is_some_and(|status| status.drift == self.drift) {
+                self.drift = None;
+            }
         }
     }
 }
@@ -223,12 +245,8 @@ impl WrittenStatus {
         Some((status?, &self.version))
     }
 
-    /// Takes in what the watch brought. Returns whether that says the same. The landing zone has it from now on, so it
-    /// is not kept twice.
-    pub fn came_back(&mut self, status: &LandingZoneStatus, version: &str) -> bool {
-        if !is_older(version, &self.version) {
-            self.ahead = None;
-        }
+    /// Whether a status says the same.
+    fn is(&self, status: &LandingZoneStatus) -> bool {
         digest_of(status) == self.digest
     }
 }

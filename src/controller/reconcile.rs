@@ -120,6 +120,9 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
     let started = Instant::now();
     let result = match &stored.0 {
         Ok(zone) => {
+            // It may have come while another reconcile of it worked.
+            let version = zone.metadata.resource_version.as_deref();
+            memory.leave_to(zone.status.as_ref(), version.unwrap_or_default());
             let observation = observe(zone, &memory, facts, platform);
             if observation.zone.metadata.deletion_timestamp.is_some() {
                 context.evictions.keep(&name, None);

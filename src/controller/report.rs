@@ -115,7 +115,7 @@ pub(super) fn report(
     lost: &BTreeSet<String>,
     plan: &Plan,
 ) {
-    if memory.drift.is_none() {
+    if memory.drift.is_none() && !applied.repaired.is_empty() {
         memory.drift = observation
             .status
             .as_ref()

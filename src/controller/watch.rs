@@ -428,10 +428,7 @@ fn is_own_status(
         // Asking once more costs a local comparison.
         return false;
     };
-    match (&mut memory.written, status) {
-        (Some(written), Some(status)) => written.came_back(status, version),
-        (written, status) => written.is_none() && status.is_none(),
-    }
+    memory.came_back(status, version)
 }
 
 fn claim(zone: &LandingZone, context: &Context) {

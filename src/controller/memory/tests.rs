@@ -82,23 +82,38 @@ fn the_status_shows_the_last_repairs_and_counts_all() {
 /// It is kept until the watch has brought it, and what somebody else writes is still told from it.
 #[test]
 fn a_status_is_not_kept_twice() {
-    let status = |digest: &str| LandingZoneStatus {
+    let drift = |repaired| {
+        let drift = DriftStatus {
+            repaired,
+            ..DriftStatus::default()
+        };
+        Some(drift)
+    };
+    let status = |digest: &str, repaired| LandingZoneStatus {
         applied_digest: Some(digest.to_owned()),
+        drift: drift(repaired),
         ..LandingZoneStatus::default()
     };
-    let mut written = WrittenStatus::new(status("ours"), "20".to_owned());
-    assert_eq!(
-        written.newer_than("10"),
-        Some((&status("ours"), "20")),
-        "the watch is behind"
-    );
-    assert!(!written.came_back(&status("older"), "10"));
-    assert!(
-        written.newer_than("10").is_some(),
-        "an older one says nothing"
-    );
-    assert!(written.came_back(&status("ours"), "20"));
-    assert_eq!(written.newer_than("20"), None);
-    assert_eq!(written.newer_than("10"), None, "the landing zone has it");
-    assert!(!written.came_back(&status("of somebody else"), "30"));
+    let mut memory = Memory {
+        written: Some(WrittenStatus::new(status("ours", 2), "20".to_owned())),
+        drift: drift(2),
+        ..Memory::default()
+    };
+    let ahead = |memory: &Memory, seen: &str| {
+        let written = memory.written.as_ref().unwrap();
+        written.newer_than(seen).is_some()
+    };
+    assert!(ahead(&memory, "10"), "the watch is behind");
+    assert!(!memory.came_back(Some(&status("older", 1)), "10"));
+    assert!(ahead(&memory, "10"), "an older one says nothing");
+    assert_eq!(memory.drift, drift(2));
+    assert!(memory.came_back(Some(&status("ours", 2)), "20"));
+    assert!(!ahead(&memory, "10"), "the landing zone has it");
+    assert_eq!(memory.drift, None);
+    assert!(!memory.came_back(Some(&status("of somebody else", 2)), "30"));
+
+    // What is not told yet is told later.
+    memory.drift = drift(3);
+    memory.leave_to(Some(&status("ours", 2)), "40");
+    assert_eq!(memory.drift, drift(3));
 }
