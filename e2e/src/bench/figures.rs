@@ -38,10 +38,13 @@ pub struct Figures {
     /// One field of the platform that concerns every landing zone.
     pub platform_change: PlatformChange,
     /// Resident memory of the operator, converged and restarted, with its teams' policies, MiB.
+    #[serde(rename = "residentMiB")]
     pub resident_mib: f64,
     /// The most that it was until then since the restart, MiB.
+    #[serde(rename = "peakMiB")]
     pub peak_mib: f64,
     /// The same after all storms and the change of the platform, with what is said of them, MiB.
+    #[serde(rename = "afterwardsMiB")]
     pub afterwards_mib: f64,
     /// Watches that are open.
     pub watches: usize,
@@ -96,6 +99,7 @@ pub struct Converge {
     /// The same of the API server.
     pub apiserver_cpu_seconds_per_1000_objects: f64,
     /// Most memory of the API server until then, MiB.
+    #[serde(rename = "apiserverPeakMiB")]
     pub apiserver_peak_mib: f64,
 }
 
