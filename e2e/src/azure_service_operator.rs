@@ -102,18 +102,22 @@ impl AzureServiceOperator {
     }
 }
 
-/// The objects of a kind.
+/// The objects of a kind; Karpenter's lie in no namespace.
 #[must_use]
 pub fn objects(client: Client, kind: AzureKind) -> Api<DynamicObject> {
     let versions = AzureVersions::common();
     let gvk = GroupVersionKind::gvk(kind.group(), versions.version(kind), kind.name());
     let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural());
-    Api::namespaced_with(client, NAMESPACE, &resource)
+    if kind.is_karpenter() {
+        Api::all_with(client, &resource)
+    } else {
+        Api::namespaced_with(client, NAMESPACE, &resource)
+    }
 }
 
 async fn run(client: Client, azure: Arc<Mutex<Azure>>) {
     loop {
-        for kind in AzureKind::ALL {
+        for kind in AzureKind::ALL.into_iter().filter(|it| !it.is_karpenter()) {
             let api = objects(client.clone(), kind);
             // Where the kind is not there, or an object changed meanwhile, the next look helps.
             let Ok(found) = api.list(&ListParams::default()).await else {

@@ -17,6 +17,7 @@
 //! | [`flux`] | Flux's kustomize-controller, and a folder that it reads as if it were in Git |
 //! | [`http`] | questions to programs that serve on loopback |
 //! | [`install`] | applies manifests and waits until they are served |
+//! | [`karpenter`] | Karpenter, simulated, with definitions of its kinds |
 //! | [`kustomize`] | what kustomize makes of `config/`, with overlays as users write them |
 //! | [`operator`] | the operator as a child process, with its own rights |
 //! | [`prometheus`] | a real Prometheus, and its tool for rules and metrics |
@@ -53,6 +54,7 @@ pub mod handover;
 pub mod http;
 pub mod image;
 pub mod install;
+pub mod karpenter;
 pub mod kustomize;
 pub mod operator;
 pub mod owned;

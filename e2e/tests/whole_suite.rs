@@ -12,7 +12,14 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 
 /// The folders of `config/` that grant the operator something.
-const GRANTING: [&str; 5] = ["azure", "eviction", "guard", "namespace-deletion", "rbac"];
+const GRANTING: [&str; 6] = [
+    "azure",
+    "eviction",
+    "guard",
+    "karpenter",
+    "namespace-deletion",
+    "rbac",
+];
 /// What says nothing of today's operator in its tests: where an earlier one runs, too, with the rights of its own chart, and
 /// the benchmark, which no test runs.
 const OTHERS: [&str; 2] = ["chart", "bench"];

@@ -54,7 +54,7 @@ pub struct NodePool {
         validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_-]{0,63}$')").message(rule::VM_SIZE)
     )]
     pub vm_size: String,
-    /// The fewest nodes, 0 to 1000.
+    /// The fewest nodes, 0 to 1000; 0 where Karpenter makes them.
     #[schemars(range(min = 0, max = 1000))]
     pub min: i32,
     /// The most nodes, 1 to 1000.
@@ -156,11 +156,25 @@ pub struct PlatformAzure {
     /// The hub that egress goes through; nowhere special when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
+    /// Who makes the nodes of landing zones: Manual, an agent pool for each that grows and shrinks by itself; Auto, Karpenter, as
+    /// node auto-provisioning has it in the cluster, which needs the rights in config/karpenter. Manual when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_provisioning: Option<NodeProvisioning>,
     /// Where the objects of Azure Service Operator lie, through which the operator makes what landing zones own in Azure.
     /// Left out, somebody else makes it from what kubectl landingzone render --azure writes. It needs the rights in
     /// config/azure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_operator: Option<ServiceOperator>,
+}
+
+/// Who makes nodes, in the words of AKS (`nodeProvisioningProfile.mode`).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NodeProvisioning {
+    /// Agent pools.
+    #[default]
+    Manual,
+    /// Karpenter.
+    Auto,
 }
 
 /// Where objects of Azure Service Operator lie.

@@ -145,6 +145,10 @@ pub mod reason {
     pub const SERVICE_OPERATOR_MISSING: &str = "ServiceOperatorMissing";
     /// This release of Azure Service Operator lacks a field that is needed.
     pub const SERVICE_OPERATOR_UNFIT: &str = "ServiceOperatorUnfit";
+    /// Karpenter is not there, or without a kind that is needed.
+    pub const KARPENTER_MISSING: &str = "KarpenterMissing";
+    /// This release of Karpenter lacks a field that is needed.
+    pub const KARPENTER_UNFIT: &str = "KarpenterUnfit";
     /// The objects of Azure Service Operator cannot be watched.
     pub const NOT_WATCHED: &str = "NotWatched";
     /// A node pool would have to become another one.

@@ -29,8 +29,8 @@ mod workload_rules;
 
 pub use access::{AccessEntry, SubjectKind};
 pub use azure::{
-    Firewall, Hub, LandingZoneAzure, NetworkSecurityGroup, NodePool, OsSku, PlatformAzure,
-    ServiceOperator, SharedSubnet, Subnet, SystemSubnet, VirtualNetwork,
+    Firewall, Hub, LandingZoneAzure, NetworkSecurityGroup, NodePool, NodeProvisioning, OsSku,
+    PlatformAzure, ServiceOperator, SharedSubnet, Subnet, SystemSubnet, VirtualNetwork,
 };
 pub use crossing::{
     CrossingDirection, CrossingEnd, CrossingState, CrossingStatus, EgressCrossing, EgressPeer,

@@ -122,6 +122,14 @@ pub const NO_POD_CIDRS: &str = "needs network.podCidrs with this network.plugin:
 /// Subnets whose pods would have no routes.
 pub const NO_CLUSTER_ROUTES: &str = "needs azure.hub.routeTable of the LandingZonePlatform with network.plugin \
     Kubenet: the cluster's own route table, into which AKS writes the routes of pods";
+/// Nodes that nobody asks for, where Karpenter makes them.
+pub const NO_FEWEST_NODES: &str = "has to be 0 with azure.nodeProvisioning Auto of the LandingZonePlatform: Karpenter makes \
+    nodes when pods ask for them, and none before";
+/// A subnet of pods, where Karpenter makes nodes.
+pub const NO_POD_SUBNET: &str = "cannot be with azure.nodeProvisioning Auto of the LandingZonePlatform: Karpenter knows no subnet \
+    of pods; remove it, and make cidr as large as pods need";
+/// Kubenet, where Karpenter makes nodes.
+pub const NO_KUBENET: &str = "cannot be Auto with network.plugin Kubenet, on which AKS has no node auto-provisioning: write Manual";
 /// A network security group without subnet.
 pub const SECURITY_GROUP_OF_NOTHING: &str =
     "belongs to subnet: declare the subnet that it guards, or remove it";

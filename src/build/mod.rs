@@ -40,11 +40,11 @@ use observe::Observed;
 use targets::Targets;
 
 pub use azure::{
-    ApplicationProtocol, ApplicationRule, AzureResources, BicepError, Neighbours, OwnSubnet, Owner,
-    Priorities, RuleCollection, RuleCollectionGroup, RuleNames, application_rules,
-    azure_service_operator, bicep, comes_and_goes, landing_zone_azure, landing_zone_of_rule,
-    platform_azure, read_application_rules, reconcile_policy, security_groups_govern_pods,
-    system_security_group, terraform,
+    ApplicationProtocol, ApplicationRule, AzureResources, BicepError, KarpenterPool, Neighbours,
+    OwnSubnet, Owner, Priorities, RuleCollection, RuleCollectionGroup, RuleNames,
+    application_rules, azure_objects, bicep, comes_and_goes, landing_zone_azure,
+    landing_zone_of_rule, platform_azure, read_application_rules, reconcile_policy,
+    security_groups_govern_pods, system_security_group, terraform,
 };
 pub use default_deny::{
     DefaultDenyError, DefaultDenyPolicies, Undecided, default_deny, depends_on_others,

@@ -1,4 +1,4 @@
-//! In which versions a cluster serves the kinds of Azure Service Operator, as their definitions tell it. What decides is pure.
+//! In which versions a cluster serves the kinds of Azure Service Operator and of Karpenter, as their definitions tell it. What decides is pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::core::params::GetParams;
-use kube::core::{Request, Resource};
+use kube::core::{Request, Resource, Version};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use crate::domain::AzureKind;
 /// How long until a definition that could not be read is asked for again.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// How a kind of Azure Service Operator's is there.
+/// How such a kind is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AzureDefinition {
     /// It is served in this version, which has every field that is written.
@@ -40,7 +40,7 @@ impl AzureDefinition {
             .into_iter()
             .flatten()
             .filter(|version| version.get("served") == Some(&Value::Bool(true)))
-            .filter_map(|version| Some((Age::of(version.get("name")?.as_str()?)?, version)))
+            .filter_map(|version| Some((Age::of(kind, version.get("name")?.as_str()?)?, version)))
             .collect();
         served.sort_by(|(one, _), (other, _)| other.cmp(one));
         let mut lacking = None;
@@ -67,17 +67,30 @@ impl AzureDefinition {
     }
 }
 
-/// How new a version is, by its name: `v1api20240901`, `v20251002preview`.
+/// How new a version is, by its name: `v1api20240901`, `v20251002preview`; Karpenter's are named as Kubernetes names its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Age<'a> {
     is_finished: bool,
-    /// Year, month and day.
+    /// Year, month and day; of Karpenter's, its numbers, where a beta is newer than any alpha.
     date: u32,
     name: &'a str,
 }
 
 impl<'a> Age<'a> {
-    fn of(name: &'a str) -> Option<Self> {
+    fn of(kind: AzureKind, name: &'a str) -> Option<Self> {
+        let (is_finished, date) = if kind.is_karpenter() {
+            Self::numbered(name)?
+        } else {
+            Self::dated(name)?
+        };
+        Some(Self {
+            is_finished,
+            date,
+            name,
+        })
+    }
+
+    fn dated(name: &str) -> Option<(bool, u32)> {
         let rest = name.strip_prefix("v1api").or(name.strip_prefix('v'))?;
         let (date, rest) = rest.split_at_checked(8)?;
         let is_finished = match rest {
@@ -85,11 +98,24 @@ impl<'a> Age<'a> {
             "preview" => false,
             _ => return None,
         };
-        Some(Self {
-            is_finished,
-            date: date.parse().ok()?,
-            name,
-        })
+        Some((is_finished, date.parse().ok()?))
+    }
+
+    fn numbered(name: &str) -> Option<(bool, u32)> {
+        const STEP: u32 = 1_000;
+        let of = |major: u32, minor: Option<u32>| {
+            major
+                .saturating_mul(STEP)
+                .saturating_add(minor.unwrap_or_default())
+        };
+        match Version::parse(name) {
+            Version::Stable(major) => Some((true, major)),
+            Version::Beta(major, minor) => {
+                Some((false, of(major, minor).saturating_add(STEP * STEP)))
+            }
+            Version::Alpha(major, minor) => Some((false, of(major, minor))),
+            Version::Nonconformant(_) => None,
+        }
     }
 }
 
@@ -199,6 +225,20 @@ mod tests {
             .collect();
         let found = AzureDefinition::of(KIND, &definition(&versions));
         assert_eq!(found, AzureDefinition::Serves(written.to_owned()));
+    }
+
+    #[rstest]
+    #[case::finished(&["v1beta1", "v1"], "v1")]
+    #[case::beta(&["v1alpha2", "v1beta1"], "v1beta1")]
+    #[case::newer(&["v1beta1", "v1beta2"], "v1beta2")]
+    #[case::not_theirs(&["v1alpha1", "whatever"], "v1alpha1")]
+    fn karpenters_versions_are_named_as_those_of_kubernetes(
+        #[case] versions: &[&str],
+        #[case] newest: &str,
+    ) {
+        let ages = versions.iter();
+        let ages = ages.filter_map(|name| Age::of(AzureKind::NodePool, name));
+        assert_eq!(ages.max().unwrap().name, newest);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a landing zone owns in Azure, through Azure Service Operator. Whatever is wrong here, everything in the cluster goes on.
+//! What a landing zone owns in Azure, through Azure Service Operator and Karpenter. Whatever is wrong here, everything in the cluster goes on.
 
 mod leaving;
 mod platform;
@@ -26,8 +26,9 @@ use super::plan::{Basis, Half, Plan, Prune, plan};
 use super::reconcile::Observation;
 use super::rendered::{AzureSource, Rendered, Targets};
 use super::report::{remember, report};
+use crate::api::NodeProvisioning;
 use crate::build::{self, ApplicationRule, Neighbours, Priorities};
-use crate::domain::{self, AzureKind, LandingZoneName, ServiceOperator};
+use crate::domain::{self, AzureKind, LandingZoneName, PlatformAzure};
 
 pub(super) use leaving::{Declared, Leaving, Left, leave};
 pub(super) use platform::keep_platform_azure;
@@ -36,12 +37,16 @@ pub use told::{AzureTold, azure_ready};
 pub(super) use watch::follow_azure;
 
 const POOL: Kind = Kind::Azure(AzureKind::ManagedClustersAgentPool);
+const KARPENTER_POOL: Kind = Kind::Azure(AzureKind::NodePool);
+const NODE_CLASS: Kind = Kind::Azure(AzureKind::AksNodeClass);
 
 /// What all landing zones share about Azure.
 #[derive(Debug)]
 pub struct AzureContext {
-    /// The namespace of Azure Service Operator's objects, as the platform declares it.
-    pub namespace: channel::Sender<Option<String>>,
+    /// What is followed.
+    pub followed: channel::Sender<Followed>,
+    /// Landing zones that have objects of Karpenter's, whatever the platform says now.
+    of_karpenter: Mutex<BTreeSet<String>>,
     /// What is wrong with the watches, by kind.
     trouble: Mutex<BTreeMap<Kind, String>>,
     /// Landing zones that have to do with Azure.
@@ -55,10 +60,34 @@ pub struct AzureContext {
     pub former_subnets: AtomicUsize,
 }
 
+/// Whose objects are followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// The namespace of Azure Service Operator's objects, as the platform declares it.
+    pub namespace: Option<String>,
+    /// Whether the platform has Karpenter make nodes.
+    is_auto: bool,
+    /// Whether any landing zone has objects of Karpenter's.
+    is_left: bool,
+}
+
+impl Followed {
+    /// Whether objects of a kind are.
+    #[must_use]
+    pub fn has(&self, kind: AzureKind) -> bool {
+        if kind.is_karpenter() {
+            self.is_auto || self.is_left
+        } else {
+            self.namespace.is_some()
+        }
+    }
+}
+
 impl Default for AzureContext {
     fn default() -> Self {
         Self {
-            namespace: channel::Sender::new(None),
+            followed: channel::Sender::default(),
+            of_karpenter: Mutex::default(),
             trouble: Mutex::default(),
             concerned: Mutex::default(),
             let_out: Mutex::default(),
@@ -99,6 +128,41 @@ impl AzureContext {
         kinds.find_map(|kind| known.get(&Kind::Azure(*kind)).cloned())
     }
 
+    /// Takes in what the platform says.
+    pub fn declares(&self, azure: Option<&PlatformAzure>) {
+        let operator = azure.and_then(|azure| azure.service_operator.as_ref());
+        let namespace = operator.map(|it| it.namespace.clone());
+        let is_auto = azure.is_some_and(|it| it.node_provisioning == NodeProvisioning::Auto);
+        self.follow_other(|followed| {
+            followed.namespace = namespace;
+            followed.is_auto = is_auto;
+        });
+    }
+
+    fn follow_other(&self, change: impl FnOnce(&mut Followed)) {
+        self.followed.send_if_modified(|followed| {
+            let before = followed.clone();
+            change(followed);
+            *followed != before
+        });
+    }
+
+    /// Takes in whether a landing zone has objects of Karpenter's.
+    fn has_of_karpenter(&self, zone: &str, has: bool) {
+        let known = self.of_karpenter.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        let is_news = if has {
+            known.insert(zone.to_owned())
+        } else {
+            known.remove(zone)
+        };
+        let is_left = !known.is_empty();
+        drop(known);
+        if is_news {
+            self.follow_other(|followed| followed.is_left = is_left);
+        }
+    }
+
     /// Takes in whether a landing zone has to do with Azure.
     pub fn concerns(&self, zone: &str, is_concerned: bool) {
         let concerned = self.concerned.lock();
@@ -111,8 +175,9 @@ impl AzureContext {
     }
 
     /// Whether that is what is followed: a moment ago it may have been another namespace.
-    fn is_followed(&self, operator: &ServiceOperator) -> bool {
-        self.namespace.borrow().as_ref() == Some(&operator.namespace)
+    fn is_followed(&self, azure: &PlatformAzure) -> bool {
+        let operator = azure.service_operator.as_ref();
+        self.followed.borrow().namespace.as_ref() == operator.map(|it| &it.namespace)
     }
 
     /// Takes in what the firewall is to let through of a landing zone.
@@ -128,6 +193,7 @@ impl AzureContext {
     /// Forgets a landing zone that is gone.
     pub fn forget(&self, zone: &str) {
         self.concerns(zone, false);
+        self.has_of_karpenter(zone, false);
         let mut let_out = self.let_out.lock().unwrap_or_else(PoisonError::into_inner);
         let_out.remove(zone);
         drop(let_out);
@@ -194,21 +260,44 @@ pub(super) fn source(
 ) -> Option<AzureSource> {
     let is_concerned = is_concerned(observation, zone);
     context.azure.concerns(&observation.name, is_concerned);
+    let mut recorded = observation.inventory.iter();
+    let has_of_karpenter = recorded.any(|key| key.kind.is_karpenter());
+    let azure = &context.azure;
+    azure.has_of_karpenter(&observation.name, has_of_karpenter);
     let azure = observation.platform.azure.as_ref()?;
-    let operator = azure.service_operator.as_ref()?;
-    let kinds = &AzureKind::OF_LANDING_ZONES;
-    let versions = observation.facts.azure_versions(kinds).ok()?;
-    if !is_concerned || !context.azure.is_followed(operator) {
+    let kinds = kinds(observation);
+    let versions = observation.facts.azure_versions(&kinds).ok()?;
+    if !is_concerned || kinds.is_empty() || !context.azure.is_followed(azure) {
         return None;
     }
     let objects = context.cache.read();
-    objects
-        .is_azure_synced(&AzureKind::OF_LANDING_ZONES)
-        .then(|| AzureSource {
-            versions,
-            neighbours: context.azure_neighbours(&objects),
-            before: priorities(&objects, &observation.name),
-        })
+    objects.is_azure_synced(&kinds).then(|| AzureSource {
+        versions,
+        neighbours: context.azure_neighbours(&objects),
+        before: priorities(&objects, &observation.name),
+    })
+}
+
+/// The kinds that a landing zone is written in, and those that it was written in before the platform said otherwise, as far as they
+/// are still served: what is there of them is to go.
+fn kinds(observation: &Observation) -> Vec<AzureKind> {
+    let Some(azure) = &observation.platform.azure else {
+        return Vec::new();
+    };
+    let mut kinds = azure.kinds_of_landing_zones();
+    let recorded = observation.inventory.iter();
+    let recorded = recorded.filter_map(|key| match key.kind {
+        Kind::Azure(kind) => Some(kind),
+        _ => None,
+    });
+    let has_service_operator = azure.service_operator.is_some();
+    let before: BTreeSet<_> = recorded
+        .filter(|kind| kind.is_karpenter() || has_service_operator)
+        .filter(|kind| !kinds.contains(kind))
+        .filter(|kind| observation.facts.azure_versions(&[*kind]).is_ok())
+        .collect();
+    kinds.extend(before);
+    kinds
 }
 
 fn is_concerned(observation: &Observation, zone: &domain::LandingZone) -> bool {
@@ -273,9 +362,9 @@ pub(super) fn prepare(
         return Prepared::Idle(None);
     }
     if rendered.source.azure.is_none() {
-        let kinds = &AzureKind::OF_LANDING_ZONES;
-        let trouble = context.azure.trouble(kinds);
-        let why = told::not_written(&observation.platform, &observation.facts, kinds, trouble);
+        let kinds = kinds(observation);
+        let trouble = context.azure.trouble(&kinds);
+        let why = told::not_written(&observation.platform, &observation.facts, &kinds, trouble);
         return Prepared::Idle(Some(why));
     }
     if let Some(faulty) = told::faulty(&rendered.azure_faults) {
@@ -297,6 +386,10 @@ pub(super) fn prepare(
     let declared = Declared {
         delete_policy: zone.azure.delete_policy,
         successor: successor.filter(|_| replaces),
+        has_karpenter_pool: rendered
+            .azure
+            .iter()
+            .any(|it| it.key.kind == KARPENTER_POOL),
     };
     let leaving = Leaving::of(&prune, &objects, declared);
     Prepared::Planned { plan, leaving }

@@ -228,7 +228,7 @@ impl Objects {
         self.watched = Some(flavour);
     }
 
-    /// From now on Azure Service Operator's kinds are watched there, or nowhere; nothing is known of them yet.
+    /// From now on these kinds of Azure Service Operator's and Karpenter's are watched; nothing is known of them yet.
     pub fn watch_azure(&mut self, resources: Vec<(Kind, ApiResource)>) {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_azure()) {
             self.unwatch(kind);
@@ -236,7 +236,7 @@ impl Objects {
         self.azure = resources;
     }
 
-    /// Whether these kinds of Azure Service Operator's are watched, and each of them was listed completely.
+    /// Whether these kinds of Azure Service Operator's and Karpenter's are watched, and each of them was listed completely.
     #[must_use]
     pub fn is_azure_synced(&self, kinds: &[AzureKind]) -> bool {
         kinds.iter().map(|kind| Kind::Azure(*kind)).all(|kind| {

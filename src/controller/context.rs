@@ -231,14 +231,7 @@ impl Context {
     /// Sets what holds for the whole cluster. Where that is something else than before, every landing
     /// zone is looked at again.
     pub fn set_platform(&self, platform: Platform) {
-        let azure = platform.azure.as_ref();
-        let namespace =
-            azure.and_then(|azure| Some(azure.service_operator.as_ref()?.namespace.clone()));
-        self.azure.namespace.send_if_modified(|known| {
-            let is_news = *known != namespace;
-            *known = namespace;
-            is_news
-        });
+        self.azure.declares(platform.azure.as_ref());
         {
             let mut known = self
                 .platform

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::Value;
 
 use crate::api::names;
 use crate::domain::{AzureKind, Flavour, PolicyApi};
@@ -32,13 +33,83 @@ pub enum Kind {
     ClusterRole,
     /// Its binding.
     ClusterRoleBinding,
-    /// What it owns in Azure, through Azure Service Operator.
+    /// What it owns in Azure, through Azure Service Operator or Karpenter.
     Azure(AzureKind),
+}
+
+/// What of a value is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnedFields {
+    /// All of it.
+    Whole,
+    /// These fields of a map, and as much of each.
+    Only(&'static [(&'static str, Self)]),
+}
+
+const NODE_POOL: OwnedFields = OwnedFields::Only(&[
+    ("limits", OwnedFields::Whole),
+    (
+        "template",
+        OwnedFields::Only(&[
+            (
+                "metadata",
+                OwnedFields::Only(&[("labels", OwnedFields::Whole)]),
+            ),
+            (
+                "spec",
+                OwnedFields::Only(&[
+                    ("nodeClassRef", OwnedFields::Whole),
+                    ("requirements", OwnedFields::Whole),
+                    ("taints", OwnedFields::Whole),
+                ]),
+            ),
+        ]),
+    ),
+]);
+
+const AKS_NODE_CLASS: OwnedFields = OwnedFields::Only(&[
+    ("imageFamily", OwnedFields::Whole),
+    ("maxPods", OwnedFields::Whole),
+    ("vnetSubnetID", OwnedFields::Whole),
+]);
+
+impl OwnedFields {
+    /// As much of a field of a map as is ours; None: nothing of it is.
+    #[must_use]
+    pub fn of_field(self, name: &str) -> Option<Self> {
+        match self {
+            Self::Whole => Some(Self::Whole),
+            Self::Only(fields) => {
+                let mut fields = fields.iter();
+                fields.find(|(known, _)| *known == name).map(|(_, of)| *of)
+            }
+        }
+    }
+
+    /// What is there, with what is declared in place of what is ours; None where neither is there.
+    #[must_use]
+    pub fn laid_over(self, declared: Option<&Value>, found: Option<&Value>) -> Option<Value> {
+        let Self::Only(fields) = self else {
+            return declared.cloned();
+        };
+        let mut all = found
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        for (name, of) in fields {
+            let declared = declared.and_then(|it| it.get(name));
+            match of.laid_over(declared, all.get(*name)) {
+                Some(value) => drop(all.insert((*name).to_owned(), value)),
+                None => drop(all.remove(*name)),
+            }
+        }
+        (!all.is_empty() || found.is_some()).then_some(Value::Object(all))
+    }
 }
 
 impl Kind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Tier,
         Self::GlobalNetworkPolicy,
         Self::StagedGlobalNetworkPolicy,
@@ -53,6 +124,8 @@ impl Kind {
         Self::Azure(AzureKind::NetworkSecurityGroupsSecurityRule),
         Self::Azure(AzureKind::VirtualNetworksSubnet),
         Self::Azure(AzureKind::ManagedClustersAgentPool),
+        Self::Azure(AzureKind::AksNodeClass),
+        Self::Azure(AzureKind::NodePool),
         Self::Azure(AzureKind::FirewallPoliciesRuleCollectionGroup),
     ];
 
@@ -107,7 +180,9 @@ impl Kind {
     #[must_use]
     pub const fn own_annotations(self) -> &'static [&'static str] {
         match self {
-            Self::Azure(_) => &[names::RECONCILE_POLICY, names::CREDENTIAL_FROM],
+            Self::Azure(kind) if !kind.is_karpenter() => {
+                &[names::RECONCILE_POLICY, names::CREDENTIAL_FROM]
+            }
             _ => &[],
         }
     }
@@ -121,10 +196,27 @@ impl Kind {
         }
     }
 
-    /// Whether it is one of Azure Service Operator's, whose objects lie in a namespace of the platform's.
+    /// What of its whole fields is ours where that is not all of them: the rest of what Karpenter takes, above all how it moves pods
+    /// from node to node, is the platform team's to say, and has defaults that differ from release to release.
+    #[must_use]
+    pub const fn owned_fields(self) -> OwnedFields {
+        match self {
+            Self::Azure(AzureKind::NodePool) => NODE_POOL,
+            Self::Azure(AzureKind::AksNodeClass) => AKS_NODE_CLASS,
+            _ => OwnedFields::Whole,
+        }
+    }
+
+    /// Whether it is one of Azure Service Operator's, whose objects lie in a namespace of the platform's, or of Karpenter's.
     #[must_use]
     pub const fn is_azure(self) -> bool {
         matches!(self, Self::Azure(_))
+    }
+
+    /// Whether it is one of Karpenter's.
+    #[must_use]
+    pub const fn is_karpenter(self) -> bool {
+        matches!(self, Self::Azure(kind) if kind.is_karpenter())
     }
 
     /// Whether repairs of this kind never wait: a team must not buy open minutes by changing it

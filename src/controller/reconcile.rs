@@ -19,7 +19,7 @@ use super::crossings;
 use super::entry;
 use super::eviction::{Scope, Told};
 use super::inheritance;
-use super::kind::ObjectKey;
+use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::placement::{self, Looked, Shown};
 use super::rendered::RenderError;
@@ -404,12 +404,10 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
     let objects = context.cache.read();
     // When the flavour changed meanwhile, nobody knows what is still there.
     let known = objects.are_synced(observation.facts.flavour());
-    let is_azure_known = objects.is_azure_synced(&domain::AzureKind::OF_LANDING_ZONES);
     let still_there = observation.inventory.iter().filter(|key| {
-        let known = if key.kind.is_azure() {
-            is_azure_known
-        } else {
-            known
+        let known = match key.kind {
+            Kind::Azure(kind) => objects.is_azure_synced(&[kind]),
+            _ => known,
         };
         let is_on_its_way = |found: &Observed| key.kind.is_azure() && found.deleting;
         let found = objects.get(key);

@@ -341,12 +341,19 @@ async fn leave_azure(observation: &Observation, context: &Context) -> Option<Str
     let delete_policy = declared.and_then(|it| it.delete_policy).unwrap_or_default();
     let leaving = {
         let objects = context.cache.read();
-        if !objects.is_azure_synced(&domain::AzureKind::OF_LANDING_ZONES) {
+        let kinds: Vec<_> = recorded
+            .iter()
+            .filter_map(|key| match key.kind {
+                Kind::Azure(kind) => Some(kind),
+                _ => None,
+            })
+            .collect();
+        if !objects.is_azure_synced(&kinds) {
             // Whoever deletes it all on purpose still gets his way once Azure Service Operator is back, or right now where
             // nothing is to be deleted there.
             let waits = delete_policy == DeletePolicy::Delete;
             return waits.then(|| {
-                "nobody knows what is there, since the objects of Azure Service Operator cannot be read; mend that, or set \
+                "nobody knows what is there, since the objects of Azure Service Operator or Karpenter cannot be read; mend that, or set \
                  azure.deletePolicy: Keep"
                     .to_owned()
             });

@@ -111,7 +111,7 @@ pub struct Rendered {
     pub targets: Targets,
     /// Digest of all of them.
     pub digest: Digest,
-    /// The objects of Azure Service Operator; none where they cannot be written.
+    /// The objects of Azure Service Operator and Karpenter; none where they cannot be written.
     pub azure: Targets,
     /// What Azure would refuse of them, a sentence each.
     pub azure_faults: Vec<String>,
@@ -221,12 +221,10 @@ impl Rendered {
     }
 }
 
-/// The objects of Azure Service Operator, and what Azure would refuse of them.
+/// The objects of Azure Service Operator and Karpenter, and what Azure would refuse of them.
 fn azure(zone: &LandingZone, source: &Source) -> Result<(Vec<Target>, Vec<String>), RenderError> {
     let platform = &source.platform;
-    let declared = platform.azure.as_ref();
-    let operator = declared.and_then(|azure| azure.service_operator.as_ref());
-    let (Some(depends), Some(azure), Some(operator)) = (&source.azure, declared, operator) else {
+    let (Some(depends), Some(azure)) = (&source.azure, &platform.azure) else {
         return Ok(<_>::default());
     };
     let resources = build::landing_zone_azure(
@@ -237,8 +235,7 @@ fn azure(zone: &LandingZone, source: &Source) -> Result<(Vec<Target>, Vec<String
         &depends.before,
     );
     let owner = build::Owner::landing_zone(zone);
-    let objects =
-        build::azure_service_operator(&resources, azure, operator, &depends.versions, &owner);
+    let objects = build::azure_objects(&resources, azure, &depends.versions, &owner);
     Ok((targets(objects, source.flavour)?, resources.faults()))
 }
 

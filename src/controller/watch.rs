@@ -180,14 +180,8 @@ pub(super) fn dispatch(named: Named, event: Event<Watched>, context: &Context) {
             let labels = KindLabels::from(kind);
             context.metrics.watch_synced.get_or_create(&labels).set(1.0);
             if kind.is_azure() {
-                // Only the last of them completes what is known.
-                if context
-                    .cache
-                    .read()
-                    .is_azure_synced(&AzureKind::OF_LANDING_ZONES)
-                {
-                    context.push_azure();
-                }
+                // Which of them completes what is known differs from one landing zone to another.
+                context.push_azure();
                 return;
             }
             context.push_all();

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 
 use super::landing_zone::Toleration;
 use super::{AzureKind, Placement};
-use crate::api::{DeletePolicy, OsSku, TolerationEffect, TolerationOperator, names};
+use crate::api::{
+    DeletePolicy, NodeProvisioning, OsSku, TolerationEffect, TolerationOperator, names,
+};
 
 /// What a landing zone owns in Azure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub struct PlatformAzure {
     pub route_table: Option<String>,
     /// The firewall, where it takes rules for this cluster. Never without a route table.
     pub firewall: Option<Firewall>,
+    /// Who makes the nodes of landing zones.
+    pub node_provisioning: NodeProvisioning,
     /// Where objects of Azure Service Operator lie; None: there are none.
     pub service_operator: Option<ServiceOperator>,
 }
@@ -154,8 +158,27 @@ impl PlatformAzure {
     /// newer than the others (Azure Service Operator 2.15), and wanted only where there is one.
     #[must_use]
     pub fn kinds(&self) -> Vec<AzureKind> {
-        let is_wanted = |kind: &AzureKind| {
-            *kind != AzureKind::FirewallPoliciesRuleCollectionGroup || self.firewall.is_some()
+        let is_wanted = |kind: &AzureKind| match kind {
+            AzureKind::FirewallPoliciesRuleCollectionGroup => self.firewall.is_some(),
+            kind => !kind.is_karpenter(),
+        };
+        AzureKind::ALL.into_iter().filter(is_wanted).collect()
+    }
+
+    /// The kinds that landing zones are written in, in the order in which objects are applied. Karpenter's are in the cluster, and
+    /// the operator's to write whoever makes the rest.
+    #[must_use]
+    pub fn kinds_of_landing_zones(&self) -> Vec<AzureKind> {
+        let is_auto = self.node_provisioning == NodeProvisioning::Auto;
+        let has_service_operator = self.service_operator.is_some();
+        let is_wanted = |kind: &AzureKind| match kind {
+            AzureKind::NetworkSecurityGroup
+            | AzureKind::NetworkSecurityGroupsSecurityRule
+            | AzureKind::VirtualNetworksSubnet => has_service_operator,
+            AzureKind::ManagedClustersAgentPool => has_service_operator && !is_auto,
+            AzureKind::AksNodeClass | AzureKind::NodePool => is_auto,
+            // The platform's alone.
+            AzureKind::FirewallPoliciesRuleCollectionGroup => false,
         };
         AzureKind::ALL.into_iter().filter(is_wanted).collect()
     }

@@ -1,8 +1,8 @@
-//! The kinds in which Azure Service Operator takes what landing zones own in Azure.
+//! The kinds in which Azure Service Operator, and Karpenter, take what landing zones own in Azure.
 
 use std::collections::BTreeMap;
 
-/// A kind of Azure Service Operator's, in the order in which objects are applied: what others refer to comes first.
+/// A kind of Azure Service Operator's or Karpenter's, in the order in which objects are applied: what others refer to comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AzureKind {
     /// What guards a subnet.
@@ -13,27 +13,31 @@ pub enum AzureKind {
     VirtualNetworksSubnet,
     /// Nodes.
     ManagedClustersAgentPool,
+    /// What Karpenter's nodes are made of, and where they lie.
+    AksNodeClass,
+    /// Nodes that Karpenter makes.
+    NodePool,
     /// What a firewall lets through.
     FirewallPoliciesRuleCollectionGroup,
 }
 
 impl AzureKind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::NetworkSecurityGroup,
         Self::NetworkSecurityGroupsSecurityRule,
         Self::VirtualNetworksSubnet,
         Self::ManagedClustersAgentPool,
+        Self::AksNodeClass,
+        Self::NodePool,
         Self::FirewallPoliciesRuleCollectionGroup,
     ];
 
-    /// Those that landing zones are made of; the rest is the platform's alone.
-    pub const OF_LANDING_ZONES: [Self; 4] = [
-        Self::NetworkSecurityGroup,
-        Self::NetworkSecurityGroupsSecurityRule,
-        Self::VirtualNetworksSubnet,
-        Self::ManagedClustersAgentPool,
-    ];
+    /// Whether it is one of Karpenter's, whose objects lie in no namespace, and are what they stand for.
+    #[must_use]
+    pub const fn is_karpenter(self) -> bool {
+        matches!(self, Self::AksNodeClass | Self::NodePool)
+    }
 
     /// The kind's name in manifests.
     #[must_use]
@@ -43,6 +47,8 @@ impl AzureKind {
             Self::NetworkSecurityGroupsSecurityRule => "NetworkSecurityGroupsSecurityRule",
             Self::VirtualNetworksSubnet => "VirtualNetworksSubnet",
             Self::ManagedClustersAgentPool => "ManagedClustersAgentPool",
+            Self::AksNodeClass => "AKSNodeClass",
+            Self::NodePool => "NodePool",
             Self::FirewallPoliciesRuleCollectionGroup => "FirewallPoliciesRuleCollectionGroup",
         }
     }
@@ -56,6 +62,8 @@ impl AzureKind {
             | Self::VirtualNetworksSubnet
             | Self::FirewallPoliciesRuleCollectionGroup => "network.azure.com",
             Self::ManagedClustersAgentPool => "containerservice.azure.com",
+            Self::AksNodeClass => "karpenter.azure.com",
+            Self::NodePool => "karpenter.sh",
         }
     }
 
@@ -67,6 +75,8 @@ impl AzureKind {
             Self::NetworkSecurityGroupsSecurityRule => "networksecuritygroupssecurityrules",
             Self::VirtualNetworksSubnet => "virtualnetworkssubnets",
             Self::ManagedClustersAgentPool => "managedclustersagentpools",
+            Self::AksNodeClass => "aksnodeclasses",
+            Self::NodePool => "nodepools",
             Self::FirewallPoliciesRuleCollectionGroup => "firewallpoliciesrulecollectiongroups",
         }
     }
@@ -83,6 +93,8 @@ impl AzureKind {
             Self::ManagedClustersAgentPool => {
                 "managedclustersagentpools.containerservice.azure.com"
             }
+            Self::AksNodeClass => "aksnodeclasses.karpenter.azure.com",
+            Self::NodePool => "nodepools.karpenter.sh",
             Self::FirewallPoliciesRuleCollectionGroup => {
                 "firewallpoliciesrulecollectiongroups.network.azure.com"
             }
@@ -151,6 +163,20 @@ impl AzureKind {
                 "vnetSubnetReference.kind",
                 "vnetSubnetReference.name",
             ],
+            Self::AksNodeClass => &["imageFamily", "maxPods", "vnetSubnetID"],
+            Self::NodePool => &[
+                "limits",
+                "template.metadata.labels",
+                "template.spec.nodeClassRef.group",
+                "template.spec.nodeClassRef.kind",
+                "template.spec.nodeClassRef.name",
+                "template.spec.requirements.key",
+                "template.spec.requirements.operator",
+                "template.spec.requirements.values",
+                "template.spec.taints.effect",
+                "template.spec.taints.key",
+                "template.spec.taints.value",
+            ],
             Self::FirewallPoliciesRuleCollectionGroup => &[
                 "azureName",
                 "owner.armId",
@@ -176,11 +202,14 @@ impl AzureKind {
 pub struct AzureVersions(BTreeMap<AzureKind, String>);
 
 impl AzureVersions {
-    /// Those that every release has from 2.11 on, for whoever has no cluster at hand.
+    /// Those that every release of Azure Service Operator has from 2.11 on, and of Karpenter from 1.0 on, for whoever has no
+    /// cluster at hand.
     #[must_use]
     pub fn common() -> Self {
         let version = |kind: AzureKind| match kind.group() {
             "network.azure.com" => "v1api20240301",
+            "karpenter.sh" => "v1",
+            "karpenter.azure.com" => "v1beta1",
             _ => "v1api20240901",
         };
         Self(

@@ -450,6 +450,7 @@ mod tests {
                     "priority": 2000, "credentialFrom": "hub",
                 },
             },
+            "nodeProvisioning": "Auto",
             "serviceOperator": {"namespace": "azure", "credentialFrom": "key"},
         })
     }
@@ -517,7 +518,8 @@ mod tests {
             told,
             [
                 "spec.azure.systemSubnet.podCidr",
-                "spec.azure.sharedSubnets[0].podCidr"
+                "spec.azure.sharedSubnets[0].podCidr",
+                "spec.azure.nodeProvisioning"
             ]
         );
     }

@@ -2,6 +2,7 @@
 //! somebody who does with their objects what Azure Service Operator does.
 
 mod firewall;
+mod karpenter;
 mod replaced;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,10 @@ use serde_json::{Value, json};
 use firewall::{
     names_go_through_the_firewall, what_is_suspended_keeps_its_way_out,
     what_is_the_platforms_own_reaches_azure, without_a_firewall_names_are_closed,
+};
+use karpenter::{
+    karpenter_makes_the_nodes, karpenter_moves_nodes_to_another_subnet,
+    nodes_of_karpenter_go_only_as_declared, without_karpenter_the_cluster_goes_on,
 };
 use replaced::{a_pool_gives_way_to_another, a_pool_that_is_written_back_stays};
 
@@ -580,7 +585,7 @@ async fn a_deleted_landing_zone_leaves_azure_as_declared((): &()) -> Result<()> 
         .map(|it| it["nodeLabels"]["stack"].clone())
         .collect();
     ensure!(labels == ["kept"], "{labels:?}");
-    for kind in AzureKind::ALL {
+    for kind in AzureKind::ALL.into_iter().filter(|it| !it.is_karpenter()) {
         let left = azure
             .objects(kind)
             .list(&ListParams::default())
@@ -609,5 +614,9 @@ fn main() -> ExitCode {
         names_go_through_the_firewall within LONG,
         without_a_firewall_names_are_closed within LONG,
         what_is_suspended_keeps_its_way_out within LONG,
+        karpenter_makes_the_nodes within LONG,
+        karpenter_moves_nodes_to_another_subnet within LONG,
+        nodes_of_karpenter_go_only_as_declared within LONG,
+        without_karpenter_the_cluster_goes_on within LONG,
     ])
 }

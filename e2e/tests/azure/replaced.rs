@@ -14,15 +14,21 @@ use super::{InAzure, LONG, spec};
 
 const TAINT: &str = "landingzones.dev/replaced=true:NoSchedule";
 
-/// A pod on a node of a pool, which something brings back where it goes.
+/// A pod on a node of a new pool, which something brings back where it goes.
 async fn works(governed: &Governed, node: &str, pool: &str) -> Result<Api<Pod>> {
     let client = governed.client();
     let labelled =
         json!({"metadata": {"name": node, "labels": {"kubernetes.azure.com/agentpool": pool}}});
-    let nodes: Api<Node> = Api::all(client.clone());
+    let nodes: Api<Node> = Api::all(client);
     nodes
         .create(&PostParams::default(), &serde_json::from_value(labelled)?)
         .await?;
+    runs_on(governed, node).await
+}
+
+/// A pod of shop on a node, which something brings back where it goes.
+pub(super) async fn runs_on(governed: &Governed, node: &str) -> Result<Api<Pod>> {
+    let client = governed.client();
     let owners: Api<ConfigMap> = Api::namespaced(client.clone(), "shop-web");
     let owner = json!({"metadata": {"name": "owner"}});
     let owner = owners

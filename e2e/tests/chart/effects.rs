@@ -122,6 +122,7 @@ pub fn effects() -> Vec<(&'static str, Value, Effect)> {
             json!("azure-resources"),
             Comes("config/azure"),
         ),
+        ("azure.karpenter", json!(true), Comes("config/karpenter")),
         ("eviction.allow", json!(true), Comes("config/eviction")),
         (
             "namespaceDeletion.allow",

@@ -143,7 +143,14 @@ pub async fn the_operator_has_seats_of_its_own(built: &Built) -> Result<()> {
 
     // Every group that it is granted something in, but for the Lease's.
     let mut granted = BTreeSet::new();
-    for folder in ["azure", "eviction", "guard", "namespace-deletion", "rbac"] {
+    for folder in [
+        "azure",
+        "eviction",
+        "guard",
+        "karpenter",
+        "namespace-deletion",
+        "rbac",
+    ] {
         let objects = read_manifests(&workspace::root().join("config").join(folder))?;
         granted.extend(Right::of(&objects)?.into_iter().map(|right| right.group));
     }

@@ -56,9 +56,10 @@ const LONG: Duration = Duration::from_mins(3);
 /// What is for everybody, as folders.
 const RESOURCES: [&str; 2] = ["crds", "config"];
 /// What is not for everybody, as values; cert-manager by itself.
-const WITH_EVERYTHING: [&str; 8] = [
+const WITH_EVERYTHING: [&str; 9] = [
     "placement.install=Always",
     "azure.namespace=azure-resources",
+    "azure.karpenter=true",
     "eviction.allow=true",
     "namespaceDeletion.allow=true",
     "prometheus.rules=true",
@@ -239,6 +240,7 @@ async fn chart_and_kustomize_render_the_same(built: &Built) -> Result<()> {
         components: &[
             "config/azure",
             "config/eviction",
+            "config/karpenter",
             "config/namespace-deletion",
             "config/placement",
             "config/prometheus/azure-pod-monitor",

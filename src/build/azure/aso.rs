@@ -21,7 +21,7 @@ use crate::policy::security_group::{SecurityGroup, SecurityRule};
 #[derive(Clone, Debug)]
 pub struct Owner {
     /// Labels that say whose they are.
-    labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     /// What becomes of the resources.
     delete_policy: DeletePolicy,
 }
@@ -70,8 +70,7 @@ pub fn comes_and_goes(priority: u16) -> bool {
 }
 
 /// The objects, in the order in which they are applied: what others refer to comes first.
-#[must_use]
-pub fn azure_service_operator(
+pub(super) fn azure_service_operator(
     resources: &AzureResources,
     azure: &PlatformAzure,
     operator: &ServiceOperator,
@@ -82,6 +81,8 @@ pub fn azure_service_operator(
         security_groups,
         subnets,
         node_pools,
+        // Objects of the cluster, and none of Azure Service Operator's.
+        karpenter_pools: _,
         rule_collection_groups,
     } = resources;
     let writer = Writer {

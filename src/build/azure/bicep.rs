@@ -56,6 +56,8 @@ pub fn bicep(
         security_groups,
         subnets,
         node_pools,
+        // Karpenter is told in the cluster.
+        karpenter_pools: _,
         rule_collection_groups,
     } = resources;
     let network = &azure.virtual_network.resource_group;

@@ -4,6 +4,7 @@
 mod aso;
 mod bicep;
 mod firewall;
+mod karpenter;
 mod node_pool;
 mod pool_name;
 mod priorities;
@@ -17,20 +18,22 @@ mod tests;
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use aso::{Owner, azure_service_operator, comes_and_goes, reconcile_policy};
+pub use aso::{Owner, comes_and_goes, reconcile_policy};
 pub use bicep::{BicepError, bicep};
 pub use firewall::{
     ApplicationProtocol, ApplicationRule, RuleCollection, RuleCollectionGroup, RuleNames,
     application_rules, landing_zone_of_rule, read_application_rules,
 };
+pub use karpenter::KarpenterPool;
 pub use node_pool::NodePool;
 pub use security_group::security_groups_govern_pods;
 pub use terraform::terraform;
 
-use crate::api;
-use crate::domain::{self, LandingZone, LandingZoneName, Openings, Platform};
+use crate::api::{self, NodeProvisioning};
+use crate::domain::{self, AzureVersions, LandingZone, LandingZoneName, Openings, Platform};
 use crate::policy::security_group::SecurityGroup;
 
 /// Longest name of a subnet with Azure CNI Overlay (AKS documentation, "Azure CNI Overlay"); others may have 80.
@@ -44,8 +47,10 @@ pub struct AzureResources {
     pub security_groups: Vec<SecurityGroup>,
     /// Subnets, before the nodes that lie in them.
     pub subnets: Vec<Subnet>,
-    /// Node pools.
+    /// Agent pools.
     pub node_pools: Vec<NodePool>,
+    /// Nodes that Karpenter makes.
+    pub karpenter_pools: Vec<KarpenterPool>,
     /// What the firewall lets through.
     pub rule_collection_groups: Vec<RuleCollectionGroup>,
 }
@@ -188,14 +193,43 @@ pub fn landing_zone_azure(
             add(own("podsnet", &pods.to_string()), pods, true);
         }
     }
+    let mut node_pools = Vec::new();
+    let mut karpenter_pools = Vec::new();
+    if let Some(pool) = node_pool::node_pool(zone, azure, &subnets) {
+        match (azure.node_provisioning, subnets.first()) {
+            (NodeProvisioning::Auto, Some(subnet)) => {
+                karpenter_pools.push(karpenter::karpenter_pool(zone, pool, subnet));
+            }
+            // Without a subnet there are no nodes either.
+            _ => node_pools.push(pool),
+        }
+    }
     AzureResources {
-        node_pools: node_pool::node_pool(zone, azure, &subnets)
-            .into_iter()
-            .collect(),
+        node_pools,
+        karpenter_pools,
         security_groups: group.into_iter().collect(),
         subnets,
         rule_collection_groups: Vec::new(),
     }
+}
+
+/// The objects of the cluster that stand for these, in the order in which they are applied: those of Azure Service Operator where
+/// the platform says in which namespace they lie, and Karpenter's.
+#[must_use]
+pub fn azure_objects(
+    resources: &AzureResources,
+    azure: &domain::PlatformAzure,
+    versions: &AzureVersions,
+    owner: &Owner,
+) -> Vec<Value> {
+    let operator = azure.service_operator.as_ref();
+    let mut objects = operator.map_or_else(Vec::new, |operator| {
+        aso::azure_service_operator(resources, azure, operator, versions, owner)
+    });
+    for pool in &resources.karpenter_pools {
+        objects.extend(karpenter::objects(pool, azure, versions, owner));
+    }
+    objects
 }
 
 /// What is the platform's own: what guards the subnet of its system pool, and what the firewall lets through, of which `declared`

@@ -24,6 +24,8 @@ pub fn terraform(resources: &AzureResources, azure: &PlatformAzure) -> Result<St
         security_groups,
         subnets,
         node_pools,
+        // Karpenter is told in the cluster.
+        karpenter_pools: _,
         rule_collection_groups,
     } = resources;
     let mut body = Body::builder();

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::super::Outcome;
 use super::super::output::{self, OutputFormat};
 use crate::build::{
-    self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_service_operator, bicep,
+    self, AzureResources, BicepError, Neighbours, Owner, Priorities, azure_objects, bicep,
     terraform,
 };
 use crate::domain::{AzureVersions, LandingZone, Platform, PlatformAzure, Resolved};
@@ -104,23 +104,26 @@ impl AzureArgs {
             }
             return Ok(Outcome::BadInput);
         }
+        if form != AzureForm::Aso {
+            note_karpenter(stderr, &of_zones)?;
+        }
         let text = match form {
             AzureForm::Aso => {
-                let Some(operator) = &azure.service_operator else {
+                if azure.service_operator.is_none() {
                     writeln!(
                         stderr,
                         "error: spec.azure.serviceOperator of the LandingZonePlatform is left out, which says in which \
                          namespace the objects lie: write it"
                     )?;
                     return Ok(Outcome::BadInput);
-                };
+                }
                 let versions = AzureVersions::common();
-                let aso = |resources: &AzureResources, owner: &Owner| {
-                    azure_service_operator(resources, azure, operator, &versions, owner)
+                let of = |resources: &AzureResources, owner: &Owner| {
+                    azure_objects(resources, azure, &versions, owner)
                 };
-                let mut objects = aso(&of_platform, &Owner::platform());
+                let mut objects = of(&of_platform, &Owner::platform());
                 for (zone, resources) in in_force.iter().zip(&of_zones) {
-                    objects.extend(aso(resources, &Owner::landing_zone(zone)));
+                    objects.extend(of(resources, &Owner::landing_zone(zone)));
                 }
                 output::print(&objects, format)
             }
@@ -152,11 +155,13 @@ fn together(of_platform: AzureResources, of_zones: Vec<AzureResources>) -> Azure
             security_groups,
             subnets,
             node_pools,
+            karpenter_pools,
             rule_collection_groups,
         } = of_zone;
         all.security_groups.extend(security_groups);
         all.subnets.extend(subnets);
         all.node_pools.extend(node_pools);
+        all.karpenter_pools.extend(karpenter_pools);
         all.rule_collection_groups.extend(rule_collection_groups);
     }
     all
@@ -175,6 +180,21 @@ fn note_system_subnet(stderr: &mut dyn Write, azure: &PlatformAzure) -> io::Resu
         azure.virtual_network.name,
         azure.system_subnet.name,
         build::system_security_group(azure),
+    )
+}
+
+/// Files for others than the cluster say nothing of nodes that Karpenter makes.
+fn note_karpenter(stderr: &mut dyn Write, of_zones: &[AzureResources]) -> io::Result<()> {
+    let pools = of_zones.iter().flat_map(|it| &it.karpenter_pools);
+    let zones: Vec<_> = pools.map(|it| it.nodes.zone.as_str()).collect();
+    if zones.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        stderr,
+        "note: Karpenter makes the nodes of {}: the operator writes a NodePool and an AKSNodeClass for each into the cluster \
+         (config/karpenter), and this file holds none",
+        zones.join(", ")
     )
 }
 

@@ -170,6 +170,8 @@ fn course(why: &str) -> Option<Course> {
         | reason::NO_ENFORCING_PLUGIN
         | reason::NOT_ADDED_TO_PODS
         | reason::EVICTION_FORBIDDEN
+        | reason::KARPENTER_MISSING
+        | reason::KARPENTER_UNFIT
         | reason::SERVICE_OPERATOR_MISSING
         | reason::SERVICE_OPERATOR_UNFIT
         | reason::NOT_WATCHED

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::write_error::WriteError;
 use crate::controller::calico_metadata;
-use crate::controller::kind::ObjectKey;
+use crate::controller::kind::{ObjectKey, OwnedFields};
 use crate::controller::rendered::Target;
 
 /// The request path of an object's kind, where it is served.
@@ -66,7 +66,14 @@ pub(super) fn fields_patch(
     for field in kind.whole_fields() {
         let path = format!("/{field}");
         let there = found.and_then(|found| found.get(*field));
-        match (declared.get(*field), kind.left_after_creation()) {
+        let laid_over = match kind.owned_fields() {
+            OwnedFields::Whole => None,
+            of => of.laid_over(declared.get(*field), there),
+        };
+        match (
+            laid_over.as_ref().or(declared.get(*field)),
+            kind.left_after_creation(),
+        ) {
             (Some(Value::Object(ours)), Some(left)) => {
                 operations.extend(single_fields(&path, ours, there, left));
             }

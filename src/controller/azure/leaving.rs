@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::replacing::{Replaced, Step, TAINT, drain, is_missed, pods_on};
-use super::{AzureState, POOL};
+use super::replacing::{Replaced, Step, TAINT, drain, is_missed, nodes_of, pods_on};
+use super::{AzureState, KARPENTER_POOL, NODE_CLASS, POOL};
 use crate::api::DeletePolicy;
-use crate::api::names::RECONCILE_POLICY;
+use crate::api::names::{MANAGED_BY, OWNER, RECONCILE_POLICY};
 use crate::build::{comes_and_goes, reconcile_policy};
 use crate::controller::apply::{Failure, WriteError};
 use crate::controller::cache::Objects;
@@ -27,7 +27,9 @@ pub(in crate::controller) struct Leaving {
     pub marked: Vec<(Prune, &'static str)>,
     /// Objects that go without anything in Azure going that nodes need.
     pub now: Vec<Prune>,
-    /// Node pools that go in Azure, too, with their names there, once nobody runs on them.
+    /// Objects that stay and are the landing zone's no more: what they stand for would go with them.
+    pub released: Vec<Prune>,
+    /// Node pools that go in Azure, too, with the label of their nodes, once nobody runs on them.
     pub pools: Vec<(Prune, String)>,
     /// What nodes need, which goes after them.
     pub after_pools: Vec<Prune>,
@@ -42,6 +44,8 @@ pub(in crate::controller) struct Declared<'a> {
     pub delete_policy: DeletePolicy,
     /// The pool that takes the place of another one; None: none does.
     pub successor: Option<&'a ObjectKey>,
+    /// Whether Karpenter makes nodes for it: where they change, it moves their pods itself.
+    pub has_karpenter_pool: bool,
 }
 
 impl Declared<'_> {
@@ -50,6 +54,7 @@ impl Declared<'_> {
         Self {
             delete_policy,
             successor: None,
+            has_karpenter_pool: false,
         }
     }
 }
@@ -70,11 +75,22 @@ impl Leaving {
             let found = objects.get(key);
             (key, found.and_then(|found| found.azure.clone()))
         });
+        let owner = prune
+            .first()
+            .and_then(|it| objects.get(&it.key)?.owner.as_deref());
+        let mut owned = owner.into_iter().flat_map(|owner| objects.owned_by(owner));
+        let is_class_going = owned.any(|(key, found)| key.kind == NODE_CLASS && found.deleting);
+        let moves = if declared.has_karpenter_pool {
+            Moves::ByKarpenter { is_class_going }
+        } else {
+            Moves::Nowhere
+        };
         Self::sorted(
             prune,
             &states.collect(),
             declared.delete_policy,
             successor.as_ref(),
+            moves,
         )
     }
 
@@ -83,11 +99,19 @@ impl Leaving {
         states: &BTreeMap<ObjectKey, Arc<AzureState>>,
         delete_policy: DeletePolicy,
         successor: Option<&(&ObjectKey, Option<Arc<AzureState>>)>,
+        moves: Moves,
     ) -> Self {
         let mut leaving = Self::default();
         let nothing = Arc::default();
         let is_replaced = |it: &Prune| successor.is_some() && it.key.kind == POOL;
-        let is_any_replaced = prune.iter().any(is_replaced);
+        let is_class = |it: &Prune| it.key.kind == NODE_CLASS;
+        let is_any_replaced = prune.iter().any(is_replaced)
+            || match moves {
+                Moves::Nowhere => false,
+                Moves::ByKarpenter { is_class_going } => {
+                    is_class_going || prune.iter().any(is_class)
+                }
+            };
         for prune in prune {
             let state = states.get(&prune.key).unwrap_or(&nothing);
             if let Some((key, there)) = successor.filter(|_| is_replaced(prune)) {
@@ -102,6 +126,20 @@ impl Leaving {
                 });
                 continue;
             }
+            if prune.key.kind.is_karpenter() {
+                let is_pool = prune.key.kind == KARPENTER_POOL;
+                match (moves, delete_policy) {
+                    // A finalizer keeps it until Karpenter has moved the nodes that are made of it.
+                    (Moves::ByKarpenter { .. }, _) if !is_pool => leaving.now.push(prune.clone()),
+                    (_, DeletePolicy::Keep) => leaving.released.push(prune.clone()),
+                    (_, DeletePolicy::Delete) if is_pool => {
+                        let nodes = nodes_of(KARPENTER_POOL, &prune.key.name);
+                        leaving.pools.push((prune.clone(), nodes));
+                    }
+                    (_, DeletePolicy::Delete) => leaving.after_pools.push(prune.clone()),
+                }
+                continue;
+            }
             let is_opening = prune.key.kind == RULE && state.priority.is_some_and(comes_and_goes);
             let wanted = if is_opening {
                 DeletePolicy::Delete
@@ -114,8 +152,8 @@ impl Leaving {
             } else if is_opening || wanted == DeletePolicy::Keep && !is_any_replaced {
                 leaving.now.push(prune.clone());
             } else if prune.key.kind == POOL {
-                let name = state.azure_name.clone().unwrap_or_default();
-                leaving.pools.push((prune.clone(), name));
+                let name = state.azure_name.as_deref().unwrap_or_default();
+                leaving.pools.push((prune.clone(), nodes_of(POOL, name)));
             } else {
                 leaving.after_pools.push(prune.clone());
             }
@@ -136,12 +174,23 @@ impl Leaving {
                 it.prune.key, it.successor
             )
         });
+        let released = self.released.iter();
+        let released = released.map(|it| format!("let go of {}, which stays", it.key));
         let all = all.map(|(prune, policy)| match policy {
             "manage" => format!("delete {} and what it stands for in Azure", prune.key),
             _ => format!("delete {}", prune.key),
         });
-        all.chain(replaced).collect()
+        all.chain(released).chain(replaced).collect()
     }
+}
+
+/// Who moves pods where the subnet or the nodes of a pool that stays become others.
+#[derive(Clone, Copy, Debug)]
+enum Moves {
+    /// Nobody.
+    Nowhere,
+    /// Karpenter; `is_class_going`: whether it is about to.
+    ByKarpenter { is_class_going: bool },
 }
 
 /// What came of it.
@@ -179,11 +228,19 @@ pub(in crate::controller) async fn leave(
             }),
         }
     }
+    for prune in leaving.released {
+        let labels = json!({"metadata": {"labels": {OWNER: null, MANAGED_BY: null}}});
+        let released = context.writer.patch_azure(&prune, labels, flavour).await;
+        if let Err(error) = released {
+            let key = prune.key;
+            left.failed.push(Failure { key, error });
+        }
+    }
+    let mut are_pools_gone = !leaving.now.iter().any(|it| it.key.kind == NODE_CLASS);
     let mut go = leaving.now;
-    let mut are_pools_gone = true;
-    for (prune, pool) in leaving.pools {
+    for (prune, nodes) in leaving.pools {
         are_pools_gone = false;
-        match carries(context, &pool).await {
+        match carries(context, &nodes).await {
             Ok(None) => go.push(prune),
             Ok(Some(pods)) => left.waits.push(format!(
                 "{} stays while its nodes carry pods ({pods}): evict them, or write the pool back",
@@ -211,14 +268,19 @@ pub(in crate::controller) async fn leave(
             }),
         }
     }
+    // What nodes are made of goes with the nodes, and waits only for pools.
     are_pools_gone &= !is_any_pool_going(context, &leaving.after_pools);
     if are_pools_gone {
         go.extend(leaving.after_pools);
     } else {
         let keys = leaving.after_pools.iter().map(|prune| &prune.key);
         left.waits
-            .extend(keys.map(|key| format!("{key} stays as long as the node pool")));
+            .extend(keys.map(|key| format!("{key} stays as long as the nodes")));
     }
+    let (in_use, go): (Vec<_>, Vec<_>) = go.into_iter().partition(|it| is_in_use(context, &it.key));
+    let in_use = in_use.into_iter();
+    left.waits
+        .extend(in_use.map(|it| format!("{} stays until its pool has another one", it.key)));
     for prune in go {
         let version = Some(prune.resource_version.as_str());
         let deleted = context
@@ -271,6 +333,20 @@ async fn replace(
     }
 }
 
+/// Whether a pool that stays still has its nodes made of that: without it Karpenter would make none.
+fn is_in_use(context: &Context, class: &ObjectKey) -> bool {
+    let objects = context.cache.read();
+    let mut pools = objects
+        .of_kind(KARPENTER_POOL)
+        .filter(|(_, found)| !found.deleting);
+    let class = (class.kind == NODE_CLASS).then_some(&*class.name);
+    class.is_some()
+        && pools.any(|(_, found)| {
+            let state = found.azure.as_ref();
+            state.is_some_and(|it| it.node_class.as_deref() == class)
+        })
+}
+
 /// Whether a pool of the same landing zone is still there, on its way out.
 fn is_any_pool_going(context: &Context, after: &[Prune]) -> bool {
     let objects = context.cache.read();
@@ -279,13 +355,14 @@ fn is_any_pool_going(context: &Context, after: &[Prune]) -> bool {
         .and_then(|prune| objects.get(&prune.key)?.owner.as_deref());
     zone.is_some_and(|zone| {
         let mut owned = objects.owned_by(zone);
-        owned.any(|(key, found)| key.kind == POOL && found.deleting)
+        let nodes = [POOL, KARPENTER_POOL, NODE_CLASS];
+        owned.any(|(key, found)| nodes.contains(&key.kind) && found.deleting)
     })
 }
 
 /// Some of the pods on the nodes of a pool that somebody would miss; None: there are none.
-async fn carries(context: &Context, pool: &str) -> Result<Option<String>, String> {
-    let pods = pods_on(context, pool).await?;
+async fn carries(context: &Context, nodes: &str) -> Result<Option<String>, String> {
+    let pods = pods_on(context, nodes).await?;
     let missed = pods.iter().find(|pod| is_missed(pod));
     Ok(missed.map(|pod| {
         let node = pod.node.as_deref().unwrap_or_default();
@@ -327,14 +404,15 @@ mod tests {
         let states = states
             .map(|((prune, policy), priority)| (prune.key.clone(), state(policy, priority)))
             .collect();
-        Leaving::sorted(&all, &states, delete_policy, None)
+        Leaving::sorted(&all, &states, delete_policy, None, Moves::Nowhere)
     }
 
     #[test]
     fn nodes_go_before_what_they_need() {
         let leaving = sorted(["manage"; 4], DeletePolicy::Delete);
         assert_eq!(leaving.now, [prune(OPENING)]);
-        assert_eq!(leaving.pools, [(prune(POOL_KEY), "pool1".to_owned())]);
+        let nodes = "kubernetes.azure.com/agentpool=pool1".to_owned();
+        assert_eq!(leaving.pools, [(prune(POOL_KEY), nodes)]);
         assert_eq!(leaving.after_pools, [prune(SUBNET), prune(NEEDED)]);
         assert!(leaving.marked.is_empty());
     }
@@ -375,7 +453,13 @@ mod tests {
         });
         let successor: ObjectKey = "ManagedClustersAgentPool/azure/pool2".parse().unwrap();
         let there = (&successor, None);
-        let leaving = Leaving::sorted(&all, &states.collect(), DeletePolicy::Keep, Some(&there));
+        let leaving = Leaving::sorted(
+            &all,
+            &states.collect(),
+            DeletePolicy::Keep,
+            Some(&there),
+            Moves::Nowhere,
+        );
         let [replaced] = leaving.replaced.as_slice() else {
             panic!("{leaving:?}");
         };
@@ -390,5 +474,49 @@ mod tests {
                 .any(|it| it.contains("replace ManagedClustersAgentPool/azure/pool1")),
             "{sentences:?}"
         );
+    }
+
+    const KARPENTER: [&str; 3] = [
+        "AKSNodeClass/lz-shop-1",
+        "NodePool/lz-shop",
+        "VirtualNetworksSubnet/azure/snet",
+    ];
+
+    fn of_karpenter(keys: &[&str], policy: DeletePolicy, moves: Moves) -> Leaving {
+        let all: Vec<_> = keys.iter().map(|key| prune(key)).collect();
+        let states = all
+            .iter()
+            .map(|it| (it.key.clone(), state(reconcile_policy(policy), None)));
+        Leaving::sorted(&all, &states.collect(), policy, None, moves)
+    }
+
+    /// An object of Karpenter's is what it stands for: it goes only where that is declared.
+    #[test]
+    fn karpenters_nodes_stay_or_go_as_declared() {
+        let [class, pool, subnet] = KARPENTER.map(prune);
+        let kept = of_karpenter(&KARPENTER, DeletePolicy::Keep, Moves::Nowhere);
+        assert_eq!(kept.released, [class.clone(), pool.clone()]);
+        assert_eq!(kept.now, [subnet.clone()]);
+        let deleted = of_karpenter(&KARPENTER, DeletePolicy::Delete, Moves::Nowhere);
+        let nodes = "karpenter.sh/nodepool=lz-shop".to_owned();
+        assert_eq!(deleted.pools, [(pool, nodes)]);
+        assert_eq!(deleted.after_pools, [class, subnet]);
+        assert!(deleted.now.is_empty() && deleted.released.is_empty());
+    }
+
+    /// Others let in whoever is in the subnet of before, as long as its object is there.
+    #[test]
+    fn the_subnet_of_before_stays_until_karpenter_has_moved_all() {
+        let [class, _, subnet] = KARPENTER.map(prune);
+        let moves = |is_class_going| Moves::ByKarpenter { is_class_going };
+        for policy in [DeletePolicy::Keep, DeletePolicy::Delete] {
+            let begins = of_karpenter(&[KARPENTER[0], KARPENTER[2]], policy, moves(false));
+            assert_eq!(begins.now, std::slice::from_ref(&class));
+            assert_eq!(begins.after_pools, std::slice::from_ref(&subnet));
+            let waits = of_karpenter(&[KARPENTER[2]], policy, moves(true));
+            assert_eq!(waits.after_pools, std::slice::from_ref(&subnet));
+        }
+        let done = of_karpenter(&[KARPENTER[2]], DeletePolicy::Keep, moves(false));
+        assert_eq!(done.now, [subnet]);
     }
 }

@@ -167,8 +167,7 @@ fn prepare(
         let why = told::not_written(platform, facts, &kinds, trouble);
         Ok(Prepared::Idle(Some(why)))
     };
-    let operator = azure.and_then(|azure| azure.service_operator.as_ref());
-    let (Some(azure), Some(operator)) = (azure, operator) else {
+    let Some(azure) = azure.filter(|it| it.service_operator.is_some()) else {
         return not_written();
     };
     let Ok(versions) = facts.azure_versions(&kinds) else {
@@ -178,7 +177,7 @@ fn prepare(
         return Ok(Prepared::Idle(Some(unknown())));
     }
     let objects = context.cache.read();
-    if !objects.is_azure_synced(&kinds) || !context.azure.is_followed(operator) {
+    if !objects.is_azure_synced(&kinds) || !context.azure.is_followed(azure) {
         return not_written();
     }
     let declared = declared(context, &objects);
@@ -192,7 +191,7 @@ fn prepare(
         return Ok(Prepared::Idle(Some(faulty)));
     }
     let owner = build::Owner::platform();
-    let manifests = build::azure_service_operator(&resources, azure, operator, &versions, &owner);
+    let manifests = build::azure_objects(&resources, azure, &versions, &owner);
     let targets = Arc::new(platform_azure(manifests, facts.flavour())?);
     let whose = (PLATFORM_OWNER, &recorded.azure);
     let (plan, prune) = compare(whose, &targets, &objects, memory, now);

@@ -8,16 +8,18 @@ use kube::{Api, ResourceExt};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 
-use super::{AzureState, Ready, ReadyProgress};
+use super::{AzureState, POOL, Ready, ReadyProgress};
 use crate::cluster::{failure, list_pods, list_pods_on};
 use crate::controller::context::Context;
 use crate::controller::eviction::{Moved, move_away};
-use crate::controller::kind::ObjectKey;
+use crate::controller::kind::{Kind, ObjectKey};
 use crate::controller::plan::Prune;
 use crate::domain::Pod;
 
 /// The label of nodes that names their pool (AKS documentation, "Use labels in an AKS cluster").
 const POOL_OF_NODE: &str = "kubernetes.azure.com/agentpool";
+/// The same of Karpenter's (its documentation, "NodePools").
+const KARPENTER_POOL_OF_NODE: &str = "karpenter.sh/nodepool";
 /// What keeps everybody off the nodes of a pool that goes.
 pub(super) const TAINT: &str = "landingzones.dev/replaced=true:NoSchedule";
 
@@ -97,7 +99,7 @@ pub(super) async fn drain(
     zone: &str,
     pool: &str,
 ) -> Result<Option<String>, String> {
-    let there = pods_on(context, pool).await?;
+    let there = pods_on(context, &nodes_of(POOL, pool)).await?;
     let there: Vec<&Pod> = there.iter().filter(|pod| is_missed(pod)).collect();
     let Some(one) = there.first() else {
         return Ok(None);
@@ -136,10 +138,20 @@ pub(super) async fn drain(
     )))
 }
 
-/// The pods on the nodes of a pool.
-pub(super) async fn pods_on(context: &Context, pool: &str) -> Result<Vec<Pod>, String> {
+/// The label of the nodes of a pool, with its value.
+pub(super) fn nodes_of(kind: Kind, pool: &str) -> String {
+    let label = if kind.is_karpenter() {
+        KARPENTER_POOL_OF_NODE
+    } else {
+        POOL_OF_NODE
+    };
+    format!("{label}={pool}")
+}
+
+/// The pods on the nodes with a label.
+pub(super) async fn pods_on(context: &Context, label: &str) -> Result<Vec<Pod>, String> {
     let nodes = Api::<PartialObjectMeta<Node>>::all(context.client.clone());
-    let of_pool = ListParams::default().labels(&format!("{POOL_OF_NODE}={pool}"));
+    let of_pool = ListParams::default().labels(label);
     let nodes = nodes
         .list(&of_pool)
         .await

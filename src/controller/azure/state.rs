@@ -1,6 +1,6 @@
-//! What Azure Service Operator's objects tell. Pure.
+//! What objects of Azure Service Operator and Karpenter tell. Pure.
 //!
-//! Source: Azure Service Operator's documentation, "Conditions".
+//! Source: Azure Service Operator's documentation, "Conditions"; Karpenter's conditions have no severity.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct AzureState {
     pub fixed: BTreeMap<&'static str, String>,
     /// Taints of a pool's nodes.
     pub taints: Vec<String>,
+    /// What the nodes of a pool of Karpenter's are made of.
+    pub node_class: Option<String>,
     /// The range of a subnet.
     pub address_prefix: Option<IpNet>,
     /// What a firewall lets through of what landing zones declare.
@@ -84,6 +86,7 @@ impl AzureState {
                 .flatten()
                 .filter_map(|taint| taint.as_str().map(str::to_owned))
                 .collect(),
+            node_class: text(object.pointer("/spec/template/spec/nodeClassRef/name")),
             address_prefix: text(spec("addressPrefix")).and_then(|it| it.parse().ok()),
             application_rules: spec("ruleCollections")
                 .map_or_else(Vec::new, read_application_rules),
@@ -109,7 +112,9 @@ impl Ready {
             value.unwrap_or_default().to_owned()
         };
         let generation = object.pointer("/metadata/generation");
-        let is_current = generation == ready.get("observedGeneration");
+        // Releases of Karpenter before 1.0 do not say it.
+        let observed = ready.get("observedGeneration");
+        let is_current = observed.is_none() || observed == generation;
         let progress = match (
             is_current,
             ready["status"].as_str(),

@@ -170,26 +170,46 @@ fn a_pool_that_would_have_to_be_another_is_refused() {
 fn why_nothing_is_written_is_told() {
     let mut facts = ClusterFacts::default();
     let trouble = || Some("forbidden".to_owned());
-    let kinds = &AzureKind::OF_LANDING_ZONES;
-    let told = not_written(&platform("AzureCNI", false), &facts, kinds, trouble());
+    let kinds = |platform: &Platform| platform.azure.as_ref().unwrap().kinds_of_landing_zones();
+    let by_others = platform("AzureCNI", false);
+    let told = not_written(&by_others, &facts, &kinds(&by_others), trouble());
     assert!(matches!(told, AzureTold::ByOthers(_)), "{told:?}");
-    let platform = platform("AzureCNI", true);
+    let mut platform = platform("AzureCNI", true);
+    let manual = kinds(&platform);
     let why = |told: &AzureTold| match told.progress() {
         Some(Progress::Done(why)) => Some(why),
         _ => None,
     };
-    let told = not_written(&platform, &facts, kinds, trouble());
+    let told = not_written(&platform, &facts, &manual, trouble());
     assert_eq!(why(&told), Some(reason::SERVICE_OPERATOR_MISSING));
     let old = AzureDefinition::Unfit("too old".to_owned());
     facts.azure = AzureKind::ALL.map(|kind| (kind, old.clone())).into();
-    let told = not_written(&platform, &facts, kinds, trouble());
+    let told = not_written(&platform, &facts, &manual, trouble());
     assert_eq!(why(&told), Some(reason::SERVICE_OPERATOR_UNFIT));
     let served = AzureDefinition::Serves("v20250301".to_owned());
     facts.azure = AzureKind::ALL.map(|kind| (kind, served.clone())).into();
-    let told = not_written(&platform, &facts, kinds, trouble());
+    let told = not_written(&platform, &facts, &manual, trouble());
     assert_eq!(why(&told), Some(reason::NOT_WATCHED));
-    let told = not_written(&platform, &facts, kinds, None);
+    let told = not_written(&platform, &facts, &manual, None);
     assert!(matches!(told, AzureTold::Unknown(_)), "{told:?}");
+
+    // Karpenter and Azure Service Operator are other people's to install.
+    platform.azure.as_mut().unwrap().node_provisioning = NodeProvisioning::Auto;
+    let auto = kinds(&platform);
+    facts.azure.remove(&AzureKind::NodePool);
+    let told = not_written(&platform, &facts, &auto, None);
+    assert_eq!(why(&told), Some(reason::KARPENTER_MISSING));
+    assert!(
+        told.message().contains("nodepools.karpenter.sh"),
+        "{told:?}"
+    );
+    assert_eq!(
+        not_written(&platform, &facts, &manual, None),
+        AzureTold::Unknown("it is not known yet what is there".to_owned())
+    );
+    facts.azure.insert(AzureKind::NodePool, old);
+    let told = not_written(&platform, &facts, &auto, None);
+    assert_eq!(why(&told), Some(reason::KARPENTER_UNFIT));
 }
 
 #[test]

@@ -80,35 +80,55 @@ pub(super) fn not_written(
     trouble: Option<String>,
 ) -> AzureTold {
     let azure = platform.azure.as_ref();
-    if azure.is_none_or(|azure| azure.service_operator.is_none()) {
+    if azure.is_none() || kinds.is_empty() {
         return AzureTold::ByOthers(
             "nobody here makes what is declared in Azure, since spec.azure.serviceOperator of the LandingZonePlatform is left \
              out: kubectl landingzone render --azure bicep, or terraform, writes it; what is there already stays"
                 .to_owned(),
         );
     }
-    match facts.azure_versions(kinds) {
+    const STAYS: &str = "What is in Azure already stays, and everything in the cluster goes on";
+    // Which of the two lacks something: their kinds are told apart, since other people install them.
+    let (of_karpenter, of_service_operator): (Vec<_>, Vec<_>) =
+        kinds.iter().partition(|kind| kind.is_karpenter());
+    match facts.azure_versions(&of_karpenter) {
+        Err(NoAzure::Missing(kinds)) => {
+            let kinds = sentence(kinds.into_iter().map(str::to_owned));
+            let message = format!(
+                "Karpenter is not there, or without these kinds: {kinds}; turn on node auto-provisioning (az aks update \
+                 --node-provisioning-mode Auto), or take azure.nodeProvisioning out of the LandingZonePlatform. {STAYS}"
+            );
+            return AzureTold::Impossible(reason::KARPENTER_MISSING, message);
+        }
+        Err(NoAzure::Unfit(why)) => {
+            let why = sentence(why.into_iter());
+            let message = format!(
+                "this release of Karpenter cannot be used: {why}; install another. {STAYS}"
+            );
+            return AzureTold::Impossible(reason::KARPENTER_UNFIT, message);
+        }
+        Ok(_) => {}
+    }
+    match facts.azure_versions(&of_service_operator) {
         Err(NoAzure::Missing(kinds)) => {
             let kinds = sentence(kinds.into_iter().map(str::to_owned));
             let message = format!(
                 "Azure Service Operator is not there, or without these kinds: {kinds}; install it with --crd-pattern \
-                 'network.azure.com/*;containerservice.azure.com/*'. What is in Azure already stays, and everything in the \
-                 cluster goes on"
+                 'network.azure.com/*;containerservice.azure.com/*'. {STAYS}"
             );
             AzureTold::Impossible(reason::SERVICE_OPERATOR_MISSING, message)
         }
         Err(NoAzure::Unfit(why)) => {
             let why = sentence(why.into_iter());
             let message = format!(
-                "this release of Azure Service Operator cannot be used: {why}; install another. What is in Azure already \
-                 stays, and everything in the cluster goes on"
+                "this release of Azure Service Operator cannot be used: {why}; install another. {STAYS}"
             );
             AzureTold::Impossible(reason::SERVICE_OPERATOR_UNFIT, message)
         }
         Ok(_) => match trouble {
             Some(trouble) => {
                 let message = format!(
-                    "{trouble}; what is in Azure already stays. Give the operator its rights in that namespace (config/azure)"
+                    "{trouble}; what is in Azure already stays. Give the operator its rights (config/azure, and config/karpenter for Karpenter)"
                 );
                 AzureTold::Impossible(reason::NOT_WATCHED, message)
             }
@@ -200,7 +220,12 @@ pub(super) fn stands(
                     message,
                 }) if *progress == wanted => Some(format!("{key}: {reason}: {message}")),
                 None if wanted == ReadyProgress::Working => {
-                    Some(format!("{key}: Azure Service Operator has not looked yet"))
+                    let who = if key.kind.is_karpenter() {
+                        "Karpenter"
+                    } else {
+                        "Azure Service Operator"
+                    };
+                    Some(format!("{key}: {who} has not looked yet"))
                 }
                 _ => None,
             }
@@ -242,6 +267,18 @@ pub(super) fn stands(
     let message = match states.len() {
         0 => "nothing is declared in Azure any more".to_owned(),
         number => format!("all {number} resources are as declared"),
+    };
+    let is_by_others = platform
+        .azure
+        .as_ref()
+        .is_some_and(|it| it.service_operator.is_none());
+    let message = if is_by_others {
+        format!(
+            "{message}; subnets and network security groups are somebody else's to make, since azure.serviceOperator of the \
+             LandingZonePlatform is left out (kubectl landingzone render --azure)"
+        )
+    } else {
+        message
     };
     let plugin = platform
         .plugin

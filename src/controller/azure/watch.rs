@@ -1,4 +1,5 @@
-//! Follows the objects of Azure Service Operator, while there is a namespace for them and their kinds are served.
+//! Follows the objects of Azure Service Operator, while there is a namespace for them, and those of Karpenter, while it makes nodes
+//! here, as far as their kinds are served.
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use crate::controller::kind::Kind;
 use crate::controller::watch::dispatch;
 use crate::domain::{AzureKind, AzureVersions, Flavour};
 
-/// Where objects of Azure Service Operator are watched.
+/// Where objects are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
-    namespace: String,
+    /// That of Azure Service Operator's.
+    namespace: Option<String>,
     versions: AzureVersions,
 }
 
@@ -26,26 +28,27 @@ struct Place {
 /// zones; nothing else waits for it.
 pub(in crate::controller) async fn follow_azure(context: Arc<Context>) {
     let mut signs = context.signs.clone();
-    let mut namespace = context.azure.namespace.subscribe();
+    let mut followed = context.azure.followed.subscribe();
     let mut place = None;
     let mut running: Vec<AbortOnDropHandle<()>> = Vec::new();
     loop {
         let wanted = {
             let signs = signs.borrow_and_update();
-            let namespace = namespace.borrow_and_update().clone();
-            match (signs.as_ref(), namespace) {
+            let followed = followed.borrow_and_update().clone();
+            signs.as_ref().and_then(|facts| {
                 // One that cannot be written keeps none of the others.
-                (Some(facts), Some(namespace)) => {
-                    let can_be = |kind: &AzureKind| facts.azure_versions(&[*kind]).is_ok();
-                    let kinds: Vec<_> = AzureKind::ALL.into_iter().filter(can_be).collect();
-                    let versions = facts.azure_versions(&kinds).ok();
-                    versions.map(|versions| Place {
-                        namespace,
+                let can_be = |kind: &AzureKind| {
+                    followed.has(*kind) && facts.azure_versions(&[*kind]).is_ok()
+                };
+                let kinds: Vec<_> = AzureKind::ALL.into_iter().filter(can_be).collect();
+                let versions = facts.azure_versions(&kinds).ok();
+                versions
+                    .filter(|it| it.kinds().next().is_some())
+                    .map(|versions| Place {
+                        namespace: followed.namespace,
                         versions,
                     })
-                }
-                _ => None,
-            }
+            })
         };
         if wanted != place {
             running.clear();
@@ -57,9 +60,12 @@ pub(in crate::controller) async fn follow_azure(context: Arc<Context>) {
             let resources: Vec<_> = resources.collect();
             context.cache.write().watch_azure(resources.clone());
             if let Some(place) = &wanted {
+                let kinds: Vec<_> = place.versions.kinds().map(AzureKind::name).collect();
+                let kinds = kinds.join(", ");
                 tracing::info!(
                     namespace = place.namespace,
-                    "follows Azure Service Operator"
+                    kinds,
+                    "follows what is in Azure"
                 );
                 running.extend(resources.into_iter().map(|(kind, resource)| {
                     let watch =
@@ -72,7 +78,7 @@ pub(in crate::controller) async fn follow_azure(context: Arc<Context>) {
         }
         let changed = tokio::select! {
             changed = signs.changed() => changed,
-            changed = namespace.changed() => changed,
+            changed = followed.changed() => changed,
         };
         if changed.is_err() {
             return;
@@ -86,8 +92,18 @@ fn resource(kind: AzureKind, versions: &AzureVersions) -> ApiResource {
     ApiResource::from_gvk_with_plural(&gvk, kind.plural())
 }
 
-async fn watch_kind(kind: Kind, resource: ApiResource, namespace: String, context: Arc<Context>) {
-    let api = Api::<Watched>::namespaced_with(context.watching.clone(), &namespace, &resource);
+async fn watch_kind(
+    kind: Kind,
+    resource: ApiResource,
+    namespace: Option<String>,
+    context: Arc<Context>,
+) {
+    let client = context.watching.clone();
+    let namespace = namespace.filter(|_| !kind.is_karpenter());
+    let api = match &namespace {
+        Some(namespace) => Api::<Watched>::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
     // A landing zone's, or the platform's.
     let ours = format!("{MANAGED_BY}={MANAGER}");
     let mut events = std::pin::pin!(follow(api, Config::default().labels(&ours)));
@@ -102,9 +118,11 @@ async fn watch_kind(kind: Kind, resource: ApiResource, namespace: String, contex
                 }
                 None
             }
-            Err(error) => Some(format!(
-                "{kind} in namespace {namespace} cannot be watched: {error}"
-            )),
+            Err(error) => {
+                let place = namespace.iter().map(|it| format!(" in namespace {it}"));
+                let place: String = place.collect();
+                Some(format!("{kind}{place} cannot be watched: {error}"))
+            }
         };
         if context.azure.fails(kind, trouble) {
             context.push_azure();

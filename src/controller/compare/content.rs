@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::controller::kind::Kind;
+use crate::controller::kind::{Kind, OwnedFields};
 use crate::domain::Quantity;
 
 /// The part of an object that is ours, normalised: quantities by value, absent and empty the same
@@ -163,6 +163,8 @@ enum Sense {
     Lists,
     /// The same, without a field that counts at creation only.
     AfterCreation(&'static str),
+    /// The same, of these fields only; a map of which nothing is left says the same as none.
+    Owned(OwnedFields),
 }
 
 impl Sense {
@@ -175,6 +177,9 @@ impl Sense {
                 Self::CalicoSpec
             }
             Kind::NetworkPolicy => Self::Lists,
+            Kind::Azure(kind) if kind.is_karpenter() => {
+                Self::Owned(Kind::Azure(kind).owned_fields())
+            }
             Kind::Azure(_) => kind
                 .left_after_creation()
                 .map_or(Self::Lists, Self::AfterCreation),
@@ -195,6 +200,10 @@ impl Sense {
             Self::Quantities => Self::Quantity,
             Self::CalicoSpec | Self::Calico => Self::Calico,
             Self::Lists | Self::AfterCreation(_) => Self::Lists,
+            Self::Owned(of) => match of.of_field(field) {
+                Some(of @ OwnedFields::Only(_)) => Self::Owned(of),
+                _ => Self::Lists,
+            },
             Self::Plain
             | Self::Quota
             | Self::LimitRange
@@ -233,6 +242,11 @@ impl<'a> Normal<'a> {
                         || (name == "tier" && value.as_str() == Some("default"))
                 }
                 Sense::Lists => value.as_array().is_some_and(Vec::is_empty),
+                Sense::Owned(of) => match of.of_field(name) {
+                    None => true,
+                    Some(OwnedFields::Only(_)) => self.field(name, value).is_nothing(),
+                    Some(OwnedFields::Whole) => value.as_array().is_some_and(Vec::is_empty),
+                },
                 Sense::AfterCreation(field) => {
                     name == field || value.as_array().is_some_and(Vec::is_empty)
                 }

@@ -5,7 +5,7 @@ use super::super::{FieldPath, PlatformAzure};
 use super::Findings;
 use ipnet::IpNet;
 
-use crate::api::{self, NetworkPlugin, NetworkSecurityGroup};
+use crate::api::{self, NetworkPlugin, NetworkSecurityGroup, NodeProvisioning};
 
 pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
     let group = |is_managed: bool| is_managed.then_some(NetworkSecurityGroup::Managed);
@@ -46,6 +46,8 @@ pub(super) fn told(azure: &PlatformAzure) -> api::PlatformAzure {
                 credential_from: it.credential_from.clone(),
             }),
         }),
+        node_provisioning: (azure.node_provisioning != NodeProvisioning::default())
+            .then_some(azure.node_provisioning),
         service_operator: azure
             .service_operator
             .as_ref()

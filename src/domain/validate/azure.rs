@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::Findings;
-use crate::api::{self, NetworkPlugin, rule};
+use crate::api::{self, NetworkPlugin, NodeProvisioning, rule};
 use crate::domain::address::{overlap, parse_range};
 use crate::domain::{
     FieldPath, Firewall, LandingZoneAzure, NodePool, Placement, Platform, PlatformAzure,
@@ -48,6 +48,16 @@ pub(super) fn landing_zone(
     }
     if declared.subnet.is_none() && node_pool.is_some() {
         findings.report(&path.key("nodePool"), "", rule::POOL_WITHOUT_SUBNET);
+    }
+    if azure.node_provisioning == NodeProvisioning::Auto {
+        if let Some(pool) = node_pool.as_ref().filter(|it| it.min > 0) {
+            let path = path.key("nodePool").key("min");
+            findings.report(&path, pool.min, rule::NO_FEWEST_NODES);
+        }
+        let pods = declared.subnet.as_ref().and_then(|it| it.pod_cidr.as_ref());
+        if let Some(pods) = pods {
+            findings.report(&at_subnet.key("podCidr"), pods, rule::NO_POD_SUBNET);
+        }
     }
     let is_routed = platform.plugin != Some(NetworkPlugin::Kubenet) || azure.route_table.is_some();
     if declared.subnet.is_some() && !is_routed {
@@ -358,6 +368,10 @@ pub(in crate::domain) fn platform(
             .as_ref()
             .map(|it| firewall_of(it, &path, findings))
     });
+    let node_provisioning = declared.node_provisioning.unwrap_or_default();
+    if node_provisioning == NodeProvisioning::Auto && plugin == Some(NetworkPlugin::Kubenet) {
+        findings.report(&path.key("nodeProvisioning"), "Auto", rule::NO_KUBENET);
+    }
     let service_operator = declared.service_operator.as_ref();
     let service_operator =
         service_operator.map(|it| service_operator_of(it, &path.key("serviceOperator"), findings));
@@ -381,6 +395,7 @@ pub(in crate::domain) fn platform(
         api_server_subnet,
         route_table,
         firewall,
+        node_provisioning,
         service_operator,
     };
     apart(&azure, path, findings);

@@ -12,13 +12,14 @@ use super::Generated;
 const CHART: &str = "charts/landing-zone-operator";
 /// The folders of `config/` that the chart renders from, and whether their objects stay when the release goes: without the
 /// rules on admission, application teams could leave their boundaries.
-const FOLDERS: [(&str, bool); 14] = [
+const FOLDERS: [(&str, bool); 15] = [
     ("admission", true),
     ("azure", false),
     ("cert-manager", false),
     ("eviction", false),
     ("flow-control", false),
     ("guard", false),
+    ("karpenter", false),
     ("namespace-deletion", false),
     ("placement", true),
     ("prometheus/azure-pod-monitor", false),

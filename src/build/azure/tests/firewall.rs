@@ -111,11 +111,9 @@ fn without_a_firewall_there_is_no_rule() {
 fn rules_are_read_as_they_are_written() {
     let estate = estate(with_firewall(json!({})));
     let azure = estate.platform.azure.as_ref().unwrap();
-    let operator = azure.service_operator.as_ref().unwrap();
-    let objects = azure_service_operator(
+    let objects = azure_objects(
         &estate.of_platform(),
         azure,
-        operator,
         &AzureVersions::common(),
         &Owner::platform(),
     );
@@ -171,11 +169,9 @@ fn in_each_form() {
         rule_collection_groups: estate.of_platform().rule_collection_groups,
         ..AzureResources::default()
     };
-    let operator = azure.service_operator.as_ref().unwrap();
-    let objects = azure_service_operator(
+    let objects = azure_objects(
         &resources,
         azure,
-        operator,
         &AzureVersions::common(),
         &Owner::platform(),
     );

@@ -1,5 +1,7 @@
 //! What the resources look like in each form.
 
+use rstest::rstest;
+
 use super::*;
 use crate::domain::{AzureKind, AzureVersions};
 
@@ -53,10 +55,10 @@ pub(super) fn every_field_is_known(objects: &[Value]) {
         let known = kind.unwrap().fields();
         for field in fields("", &object["spec"]) {
             // What nodes are labelled with is anybody's choice.
-            let field = match field.split_once('.') {
-                Some(("nodeLabels", _)) => "nodeLabels",
-                _ => &field,
-            };
+            let chosen = ["limits", "nodeLabels", "template.metadata.labels"];
+            let mut chosen = chosen.into_iter();
+            let map = chosen.find(|map| field.starts_with(&format!("{map}.")));
+            let field = map.unwrap_or(&field);
             assert!(known.contains(&field), "{field} of {kind:?}");
         }
     }
@@ -67,9 +69,8 @@ fn for_azure_service_operator() {
     let (estate, resources) = estate();
     let azure = estate.platform.azure.as_ref().unwrap();
     let owner = Owner::landing_zone(&estate.zones[0]);
-    let operator = azure.service_operator.as_ref().unwrap();
     let versions = AzureVersions::common();
-    let objects = azure_service_operator(&resources, azure, operator, &versions, &owner);
+    let objects = azure_objects(&resources, azure, &versions, &owner);
     every_field_is_known(&objects);
     let kept = |rule: &str| {
         let mut objects = objects.iter();
@@ -81,6 +82,68 @@ fn for_azure_service_operator() {
     assert_eq!(kept("AllowSystemPoolInBound"), "detach-on-delete");
     assert_eq!(kept("OthersInBound"), "detach-on-delete");
     insta::assert_yaml_snapshot!(objects);
+}
+
+/// Karpenter's objects are the operator's to write, whoever makes subnets and groups.
+#[rstest]
+#[case::with_service_operator(true, &[], "karpenter")]
+#[case::without(false, &["NodePool", "AKSNodeClass"], "karpenter_alone")]
+fn for_karpenter(
+    #[case] has_service_operator: bool,
+    #[case] only: &[&str],
+    #[case] snapshot: &str,
+) {
+    let mut platform = platform(json!({"nodeProvisioning": "Auto"}));
+    let azure = platform.azure.as_mut().unwrap();
+    if !has_service_operator {
+        azure.service_operator = None;
+    }
+    let mut own = own(4);
+    own["nodePool"] = json!({
+        "vmSize": "Standard_D4s_v5", "min": 0, "max": 6, "availabilityZones": [1, 3], "maxPods": 30, "osSku": "AzureLinux",
+    });
+    let shop = zone("shop", &platform, &own, &json!({}));
+    let estate = Estate::new(platform, vec![shop]);
+    let resources = estate.resources(&estate.zones[0], &Priorities::new());
+    assert!(resources.node_pools.is_empty());
+    let azure = estate.platform.azure.as_ref().unwrap();
+    let owner = Owner::landing_zone(&estate.zones[0]);
+    let objects = azure_objects(&resources, azure, &AzureVersions::common(), &owner);
+    every_field_is_known(&objects);
+    let kinds: BTreeSet<_> = objects
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap())
+        .collect();
+    let written = azure.kinds_of_landing_zones();
+    let written: BTreeSet<_> = written.into_iter().map(AzureKind::name).collect();
+    assert_eq!(kinds, written);
+    if !only.is_empty() {
+        assert_eq!(kinds, only.iter().copied().collect());
+    }
+    let of_karpenter = objects
+        .iter()
+        .filter(|it| ["NodePool", "AKSNodeClass"].contains(&it["kind"].as_str().unwrap()));
+    insta::assert_yaml_snapshot!(snapshot, of_karpenter.collect::<Vec<_>>());
+}
+
+/// Karpenter makes no more nodes where the subnet of a class becomes another.
+#[test]
+fn another_subnet_is_another_node_class_of_the_same_pool() {
+    let platform = platform(json!({"nodeProvisioning": "Auto"}));
+    let of = |third: usize| {
+        let mut own = own(third);
+        own["nodePool"]["min"] = json!(0);
+        let shop = zone("shop", &platform, &own, &json!({}));
+        let estate = Estate::new(platform.clone(), vec![shop]);
+        let resources = estate.resources(&estate.zones[0], &Priorities::new());
+        let [pool] = &resources.karpenter_pools[..] else {
+            panic!("{resources:?}");
+        };
+        (pool.name.clone(), pool.node_class.clone())
+    };
+    let ((pool, class), (same, other)) = (of(4), of(5));
+    assert_eq!(pool, same);
+    assert_ne!(class, other);
 }
 
 #[test]

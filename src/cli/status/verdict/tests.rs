@@ -162,6 +162,18 @@ const EXPECTED: &[(&str, &str, &str, &str)] = &[
     ),
     ("NotManaged", "AzureReady", "Unknown", "healthy"),
     (
+        "KarpenterMissing",
+        "AzureReady",
+        "False",
+        "waiting for the platform team",
+    ),
+    (
+        "KarpenterUnfit",
+        "AzureReady",
+        "False",
+        "waiting for the platform team",
+    ),
+    (
         "ServiceOperatorMissing",
         "AzureReady",
         "False",

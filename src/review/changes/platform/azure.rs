@@ -93,6 +93,12 @@ pub(super) fn changes(old: &Platform, new: &Platform) -> Vec<Change> {
         }
     }
     firewall(was, is, &mut add);
+    if was.node_provisioning != is.node_provisioning {
+        let message = "the nodes of landing zones are made by another: new ones come for every pool, and those of before stay until \
+                       azure.deletePolicy and their pods let them go"
+            .to_owned();
+        add(&["nodeProvisioning"], ChangeKind::Changed, true, message);
+    }
     if was.service_operator != is.service_operator {
         let message = "who makes what landing zones own in Azure changes".to_owned();
         add(&["serviceOperator"], ChangeKind::Changed, false, message);

@@ -1260,6 +1260,11 @@ const PLATFORM: &[Row] = &[
         ],
     ),
     (
+        &["azure.nodeProvisioning"],
+        Always,
+        &[("azure/nodeProvisioning", r#""Manual""#, r#""Auto""#, true)],
+    ),
+    (
         &[
             "azure.serviceOperator.namespace",
             "azure.serviceOperator.credentialFrom",
@@ -1294,7 +1299,7 @@ fn shop() -> Value {
         ],
         "access": [{"kind": "Group", "name": "devs", "role": "edit", "zones": ["web"]}],
         "azure": {
-            "nodePool": {"vmSize": "Standard_D4s_v5", "min": 1, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"},
+            "nodePool": {"vmSize": "Standard_D4s_v5", "min": 0, "max": 3}, "subnet": {"cidr": "10.1.4.0/24"},
             "networkSecurityGroup": "Managed",
         },
         "network": {
