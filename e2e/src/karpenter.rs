@@ -1,6 +1,6 @@
 //! Karpenter, simulated: its kinds, and what it does with their objects as far as somebody else can see it.
 //!
-//! Source: Karpenter's documentation, "NodePools", "NodeClasses" and "Disruption".
+//! Source: Karpenter's documentation, "`NodePools`", "`NodeClasses`" and "Disruption".
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -240,7 +240,7 @@ pub(super) enum Prepared {
     /// Nothing is written, and why; None: the landing zone has nothing to do with Azure.
     Idle(Option<AzureTold>),
     /// What is to be written, and what left the declaration.
-    Planned { plan: Plan, leaving: Leaving },
+    Planned { plan: Plan, leaving: Box<Leaving> },
 }
 
 /// What was done.
@@ -391,7 +391,7 @@ pub(super) fn prepare(
             .iter()
             .any(|it| it.key.kind == KARPENTER_POOL),
     };
-    let leaving = Leaving::of(&prune, &objects, declared);
+    let leaving = Box::new(Leaving::of(&prune, &objects, declared));
     Prepared::Planned { plan, leaving }
 }
 
@@ -503,7 +503,7 @@ pub(super) async fn carry_out(
         failed,
         mut waits,
         replacing,
-    } = leave(context, &observation.name, leaving, behalf.flavour).await;
+    } = leave(context, &observation.name, *leaving, behalf.flavour).await;
     applied.pruned.extend(pruned);
     applied.failed.extend(failed);
     report(

@@ -68,7 +68,7 @@ pub(super) fn fields_patch(
         let there = found.and_then(|found| found.get(*field));
         let laid_over = match kind.owned_fields() {
             OwnedFields::Whole => None,
-            of => of.laid_over(declared.get(*field), there),
+            of @ OwnedFields::Only(_) => of.laid_over(declared.get(*field), there),
         };
         match (
             laid_over.as_ref().or(declared.get(*field)),

@@ -75,10 +75,10 @@ impl Leaving {
             let found = objects.get(key);
             (key, found.and_then(|found| found.azure.clone()))
         });
-        let owner = prune
+        let zone = prune
             .first()
             .and_then(|it| objects.get(&it.key)?.owner.as_deref());
-        let mut owned = owner.into_iter().flat_map(|owner| objects.owned_by(owner));
+        let mut owned = zone.into_iter().flat_map(|zone| objects.owned_by(zone));
         let is_class_going = owned.any(|(key, found)| key.kind == NODE_CLASS && found.deleting);
         let moves = if declared.has_karpenter_pool {
             Moves::ByKarpenter { is_class_going }
@@ -496,7 +496,7 @@ mod tests {
         let [class, pool, subnet] = KARPENTER.map(prune);
         let kept = of_karpenter(&KARPENTER, DeletePolicy::Keep, Moves::Nowhere);
         assert_eq!(kept.released, [class.clone(), pool.clone()]);
-        assert_eq!(kept.now, [subnet.clone()]);
+        assert_eq!(kept.now, std::slice::from_ref(&subnet));
         let deleted = of_karpenter(&KARPENTER, DeletePolicy::Delete, Moves::Nowhere);
         let nodes = "karpenter.sh/nodepool=lz-shop".to_owned();
         assert_eq!(deleted.pools, [(pool, nodes)]);

@@ -47,7 +47,7 @@ enum Prepared {
     Planned {
         targets: Arc<Targets>,
         plan: Plan,
-        leaving: Leaving,
+        leaving: Box<Leaving>,
     },
 }
 
@@ -120,7 +120,7 @@ async fn look(context: &Arc<Context>, memory: &mut Memory) -> Result<Option<Dura
                 memory,
                 (&facts, &platform),
                 &recorded,
-                (&targets, &plan, leaving),
+                (&targets, &plan, *leaving),
             )
             .await?;
             if is_unsettled(memory, applied.failed.iter(), now) {
@@ -197,6 +197,7 @@ fn prepare(
     let (plan, prune) = compare(whose, &targets, &objects, memory, now);
     // The nodes of the whole cluster depend on it.
     let leaving = Leaving::of(&prune, &objects, Declared::only(DeletePolicy::Keep));
+    let leaving = Box::new(leaving);
     Ok(Prepared::Planned {
         targets,
         plan,

@@ -18,7 +18,7 @@ use crate::domain::Pod;
 
 /// The label of nodes that names their pool (AKS documentation, "Use labels in an AKS cluster").
 const POOL_OF_NODE: &str = "kubernetes.azure.com/agentpool";
-/// The same of Karpenter's (its documentation, "NodePools").
+/// The same of Karpenter's (its documentation, "`NodePools`").
 const KARPENTER_POOL_OF_NODE: &str = "karpenter.sh/nodepool";
 /// What keeps everybody off the nodes of a pool that goes.
 pub(super) const TAINT: &str = "landingzones.dev/replaced=true:NoSchedule";

@@ -72,6 +72,9 @@ pub fn azure_ready(conditions: &mut Conditions, told: Option<&AzureTold>) {
     conditions.set(condition::AZURE_READY, state, why, message);
 }
 
+/// What nothing of this changes.
+const STAYS: &str = "What is in Azure already stays, and everything in the cluster goes on";
+
 /// Why nothing is written in Azure.
 pub(super) fn not_written(
     platform: &Platform,
@@ -87,7 +90,6 @@ pub(super) fn not_written(
                 .to_owned(),
         );
     }
-    const STAYS: &str = "What is in Azure already stays, and everything in the cluster goes on";
     // Which of the two lacks something: their kinds are told apart, since other people install them.
     let (of_karpenter, of_service_operator): (Vec<_>, Vec<_>) =
         kinds.iter().partition(|kind| kind.is_karpenter());

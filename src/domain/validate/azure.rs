@@ -368,10 +368,6 @@ pub(in crate::domain) fn platform(
             .as_ref()
             .map(|it| firewall_of(it, &path, findings))
     });
-    let node_provisioning = declared.node_provisioning.unwrap_or_default();
-    if node_provisioning == NodeProvisioning::Auto && plugin == Some(NetworkPlugin::Kubenet) {
-        findings.report(&path.key("nodeProvisioning"), "Auto", rule::NO_KUBENET);
-    }
     let service_operator = declared.service_operator.as_ref();
     let service_operator =
         service_operator.map(|it| service_operator_of(it, &path.key("serviceOperator"), findings));
@@ -395,11 +391,24 @@ pub(in crate::domain) fn platform(
         api_server_subnet,
         route_table,
         firewall,
-        node_provisioning,
+        node_provisioning: node_provisioning(declared, plugin, path, findings),
         service_operator,
     };
     apart(&azure, path, findings);
     (findings.0.len() == before).then_some(azure)
+}
+
+fn node_provisioning(
+    declared: &api::PlatformAzure,
+    plugin: Option<NetworkPlugin>,
+    path: &FieldPath,
+    findings: &mut Findings,
+) -> NodeProvisioning {
+    let provisioning = declared.node_provisioning.unwrap_or_default();
+    if provisioning == NodeProvisioning::Auto && plugin == Some(NetworkPlugin::Kubenet) {
+        findings.report(&path.key("nodeProvisioning"), "Auto", rule::NO_KUBENET);
+    }
+    provisioning
 }
 
 fn shared_subnets(
