@@ -74,25 +74,31 @@ async fn look(client: &Client, moves: bool) -> Result<()> {
     let nodes = Api::<Node>::all(client.clone());
     let pools = objects(client.clone(), AzureKind::NodePool);
     let classes = objects(client.clone(), AzureKind::AksNodeClass);
-    for pool in pools.list(&all).await? {
+    let there = pools.list(&all).await?.items;
+    // A pool has no finalizer: its nodes go after it.
+    for node in nodes
+        .list(&ListParams::default().labels(POOL_OF_NODE))
+        .await?
+    {
+        let pool = node.labels().get(POOL_OF_NODE);
+        if moves && !there.iter().any(|it| Some(&it.name_any()) == pool) {
+            nodes
+                .delete(&node.name_any(), &DeleteParams::default())
+                .await?;
+        }
+    }
+    for pool in there {
         let of_pool = ListParams::default().labels(&format!("{POOL_OF_NODE}={}", pool.name_any()));
         let made = nodes.list(&of_pool).await?.items;
-        if pool.metadata.deletion_timestamp.is_some() {
-            for node in &made {
-                nodes
-                    .delete(&node.name_any(), &DeleteParams::default())
-                    .await?;
-            }
-            release(&pools, &pool).await?;
-            continue;
-        }
-        is_ready(&pools, &pool).await?;
+        says_ready(&pools, &pool).await?;
         let template = &pool.data["spec"]["template"];
         let class = template["spec"]["nodeClassRef"]["name"].as_str();
         let class = class.context("a pool without a class")?;
-        let node = |class: &str| node(&pool, class, template);
         match made.first() {
-            None => drop(nodes.create(&PostParams::default(), &node(class)?).await?),
+            None => {
+                let node = node(&pool, class, template)?;
+                nodes.create(&PostParams::default(), &node).await?;
+            }
             Some(there) if there.labels().get(CLASS_OF_NODE).map(String::as_str) != Some(class) => {
                 if moves {
                     nodes
@@ -104,14 +110,23 @@ async fn look(client: &Client, moves: bool) -> Result<()> {
         }
     }
     for class in classes.list(&all).await? {
+        let name = class.name_any();
         if class.metadata.deletion_timestamp.is_none() {
-            is_ready(&classes, &class).await?;
+            if !class.finalizers().iter().any(|it| it == FINALIZER) {
+                let patch = json!({"metadata": {"finalizers": [FINALIZER]}});
+                classes
+                    .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+                    .await?;
+            }
+            says_ready(&classes, &class).await?;
             continue;
         }
-        let of_class =
-            ListParams::default().labels(&format!("{CLASS_OF_NODE}={}", class.name_any()));
+        let of_class = ListParams::default().labels(&format!("{CLASS_OF_NODE}={name}"));
         if nodes.list(&of_class).await?.items.is_empty() {
-            release(&classes, &class).await?;
+            let patch = json!({"metadata": {"finalizers": null}});
+            classes
+                .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+                .await?;
         }
     }
     Ok(())
@@ -133,13 +148,7 @@ fn node(pool: &DynamicObject, class: &str, template: &Value) -> Result<Node> {
     }))?)
 }
 
-async fn is_ready(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<()> {
-    let name = object.name_any();
-    let merge = PatchParams::default();
-    if !object.finalizers().iter().any(|it| it == FINALIZER) {
-        let patch = json!({"metadata": {"finalizers": [FINALIZER]}});
-        api.patch(&name, &merge, &Patch::Merge(patch)).await?;
-    }
+async fn says_ready(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<()> {
     let generation = object.metadata.generation;
     let said = object
         .data
@@ -152,14 +161,7 @@ async fn is_ready(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<()
         "lastTransitionTime": format!("{:.0}", Timestamp::now()),
     });
     let patch = json!({"status": {"conditions": [condition]}});
-    api.patch_status(&name, &merge, &Patch::Merge(patch))
-        .await?;
-    Ok(())
-}
-
-async fn release(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<()> {
-    let patch = json!({"metadata": {"finalizers": null}});
-    api.patch(
+    api.patch_status(
         &object.name_any(),
         &PatchParams::default(),
         &Patch::Merge(patch),

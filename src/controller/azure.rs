@@ -122,7 +122,8 @@ impl AzureContext {
         known.clear();
     }
 
-    fn trouble(&self, kinds: &[AzureKind]) -> Option<String> {
+    /// What is wrong with a watch of one of these kinds; None: nothing that is known.
+    pub fn trouble(&self, kinds: &[AzureKind]) -> Option<String> {
         let known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kinds = kinds.iter();
         kinds.find_map(|kind| known.get(&Kind::Azure(*kind)).cloned())
@@ -148,7 +149,7 @@ impl AzureContext {
     }
 
     /// Takes in whether a landing zone has objects of Karpenter's.
-    fn has_of_karpenter(&self, zone: &str, has: bool) {
+    pub fn has_of_karpenter(&self, zone: &str, has: bool) {
         let known = self.of_karpenter.lock();
         let mut known = known.unwrap_or_else(PoisonError::into_inner);
         let is_news = if has {
@@ -156,11 +157,11 @@ impl AzureContext {
         } else {
             known.remove(zone)
         };
-        let is_left = !known.is_empty();
-        drop(known);
         if is_news {
+            let is_left = !known.is_empty();
             self.follow_other(|followed| followed.is_left = is_left);
         }
+        drop(known);
     }
 
     /// Takes in whether a landing zone has to do with Azure.
@@ -361,12 +362,12 @@ pub(super) fn prepare(
     if !is_concerned(observation, zone) {
         return Prepared::Idle(None);
     }
-    if rendered.source.azure.is_none() {
+    let Some(source) = &rendered.source.azure else {
         let kinds = kinds(observation);
         let trouble = context.azure.trouble(&kinds);
         let why = told::not_written(&observation.platform, &observation.facts, &kinds, trouble);
         return Prepared::Idle(Some(why));
-    }
+    };
     if let Some(faulty) = told::faulty(&rendered.azure_faults) {
         return Prepared::Idle(Some(faulty));
     }
@@ -380,7 +381,14 @@ pub(super) fn prepare(
     }
     let inventory = &observation.inventory;
     let owned = (observation.name.as_str(), inventory);
-    let (plan, prune) = compare(owned, &rendered.azure, &objects, memory, now);
+    let (plan, mut prune) = compare(owned, &rendered.azure, &objects, memory, now);
+    // What is written no more, but for a kind of which nothing is rendered either: somebody else has it now.
+    prune.retain(|it| {
+        source
+            .versions
+            .kinds()
+            .any(|kind| it.key.kind == Kind::Azure(kind))
+    });
     let mut targets = rendered.azure.iter().map(|target| &target.key);
     let successor = targets.find(|key| key.kind == POOL);
     let declared = Declared {
@@ -452,11 +460,13 @@ impl Prepared {
         }
     }
 
-    /// Leaves out whatever would bring something into being.
+    /// Leaves out whatever would bring something into being. While nothing new may come, nothing goes either: the platform may have
+    /// changed what the same declaration comes to.
     pub(super) fn keep_to_what_is_there(&mut self) {
-        if let Self::Planned { plan, .. } = self {
+        if let Self::Planned { plan, leaving } = self {
             plan.writes
                 .retain(|write| !matches!(write.change, super::plan::Change::Create));
+            **leaving = Leaving::default();
         }
     }
 
@@ -503,6 +513,7 @@ pub(super) async fn carry_out(
         failed,
         mut waits,
         replacing,
+        released,
     } = leave(context, &observation.name, *leaving, behalf.flavour).await;
     applied.pruned.extend(pruned);
     applied.failed.extend(failed);
@@ -515,6 +526,9 @@ pub(super) async fn carry_out(
         &plan,
     );
     remember(context, memory, &applied);
+    for key in released {
+        memory.in_force.remove(&key);
+    }
     let told = {
         let objects = context.cache.read();
         let states = rendered.azure.iter().map(|target| {
@@ -531,6 +545,14 @@ pub(super) async fn carry_out(
         waits.extend(going.map(|(key, found)| told::goes(key, found.azure.as_deref())));
         let going = told::Going { waits, replacing };
         told::stands(&states, &applied, &plan, going, &observation.platform)
+    };
+    let azure = observation.platform.azure.as_ref();
+    let is_by_others = azure.is_some_and(|it| it.kinds_of_landing_zones().is_empty());
+    let declares = rendered.zone.azure.node_pool.is_some();
+    let told = if is_by_others && declares && matches!(told, AzureTold::Done(_)) {
+        told::not_written(&observation.platform, &observation.facts, &[], None)
+    } else {
+        told
     };
     Round {
         applied,

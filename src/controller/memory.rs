@@ -87,9 +87,9 @@ impl Memory {
         }
     }
 
-    /// Takes in the status that the watch brought. Returns whether it is the one that was written last.
-    pub fn came_back(&mut self, status: Option<&LandingZoneStatus>, version: &str) -> bool {
-        self.leave_to(status, version);
+    /// Whether the status that the watch brought is the one that was written last.
+    #[must_use]
+    pub fn is_last(&self, status: Option<&LandingZoneStatus>) -> bool {
         match (&self.written, status) {
             (Some(written), Some(status)) => written.is(status),
             (written, status) => written.is_none() && status.is_none(),

@@ -31,7 +31,7 @@ use super::status::{self, CONFLICT_PATIENCE, Outcome};
 use super::{released, removal};
 use crate::api::condition::reason;
 use crate::api::{LandingZone, LandingZoneStatus, Stage};
-use crate::cluster::{ClusterFacts, failure};
+use crate::cluster::{ClusterFacts, NoAzure, failure};
 use crate::domain;
 
 /// When to look again after transient failures.
@@ -177,6 +177,18 @@ pub(super) fn backoff(who: &str, failures: u32) -> Duration {
 
 pub(super) fn soon() -> Action {
     Action::requeue(Duration::from_millis(200))
+}
+
+impl Observation {
+    /// Whether an object is gone because its kind is: with the definitions of Karpenter's kinds all that they stand for goes, unlike
+    /// with those of Azure Service Operator, which come back and find in Azure what they left there.
+    pub(super) fn is_gone_with_its_kind(&self, key: &ObjectKey) -> bool {
+        let Kind::Azure(kind) = key.kind else {
+            return false;
+        };
+        let found = self.facts.azure_versions(&[kind]);
+        kind.is_karpenter() && matches!(found, Err(NoAzure::Missing(_)))
+    }
 }
 
 pub(super) fn observe(
@@ -406,7 +418,9 @@ fn inventory_after(observation: &Observation, context: &Context, round: &Round) 
     let known = objects.are_synced(observation.facts.flavour());
     let still_there = observation.inventory.iter().filter(|key| {
         let known = match key.kind {
-            Kind::Azure(kind) => objects.is_azure_synced(&[kind]),
+            Kind::Azure(kind) => {
+                objects.is_azure_synced(&[kind]) || observation.is_gone_with_its_kind(key)
+            }
             _ => known,
         };
         let is_on_its_way = |found: &Observed| key.kind.is_azure() && found.deleting;

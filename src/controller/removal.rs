@@ -333,7 +333,13 @@ async fn stuck(
 /// Lets go of what the landing zone owns in Azure, as its deletePolicy there says. Returns what is still to go; None: nothing.
 async fn leave_azure(observation: &Observation, context: &Context) -> Option<String> {
     let is_azure = |key: &&ObjectKey| key.kind.is_azure();
-    let recorded: Vec<_> = observation.inventory.iter().filter(is_azure).collect();
+    let mut recorded: Vec<_> = observation.inventory.iter().filter(is_azure).collect();
+    // With its kinds Karpenter's objects are gone.
+    recorded.retain(|key| !observation.is_gone_with_its_kind(key));
+    let has_of_karpenter = recorded.iter().any(|key| key.kind.is_karpenter());
+    context
+        .azure
+        .has_of_karpenter(&observation.name, has_of_karpenter);
     if recorded.is_empty() {
         return None;
     }
@@ -351,6 +357,13 @@ async fn leave_azure(observation: &Observation, context: &Context) -> Option<Str
         if !objects.is_azure_synced(&kinds) {
             // Whoever deletes it all on purpose still gets his way once Azure Service Operator is back, or right now where
             // nothing is to be deleted there.
+            let is_being_read = kinds.iter().all(|kind| {
+                let is_served = observation.facts.azure_versions(&[*kind]).is_ok();
+                is_served && context.azure.followed.borrow().has(*kind)
+            });
+            if is_being_read && context.azure.trouble(&kinds).is_none() {
+                return Some("what is there is being read".to_owned());
+            }
             let waits = delete_policy == DeletePolicy::Delete;
             return waits.then(|| {
                 "nobody knows what is there, since the objects of Azure Service Operator or Karpenter cannot be read; mend that, or set \

@@ -322,11 +322,11 @@ pub async fn follow_zones(
             Event::Init => listed.clear(),
             Event::InitApply(zone) => {
                 listed.insert(zone.name_any());
-                declared(&zone, &context, &mut known);
+                declared(&zone, &context, &mut known, Listed::InPart);
             }
             Event::Apply(zone) => {
                 health.is_well(PART);
-                declared(&zone, &context, &mut known);
+                declared(&zone, &context, &mut known, Listed::Wholly);
             }
             Event::Delete(zone) => withdrawn(&zone.name_any(), &context, &mut known),
             Event::InitDone => {
@@ -381,7 +381,7 @@ struct Seen {
     readable: bool,
 }
 
-fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen>) {
+fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen>, listed: Listed) {
     let name = stored.name_any();
     let zone = stored.0.as_ref().ok();
     let meta = kube::Resource::meta(stored);
@@ -398,7 +398,7 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
     // What somebody else wrote into the status is put right.
     let status = zone.and_then(|zone| zone.status.as_ref());
     let version = meta.resource_version.as_deref().unwrap_or_default();
-    if is_own_status(&name, status, version, context) && is_same {
+    if is_own_status(&name, (status, version), context, listed) && is_same {
         return;
     }
     if let Some(zone) = zone {
@@ -409,20 +409,31 @@ fn declared(stored: &Stored, context: &Context, known: &mut HashMap<String, Seen
     context.queue.push(&name);
 }
 
+/// How much of a list of landing zones is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listed {
+    InPart,
+    Wholly,
+}
+
 /// Whether a status is the one that the operator wrote last. While a reconcile holds the memory,
 /// that reconcile's own write is what comes back; it looks at the end whether anything is left.
 fn is_own_status(
     name: &str,
-    status: Option<&LandingZoneStatus>,
-    version: &str,
+    (status, version): (Option<&LandingZoneStatus>, &str),
     context: &Context,
+    listed: Listed,
 ) -> bool {
     let memory = context.memory(name);
     let Ok(mut memory) = memory.try_lock() else {
         // Asking once more costs a local comparison.
         return false;
     };
-    memory.came_back(status, version)
+    // Until all are listed, whoever asks for the landing zone gets it as it was before.
+    if listed == Listed::Wholly {
+        memory.leave_to(status, version);
+    }
+    memory.is_last(status)
 }
 
 fn claim(zone: &LandingZone, context: &Context) {

@@ -172,7 +172,8 @@ pub(super) async fn karpenter_moves_nodes_to_another_subnet((): &()) -> Result<(
     .await?;
     let message = azure.says("shop", "False", "Leaving").await?;
     ensure!(
-        message.contains("AKSNodeClass/") && message.contains("stays as long as the nodes"),
+        message.contains("stays while Karpenter moves its nodes")
+            && message.contains("stays as long as the nodes"),
         "{message}"
     );
     holds_for(Duration::from_secs(2), "nothing goes", async || {
@@ -187,7 +188,10 @@ pub(super) async fn karpenter_moves_nodes_to_another_subnet((): &()) -> Result<(
     ensure!(pools.list(&ListParams::default()).await?.items.len() == 2);
 
     karpenter.moves(true);
-    azure.says("shop", "True", "AsDeclared").await?;
+    eventually(CONVERGED * 3, "the move to be over", async || {
+        Ok(Some(azure.says("shop", "True", "AsDeclared").await?))
+    })
+    .await?;
     let one = json!(["10.1.6.0/24", null]);
     eventually(CONVERGED, "one subnet to be let in", async || {
         let found = sources();
@@ -204,7 +208,7 @@ pub(super) async fn karpenter_moves_nodes_to_another_subnet((): &()) -> Result<(
 
 /// Its objects are what they stand for: they stay and are nobody's, or go once nobody runs there.
 pub(super) async fn nodes_of_karpenter_go_only_as_declared((): &()) -> Result<()> {
-    let (azure, _karpenter) = start().await?;
+    let (azure, karpenter) = start().await?;
     let governed = &azure.governed;
     governed
         .declare("shop", on_demand("shop", 4, &json!({})))
@@ -267,12 +271,26 @@ pub(super) async fn nodes_of_karpenter_go_only_as_declared((): &()) -> Result<()
     .await?;
     let now = DeleteParams::default().grace_period(0);
     pods.delete("works", &now).await?;
-    eventually(CONVERGED * 2, "all of it to go", async || {
+    // Nodes outlive their pool, and what they need outlives them.
+    karpenter.moves(false);
+    eventually(CONVERGED * 2, "the pool to go", async || {
         let pools = pools.list(&ListParams::default()).await?.items;
+        Ok(pools.is_empty().then_some(()))
+    })
+    .await?;
+    holds_for(Duration::from_secs(2), "the class stays", async || {
+        only(&azure, AzureKind::AksNodeClass).await?;
+        ensure!(azure.aso.resources(AzureKind::VirtualNetworksSubnet).len() == 1);
+        Ok(())
+    })
+    .await?;
+    karpenter.moves(true);
+    eventually(CONVERGED * 3, "all of it to go", async || {
         let classes = classes.list(&ListParams::default()).await?.items;
+        let subnets = azure.aso.resources(AzureKind::VirtualNetworksSubnet);
         ensure!(
-            pools.is_empty() && classes.is_empty(),
-            "{pools:?} {classes:?}"
+            classes.is_empty() && subnets.is_empty(),
+            "{classes:?} {subnets:?}"
         );
         Ok(Some(()))
     })

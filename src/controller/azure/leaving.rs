@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::replacing::{Replaced, Step, TAINT, drain, is_missed, nodes_of, pods_on};
+use super::replacing::{
+    CLASS_OF_NODE, Replaced, Step, TAINT, drain, is_missed, nodes_of, nodes_with, pods_on,
+};
 use super::{AzureState, KARPENTER_POOL, NODE_CLASS, POOL};
 use crate::api::DeletePolicy;
 use crate::api::names::{MANAGED_BY, OWNER, RECONCILE_POLICY};
@@ -104,12 +106,13 @@ impl Leaving {
         let mut leaving = Self::default();
         let nothing = Arc::default();
         let is_replaced = |it: &Prune| successor.is_some() && it.key.kind == POOL;
-        let is_class = |it: &Prune| it.key.kind == NODE_CLASS;
+        // Agent pools, too: others let in whoever is in a subnet as long as its object is there.
+        let is_nodes = |it: &Prune| [NODE_CLASS, POOL].contains(&it.key.kind);
         let is_any_replaced = prune.iter().any(is_replaced)
             || match moves {
                 Moves::Nowhere => false,
                 Moves::ByKarpenter { is_class_going } => {
-                    is_class_going || prune.iter().any(is_class)
+                    is_class_going || prune.iter().any(is_nodes)
                 }
             };
         for prune in prune {
@@ -204,6 +207,8 @@ pub(in crate::controller) struct Left {
     pub waits: Vec<String>,
     /// How far pools are that give way to others, a phrase each.
     pub replacing: Vec<String>,
+    /// What stays and is somebody else's from now on.
+    pub released: Vec<ObjectKey>,
 }
 
 /// Lets go of what left the declaration, as far as that may be done now.
@@ -231,9 +236,10 @@ pub(in crate::controller) async fn leave(
     for prune in leaving.released {
         let labels = json!({"metadata": {"labels": {OWNER: null, MANAGED_BY: null}}});
         let released = context.writer.patch_azure(&prune, labels, flavour).await;
-        if let Err(error) = released {
-            let key = prune.key;
-            left.failed.push(Failure { key, error });
+        let key = prune.key;
+        match released {
+            Ok(()) => left.released.push(key),
+            Err(error) => left.failed.push(Failure { key, error }),
         }
     }
     let mut are_pools_gone = !leaving.now.iter().any(|it| it.key.kind == NODE_CLASS);
@@ -247,8 +253,9 @@ pub(in crate::controller) async fn leave(
                 prune.key
             )),
             Err(error) => left.waits.push(format!(
-                "{} stays, since nobody knows what runs on its nodes: {error}; apply config/azure",
-                prune.key
+                "{} stays, since nobody knows what runs on its nodes: {error}; apply {}",
+                prune.key,
+                rights(&prune.key)
             )),
         }
     }
@@ -268,20 +275,28 @@ pub(in crate::controller) async fn leave(
             }),
         }
     }
-    // What nodes are made of goes with the nodes, and waits only for pools.
     are_pools_gone &= !is_any_pool_going(context, &leaving.after_pools);
     if are_pools_gone {
-        go.extend(leaving.after_pools);
+        // Karpenter's nodes outlive their pool: what they are made of goes first, and where that has gone, they have.
+        let (classes, rest): (Vec<_>, Vec<_>) = leaving
+            .after_pools
+            .into_iter()
+            .partition(|it| it.key.kind == NODE_CLASS);
+        if classes.is_empty() {
+            go.extend(rest);
+        } else {
+            left.waits.extend(rest.iter().map(|it| stays(&it.key)));
+            go.extend(classes);
+        }
     } else {
-        let keys = leaving.after_pools.iter().map(|prune| &prune.key);
-        left.waits
-            .extend(keys.map(|key| format!("{key} stays as long as the nodes")));
+        let waiting = leaving.after_pools.iter();
+        left.waits.extend(waiting.map(|it| stays(&it.key)));
     }
-    let (in_use, go): (Vec<_>, Vec<_>) = go.into_iter().partition(|it| is_in_use(context, &it.key));
-    let in_use = in_use.into_iter();
-    left.waits
-        .extend(in_use.map(|it| format!("{} stays until its pool has another one", it.key)));
     for prune in go {
+        if let Some(why) = is_needed(context, &prune.key).await {
+            left.waits.push(why);
+            continue;
+        }
         let version = Some(prune.resource_version.as_str());
         let deleted = context
             .writer
@@ -330,6 +345,42 @@ async fn replace(
                 "step 3 of 4 waits, since nobody knows what runs on its nodes: {error}; apply config/azure"
             )))),
         },
+    }
+}
+
+fn stays(key: &ObjectKey) -> String {
+    format!("{key} stays as long as the nodes")
+}
+
+/// Where the rights are that deletions need.
+fn rights(key: &ObjectKey) -> &'static str {
+    if key.kind.is_karpenter() {
+        "config/karpenter"
+    } else {
+        "config/azure"
+    }
+}
+
+/// Why what nodes are made of may not go yet; None: it may, or it is something else. While it is being deleted Karpenter makes no
+/// nodes of it, so whoever writes it back would have to wait until the last of them is gone.
+async fn is_needed(context: &Context, key: &ObjectKey) -> Option<String> {
+    if key.kind != NODE_CLASS {
+        return None;
+    }
+    if is_in_use(context, key) {
+        return Some(format!("{key} stays until its pool has another one"));
+    }
+    let label = format!("{CLASS_OF_NODE}={}", key.name);
+    match nodes_with(context, &label).await {
+        Ok(nodes) => {
+            let node = nodes.first()?;
+            Some(format!(
+                "{key} stays while Karpenter moves its nodes, such as {node}"
+            ))
+        }
+        Err(error) => Some(format!(
+            "{key} stays, since nobody knows which nodes are made of it: {error}"
+        )),
     }
 }
 
@@ -517,6 +568,10 @@ mod tests {
             assert_eq!(waits.after_pools, std::slice::from_ref(&subnet));
         }
         let done = of_karpenter(&[KARPENTER[2]], DeletePolicy::Keep, moves(false));
-        assert_eq!(done.now, [subnet]);
+        assert_eq!(done.now, std::slice::from_ref(&subnet));
+        // The agent pool of before, which Azure keeps: its pods have their addresses from there.
+        let begins = of_karpenter(&[POOL_KEY, KARPENTER[2]], DeletePolicy::Keep, moves(false));
+        assert_eq!((begins.now.len(), begins.pools.len()), (0, 1));
+        assert_eq!(begins.after_pools, [subnet]);
     }
 }

@@ -249,6 +249,7 @@ async fn carry_out(
         failed,
         waits,
         replacing,
+        released: _,
     } = leave(context, "", leaving, behalf.flavour).await;
     applied.pruned.extend(pruned);
     applied.failed.extend(failed);

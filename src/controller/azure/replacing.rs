@@ -138,6 +138,9 @@ pub(super) async fn drain(
     )))
 }
 
+/// The label of Karpenter's nodes that names what they are made of.
+pub(super) const CLASS_OF_NODE: &str = "karpenter.azure.com/aksnodeclass";
+
 /// The label of the nodes of a pool, with its value.
 pub(super) fn nodes_of(kind: Kind, pool: &str) -> String {
     let label = if kind.is_karpenter() {
@@ -148,17 +151,20 @@ pub(super) fn nodes_of(kind: Kind, pool: &str) -> String {
     format!("{label}={pool}")
 }
 
+/// The nodes with a label, by name.
+pub(super) async fn nodes_with(context: &Context, label: &str) -> Result<Vec<String>, String> {
+    let nodes = Api::<PartialObjectMeta<Node>>::all(context.client.clone());
+    let labelled = ListParams::default().labels(label);
+    let nodes = nodes.list(&labelled).await;
+    let nodes = nodes.map_err(|error| failure(&error))?.items;
+    Ok(nodes.iter().map(ResourceExt::name_any).collect())
+}
+
 /// The pods on the nodes with a label.
 pub(super) async fn pods_on(context: &Context, label: &str) -> Result<Vec<Pod>, String> {
-    let nodes = Api::<PartialObjectMeta<Node>>::all(context.client.clone());
-    let of_pool = ListParams::default().labels(label);
-    let nodes = nodes
-        .list(&of_pool)
-        .await
-        .map_err(|error| failure(&error))?;
     let mut pods = Vec::new();
-    for node in nodes.items {
-        let of_node = list_pods_on(&context.client, &node.name_any()).await;
+    for node in nodes_with(context, label).await? {
+        let of_node = list_pods_on(&context.client, &node).await;
         pods.extend(of_node.map_err(|error| failure(&error))?);
     }
     Ok(pods)
