@@ -132,6 +132,17 @@ pub(super) async fn karpenter_makes_the_nodes((): &()) -> Result<()> {
     let told = &drift.recent[0];
     ensure!(told.object == format!("NodePool/{name}"), "{told:?}");
     ensure!(told.manager.as_deref() == Some("mallory"), "{told:?}");
+
+    // Karpenter moves the pods where what nodes are made of changes.
+    let edit = json!({"azure": {"nodePool": {"maxPods": 20}}});
+    azure.edit("shop", edit).await?;
+    eventually(CONVERGED, "the class to follow", async || {
+        let changed = only(&azure, AzureKind::AksNodeClass).await?;
+        ensure!(changed.name_any() == class.name_any(), "{changed:?}");
+        ensure!(changed.data["spec"]["maxPods"] == 20, "{changed:?}");
+        Ok(Some(()))
+    })
+    .await?;
     azure.stop().await
 }
 
