@@ -18,6 +18,16 @@ use crate::audit::Event;
 use crate::operator::OPERATOR_USER;
 use crate::workspace;
 
+/// The folders of `config/` that grant the operator something.
+pub const GRANTING: [&str; 6] = [
+    "azure",
+    "eviction",
+    "guard",
+    "karpenter",
+    "namespace-deletion",
+    "rbac",
+];
+
 /// What somebody asked for, as rules of RBAC see it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Call {

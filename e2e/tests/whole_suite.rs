@@ -5,21 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use e2e::install::read_manifests;
-use e2e::rights::{Call, Right, kept};
+use e2e::rights::{Call, GRANTING, Right, kept};
 use e2e::scenario::{self, skip};
 use e2e::{scenarios, workspace};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 
-/// The folders of `config/` that grant the operator something.
-const GRANTING: [&str; 6] = [
-    "azure",
-    "eviction",
-    "guard",
-    "karpenter",
-    "namespace-deletion",
-    "rbac",
-];
 /// What says nothing of today's operator in its tests: where an earlier one runs, too, with the rights of its own chart, and
 /// the benchmark, which no test runs.
 const OTHERS: [&str; 2] = ["chart", "bench"];

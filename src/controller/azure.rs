@@ -159,6 +159,7 @@ impl AzureContext {
         };
         if is_news {
             let is_left = !known.is_empty();
+            // While nobody else changes the set: of two at once the last word would be either's.
             self.follow_other(|followed| followed.is_left = is_left);
         }
         drop(known);
@@ -287,10 +288,7 @@ fn kinds(observation: &Observation) -> Vec<AzureKind> {
     };
     let mut kinds = azure.kinds_of_landing_zones();
     let recorded = observation.inventory.iter();
-    let recorded = recorded.filter_map(|key| match key.kind {
-        Kind::Azure(kind) => Some(kind),
-        _ => None,
-    });
+    let recorded = recorded.filter_map(|key| key.kind.as_azure());
     let has_service_operator = azure.service_operator.is_some();
     let before: BTreeSet<_> = recorded
         .filter(|kind| kind.is_karpenter() || has_service_operator)
@@ -382,12 +380,13 @@ pub(super) fn prepare(
     let inventory = &observation.inventory;
     let owned = (observation.name.as_str(), inventory);
     let (plan, mut prune) = compare(owned, &rendered.azure, &objects, memory, now);
-    // What is written no more, but for a kind of which nothing is rendered either: somebody else has it now.
+    // Of a kind that this was not rendered for nothing is known: until the watch of before ends, its objects are still here.
+    let rendered_kinds: BTreeSet<_> = source.versions.kinds().collect();
     prune.retain(|it| {
-        source
-            .versions
-            .kinds()
-            .any(|kind| it.key.kind == Kind::Azure(kind))
+        it.key
+            .kind
+            .as_azure()
+            .is_some_and(|kind| rendered_kinds.contains(&kind))
     });
     let mut targets = rendered.azure.iter().map(|target| &target.key);
     let successor = targets.find(|key| key.kind == POOL);

@@ -207,6 +207,15 @@ impl Kind {
         }
     }
 
+    /// Which of Azure Service Operator's or Karpenter's it is; None: one of the cluster's own.
+    #[must_use]
+    pub const fn as_azure(self) -> Option<AzureKind> {
+        match self {
+            Self::Azure(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
     /// Whether it is one of Azure Service Operator's, whose objects lie in a namespace of the platform's, or of Karpenter's.
     #[must_use]
     pub const fn is_azure(self) -> bool {

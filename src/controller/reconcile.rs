@@ -183,11 +183,9 @@ impl Observation {
     /// Whether an object is gone because its kind is: with the definitions of Karpenter's kinds all that they stand for goes, unlike
     /// with those of Azure Service Operator, which come back and find in Azure what they left there.
     pub(super) fn is_gone_with_its_kind(&self, key: &ObjectKey) -> bool {
-        let Kind::Azure(kind) = key.kind else {
-            return false;
-        };
-        let found = self.facts.azure_versions(&[kind]);
-        kind.is_karpenter() && matches!(found, Err(NoAzure::Missing(_)))
+        let kind = key.kind.as_azure().filter(|kind| kind.is_karpenter());
+        let found = kind.map(|kind| self.facts.azure_versions(&[kind]));
+        matches!(found, Some(Err(NoAzure::Missing(_))))
     }
 }
 

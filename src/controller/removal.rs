@@ -349,10 +349,7 @@ async fn leave_azure(observation: &Observation, context: &Context) -> Option<Str
         let objects = context.cache.read();
         let kinds: Vec<_> = recorded
             .iter()
-            .filter_map(|key| match key.kind {
-                Kind::Azure(kind) => Some(kind),
-                _ => None,
-            })
+            .filter_map(|key| key.kind.as_azure())
             .collect();
         if !objects.is_azure_synced(&kinds) {
             // Whoever deletes it all on purpose still gets his way once Azure Service Operator is back, or right now where

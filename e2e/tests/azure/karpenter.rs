@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::azure_service_operator as aso;
-use e2e::governed::CONVERGED;
+use e2e::governed::{CONVERGED, condition};
 use e2e::karpenter::{self, Karpenter, POOL_OF_NODE};
-use e2e::{AzureServiceOperator, Calico, Governed, OperatorOptions, eventually, holds_for};
+use e2e::{
+    AzureServiceOperator, Calico, Governed, OperatorOptions, OperatorProcess, eventually, holds_for,
+};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
@@ -83,23 +85,13 @@ pub(super) async fn karpenter_makes_the_nodes((): &()) -> Result<()> {
     // How nodes are replaced is the platform team's to say, and what the API server fills in is nobody's.
     let pools = azure.objects(AzureKind::NodePool);
     let name = pool.name_any();
-    let log = governed.cluster.audit_log();
-    let mark = log.mark()?;
+    let mark = azure.all_is_said().await?;
     let tuned = json!({"spec": {
         "disruption": {"consolidateAfter": "1h"}, "weight": 10, "template": {"spec": {"expireAfter": "24h"}},
     }});
     let merge = PatchParams::default();
     pools.patch(&name, &merge, &Patch::Merge(tuned)).await?;
-    holds_for(Duration::from_secs(3), "nothing is written", async || {
-        let writes = log.writes_by(governed.operator_user(), mark)?;
-        let writes: Vec<_> = writes
-            .iter()
-            .filter(|it| it.subresource != "status")
-            .collect();
-        ensure!(writes.is_empty(), "{writes:?}");
-        Ok(())
-    })
-    .await?;
+    azure.writes_nothing_since(mark).await?;
 
     let open = json!({"spec": {"limits": {"nodes": "100"}, "template": {"spec": {"taints": []}}}});
     let mallory = PatchParams {
@@ -123,15 +115,9 @@ pub(super) async fn karpenter_makes_the_nodes((): &()) -> Result<()> {
         Ok(Some(()))
     })
     .await?;
-    let zone = governed
-        .zone_when("shop", "to tell of it", |_, status| {
-            status.drift.as_ref().is_some_and(|it| it.repaired > 0)
-        })
+    azure
+        .tells_of_mallory("shop", &format!("NodePool/{name}"))
         .await?;
-    let drift = zone.status.and_then(|it| it.drift).context("no drift")?;
-    let told = &drift.recent[0];
-    ensure!(told.object == format!("NodePool/{name}"), "{told:?}");
-    ensure!(told.manager.as_deref() == Some("mallory"), "{told:?}");
 
     // Karpenter moves the pods where what nodes are made of changes.
     let edit = json!({"azure": {"nodePool": {"maxPods": 20}}});
@@ -349,4 +335,125 @@ pub(super) async fn without_karpenter_the_cluster_goes_on((): &()) -> Result<()>
         .await?;
     says(&governed, "shop", "False", "KarpenterMissing").await?;
     governed.stop().await
+}
+
+/// Whoever says that Karpenter makes the nodes takes no pool away from a landing zone that is not valid with it, and whoever takes Azure
+/// Service Operator out takes nothing away at all.
+pub(super) async fn a_platform_that_changes_takes_nothing_away((): &()) -> Result<()> {
+    let azure = InAzure::start().await?;
+    let InAzure { governed, aso } = &azure;
+    karpenter::install(&governed.client()).await?;
+    let _karpenter = Karpenter::start(governed.client());
+    let mut declared = spec("shop", 4, &json!({}));
+    declared["azure"]["deletePolicy"] = json!("Delete");
+    governed.declare("shop", declared).await?;
+    azure.says("shop", "True", "AsDeclared").await?;
+    let pools = azure.objects(AzureKind::ManagedClustersAgentPool);
+    let pool = pools.list(&ListParams::default()).await?.items;
+    let pool = pool.first().context("no pool")?.name_any();
+    let is_kept = async || {
+        let there = pools.get(&pool).await?;
+        ensure!(there.metadata.deletion_timestamp.is_none(), "{there:?}");
+        ensure!(aso.deleted().is_empty(), "{:?}", aso.deleted());
+        Ok(())
+    };
+    azure
+        .edit_platform(json!({"azure": {"nodeProvisioning": "Auto"}}))
+        .await?;
+    let zone = governed
+        .condition("shop", "Ready", "False", "Invalid")
+        .await?;
+    let status = zone.status.context("no status")?;
+    let said = condition(&status, "Ready");
+    ensure!(
+        said.is_some_and(|(.., message)| message.contains("nodePool.min")),
+        "{said:?}"
+    );
+    holds_for(Duration::from_secs(3), "the pool stays", is_kept).await?;
+
+    // Valid again, it has the one before the other goes.
+    azure
+        .edit("shop", json!({"azure": {"nodePool": {"min": 0}}}))
+        .await?;
+    eventually(CONVERGED * 3, "Karpenter to have it", async || {
+        let there = only(&azure, AzureKind::NodePool).await?;
+        ensure!(!there.labels().is_empty(), "{there:?}");
+        let message = azure.says("shop", "True", "AsDeclared").await?;
+        Ok(Some(message))
+    })
+    .await?;
+    let subnets = azure.objects(AzureKind::VirtualNetworksSubnet);
+    let gone = aso.deleted();
+    azure
+        .edit_platform(json!({"azure": {"serviceOperator": null}}))
+        .await?;
+    eventually(CONVERGED, "that to be said", async || {
+        let message = azure.says("shop", "True", "AsDeclared").await?;
+        ensure!(message.contains("somebody else's to make"), "{message}");
+        Ok(Some(()))
+    })
+    .await?;
+    holds_for(Duration::from_secs(3), "all of it stays", async || {
+        let there = subnets.list(&ListParams::default()).await?.items;
+        let is_going = |it: &DynamicObject| it.metadata.deletion_timestamp.is_some();
+        ensure!(there.len() == 1 && !there.iter().any(is_going), "{there:?}");
+        ensure!(aso.deleted() == gone, "{:?}", aso.deleted());
+        Ok(())
+    })
+    .await?;
+    azure.stop().await
+}
+
+/// A landing zone is deleted after Karpenter's definitions are: nothing waits for what is gone, not after a restart either.
+pub(super) async fn with_its_kinds_karpenters_objects_are_gone((): &()) -> Result<()> {
+    let (azure, _karpenter) = start().await?;
+    let governed = &azure.governed;
+    let rights = e2e::workspace::root().join("config/namespace-deletion");
+    e2e::install::apply_manifests(&governed.client(), &rights).await?;
+    let mut declared = on_demand("shop", 4, &json!({}));
+    declared["deletePolicy"] = json!("Delete");
+    declared["azure"]["deletePolicy"] = json!("Delete");
+    governed.declare("shop", declared).await?;
+    azure.says("shop", "True", "AsDeclared").await?;
+    governed.operator.terminate().await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(governed.client());
+    for kind in [AzureKind::AksNodeClass, AzureKind::NodePool] {
+        definitions
+            .delete(kind.definition(), &DeleteParams::default())
+            .await?;
+    }
+    // What the finalizer of the class waited for is the node.
+    let nodes: Api<Node> = Api::all(governed.client());
+    nodes
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await?;
+    let objects = azure.objects(AzureKind::AksNodeClass);
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    eventually(CONVERGED, "the definitions to be gone", async || {
+        if let Ok(left) = objects.list(&ListParams::default()).await {
+            for object in left {
+                let merge = PatchParams::default();
+                // Whoever was faster let it go already.
+                let _ = objects.patch(&object.name_any(), &merge, &free).await;
+            }
+        }
+        let left = definitions.list(&ListParams::default()).await?.items;
+        let is_karpenters = |it: &&CustomResourceDefinition| it.spec.group.starts_with("karpenter");
+        ensure!(!left.iter().any(|it| is_karpenters(&it)), "not yet");
+        Ok(Some(()))
+    })
+    .await?;
+    governed.withdraw("shop").await?;
+    let operator = OperatorProcess::start(&governed.cluster, OperatorOptions::default()).await?;
+    let zones = governed.zones();
+    eventually(CONVERGED * 3, "the landing zone to be gone", async || {
+        let left = zones.list(&ListParams::default()).await?.items;
+        ensure!(left.is_empty(), "{:?}", left[0].status);
+        Ok(Some(()))
+    })
+    .await?;
+    let left = azure.aso.resources(AzureKind::VirtualNetworksSubnet);
+    ensure!(left.is_empty(), "{left:?}");
+    operator.terminate().await?;
+    Ok(())
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::audit::Mark;
 use e2e::azure_service_operator::{self as aso, NAMESPACE, objects};
 use e2e::governed::CONVERGED;
 use e2e::{
@@ -29,8 +30,9 @@ use firewall::{
     what_is_the_platforms_own_reaches_azure, without_a_firewall_names_are_closed,
 };
 use karpenter::{
-    karpenter_makes_the_nodes, karpenter_moves_nodes_to_another_subnet,
-    nodes_of_karpenter_go_only_as_declared, without_karpenter_the_cluster_goes_on,
+    a_platform_that_changes_takes_nothing_away, karpenter_makes_the_nodes,
+    karpenter_moves_nodes_to_another_subnet, nodes_of_karpenter_go_only_as_declared,
+    with_its_kinds_karpenters_objects_are_gone, without_karpenter_the_cluster_goes_on,
 };
 use replaced::{a_pool_gives_way_to_another, a_pool_that_is_written_back_stays};
 
@@ -76,6 +78,52 @@ impl InAzure {
         let patch = Patch::Merge(json!({ "spec": spec }));
         let zones = self.governed.zones();
         zones.patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Waits until all is said, which is gathered in events for some seconds.
+    async fn all_is_said(&self) -> Result<Mark> {
+        let log = self.governed.cluster.audit_log();
+        let user = self.governed.operator_user();
+        log.quiet(user, Duration::from_secs(6), LONG).await
+    }
+
+    /// Nothing is written for a while but what is said of it.
+    async fn writes_nothing_since(&self, mark: Mark) -> Result<()> {
+        let governed = &self.governed;
+        let log = governed.cluster.audit_log();
+        holds_for(Duration::from_secs(3), "nothing is written", async || {
+            let writes = log.writes_by(governed.operator_user(), mark)?;
+            let writes: Vec<_> = writes
+                .iter()
+                .filter(|it| it.subresource != "status")
+                .collect();
+            ensure!(writes.is_empty(), "{writes:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until a landing zone tells whose change of an object was put back.
+    async fn tells_of_mallory(&self, name: &str, object: &str) -> Result<()> {
+        let zone = self.governed.zone_when(name, "to tell of it", |_, status| {
+            status.drift.as_ref().is_some_and(|it| it.repaired > 0)
+        });
+        let drift = zone.await?.status.and_then(|it| it.drift);
+        let drift = drift.context("no drift")?;
+        let told = &drift.recent[0];
+        ensure!(told.object.starts_with(object), "{told:?}");
+        ensure!(told.manager.as_deref() == Some("mallory"), "{told:?}");
+        Ok(())
+    }
+
+    /// Changes the platform.
+    async fn edit_platform(&self, spec: Value) -> Result<()> {
+        let platforms: Api<LandingZonePlatform> = Api::all(self.governed.client());
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        platforms
+            .patch("cluster", &PatchParams::default(), &patch)
+            .await?;
         Ok(())
     }
 
@@ -183,22 +231,11 @@ async fn what_is_declared_reaches_azure((): &()) -> Result<()> {
     let pools = azure.objects(AzureKind::ManagedClustersAgentPool);
     let pool = pools.list(&ListParams::default()).await?.items.remove(0);
     let scaled = Patch::Merge(json!({"spec": {"count": 3}}));
-    let log = governed.cluster.audit_log();
-    let mark = log.mark()?;
+    let mark = azure.all_is_said().await?;
     pools
         .patch(&pool.name_any(), &PatchParams::default(), &scaled)
         .await?;
-    holds_for(Duration::from_secs(3), "nothing is written", async || {
-        // What Azure Service Operator says of it is told.
-        let writes = log.writes_by(governed.operator_user(), mark)?;
-        let writes: Vec<_> = writes
-            .iter()
-            .filter(|it| it.subresource != "status")
-            .collect();
-        ensure!(writes.is_empty(), "{writes:?}");
-        Ok(())
-    })
-    .await?;
+    azure.writes_nothing_since(mark).await?;
     azure.stop().await
 }
 
@@ -238,18 +275,9 @@ async fn drift_is_put_back((): &()) -> Result<()> {
         Ok(Some(()))
     })
     .await?;
-    let zone = governed
-        .zone_when("shop", "to tell of it", |_, status| {
-            status.drift.as_ref().is_some_and(|it| it.repaired > 0)
-        })
+    azure
+        .tells_of_mallory("shop", "ManagedClustersAgentPool/")
         .await?;
-    let drift = zone.status.and_then(|it| it.drift).context("no drift")?;
-    let told = &drift.recent[0];
-    ensure!(
-        told.object.starts_with("ManagedClustersAgentPool/"),
-        "{told:?}"
-    );
-    ensure!(told.manager.as_deref() == Some("mallory"), "{told:?}");
 
     // An object that is deleted comes back, and the resource was never gone.
     pools.delete(&name, &DeleteParams::default()).await?;
@@ -618,5 +646,7 @@ fn main() -> ExitCode {
         karpenter_moves_nodes_to_another_subnet within LONG,
         nodes_of_karpenter_go_only_as_declared within LONG,
         without_karpenter_the_cluster_goes_on within LONG,
+        a_platform_that_changes_takes_nothing_away within LONG,
+        with_its_kinds_karpenters_objects_are_gone within LONG,
     ])
 }

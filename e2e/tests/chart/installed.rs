@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::governed::CONVERGED;
 use e2e::install::{install_calico_crds, read_manifests};
 use e2e::operator::operator_kubeconfig;
-use e2e::rights::Right;
+use e2e::rights::{GRANTING, Right};
 use e2e::{ClusterOptions, LocalCluster, eventually, workspace};
 use http::{HeaderMap, Request};
 use k8s_openapi::api::core::v1::{Pod, Taint};
@@ -143,14 +143,7 @@ pub async fn the_operator_has_seats_of_its_own(built: &Built) -> Result<()> {
 
     // Every group that it is granted something in, but for the Lease's.
     let mut granted = BTreeSet::new();
-    for folder in [
-        "azure",
-        "eviction",
-        "guard",
-        "karpenter",
-        "namespace-deletion",
-        "rbac",
-    ] {
+    for folder in GRANTING {
         let objects = read_manifests(&workspace::root().join("config").join(folder))?;
         granted.extend(Right::of(&objects)?.into_iter().map(|right| right.group));
     }

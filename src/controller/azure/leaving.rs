@@ -132,7 +132,7 @@ impl Leaving {
             if prune.key.kind.is_karpenter() {
                 let is_pool = prune.key.kind == KARPENTER_POOL;
                 match (moves, delete_policy) {
-                    // A finalizer keeps it until Karpenter has moved the nodes that are made of it.
+                    // As soon as Karpenter has moved the nodes that are made of it.
                     (Moves::ByKarpenter { .. }, _) if !is_pool => leaving.now.push(prune.clone()),
                     (_, DeletePolicy::Keep) => leaving.released.push(prune.clone()),
                     (_, DeletePolicy::Delete) if is_pool => {

@@ -112,7 +112,7 @@ impl Ready {
             value.unwrap_or_default().to_owned()
         };
         let generation = object.pointer("/metadata/generation");
-        // Releases of Karpenter before 1.0 do not say it.
+        // A condition that does not say of which generation it is counts for this one: with Karpenter it need not.
         let observed = ready.get("observedGeneration");
         let is_current = observed.is_none() || observed == generation;
         let progress = match (

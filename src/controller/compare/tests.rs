@@ -3,7 +3,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controller::kind::Kind;
+use crate::controller::kind::{Kind, OwnedFields};
+use crate::domain::AzureKind;
 
 fn quota(hard: &Value) -> Value {
     json!({"metadata": {"labels": {"landingzones.dev/landing-zone": "shop"}}, "spec": {"hard": hard}})
@@ -230,5 +231,67 @@ proptest! {
         if kind != Kind::ResourceQuota && kind != Kind::LimitRange {
             prop_assert_eq!(&again, &content);
         }
+    }
+}
+
+const KARPENTER_POOL: Kind = Kind::Azure(AzureKind::NodePool);
+
+fn karpenter_pool(nodes: &str) -> Value {
+    policy(&json!({
+        "limits": {"nodes": nodes},
+        "template": {
+            "metadata": {"labels": {"stack": "shop"}},
+            "spec": {
+                "nodeClassRef": {"group": "karpenter.azure.com", "kind": "AKSNodeClass", "name": "lz-shop"},
+                "requirements": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}],
+            },
+        },
+    }))
+}
+
+/// What the API server fills in and the platform team tunes is neither a difference nor lost when something is put back.
+#[test]
+fn of_what_karpenter_takes_only_what_is_declared_is_ours() {
+    let declared = karpenter_pool("3");
+    let mut found = karpenter_pool("3");
+    found["spec"]["disruption"] = json!({"consolidateAfter": "0s", "budgets": [{"nodes": "10%"}]});
+    found["spec"]["weight"] = json!(10);
+    found["spec"]["template"]["metadata"]["annotations"] = json!({"a": "b"});
+    found["spec"]["template"]["spec"]["expireAfter"] = json!("720h");
+    found["spec"]["template"]["spec"]["taints"] = json!([]);
+    assert!(same(KARPENTER_POOL, &declared, &found));
+
+    let tuned = found.clone();
+    found["spec"]["limits"] = json!({"nodes": "100", "cpu": "1"});
+    found["spec"]["template"]["spec"]["taints"] = json!([{"key": "a", "effect": "NoSchedule"}]);
+    assert!(!same(KARPENTER_POOL, &declared, &found));
+    let owned = KARPENTER_POOL.owned_fields();
+    let put_back = owned.laid_over(declared.get("spec"), found.get("spec"));
+    let mut wanted = tuned["spec"].clone();
+    wanted["template"]["spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("taints");
+    assert_eq!(put_back, Some(wanted));
+    assert_eq!(
+        owned.laid_over(declared.get("spec"), None),
+        declared.get("spec").cloned()
+    );
+    assert_eq!(owned.laid_over(None, None), None);
+}
+
+/// What is written and not compared would drift in silence.
+#[rstest]
+#[case(AzureKind::NodePool)]
+#[case(AzureKind::AksNodeClass)]
+fn every_field_that_karpenter_gets_is_ours(#[case] kind: AzureKind) {
+    let owned = Kind::Azure(kind).owned_fields();
+    assert_ne!(owned, OwnedFields::Whole);
+    for field in kind.fields() {
+        let mut path = field.split('.');
+        assert!(
+            path.try_fold(owned, OwnedFields::of_field).is_some(),
+            "{field}"
+        );
     }
 }
