@@ -9,7 +9,7 @@ use landing_zone_operator::cli::PlatformArgs;
 use landing_zone_operator::controller::{
     CertificateKeeper, Clients, Settings, WebhookSettings, run,
 };
-use landing_zone_operator::telemetry::{LogFormat, start_logs};
+use landing_zone_operator::telemetry::{LogFormat, end_on_panic, start_logs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -109,6 +109,7 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     start_logs(arguments.log_format, &arguments.log)?;
+    end_on_panic();
     let mut config = Config::infer().await.context(
         "failed to find a cluster: neither running in one nor is there a usable kubeconfig",
     )?;

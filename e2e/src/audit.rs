@@ -27,6 +27,9 @@ const WRITES: [&str; 6] = [
     "deletecollection",
 ];
 
+/// How much of the log is read at once to find the end of its last whole line; most lines are shorter.
+const LINE: u64 = 4096;
+
 /// The audit log of a cluster.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
@@ -86,13 +89,29 @@ impl AuditLog {
         Self { file }
     }
 
-    /// The end of the log as it is now.
+    /// The end of the log as it is now. An event that is still being written comes after it.
     pub fn mark(&self) -> Result<Mark> {
-        match std::fs::metadata(&self.file) {
-            Ok(data) => Ok(Mark(data.len())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Mark::default()),
-            Err(error) => Err(error).context("failed to look at the audit log"),
+        let mut file = match File::open(&self.file) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Mark::default()),
+            Err(error) => return Err(error).context("failed to open the audit log"),
+        };
+        let mut end = file
+            .metadata()
+            .context("failed to look at the audit log")?
+            .len();
+        while end > 0 {
+            let begin = end.saturating_sub(LINE);
+            let mut part = vec![0; usize::try_from(end - begin)?];
+            file.seek(SeekFrom::Start(begin))
+                .and_then(|_| file.read_exact(&mut part))
+                .context("failed to read the end of the audit log")?;
+            if let Some(newline) = part.iter().rposition(|&byte| byte == b'\n') {
+                return Ok(Mark(begin + u64::try_from(newline)? + 1));
+            }
+            end = begin;
         }
+        Ok(Mark::default())
     }
 
     /// The events recorded since the mark, in order.
@@ -318,6 +337,22 @@ mod tests {
         );
         assert_eq!(log.requests_by("a", Mark::default()).unwrap().len(), 2);
         assert!(log.writes_by("a", Mark::default()).unwrap().is_empty());
+    }
+
+    /// Whoever reads on from a mark must find a line there, not the rest of one.
+    #[test]
+    fn a_mark_is_never_in_the_middle_of_a_line() {
+        let first = line("patch", "ResponseComplete", "a", 200);
+        let begun = format!("{{\"stage\":\"{}", "x".repeat(10_000));
+        let log = log("half", &(first.clone() + &begun));
+        let end = Mark(u64::try_from(first.len()).unwrap());
+        assert_eq!(log.mark().unwrap(), end);
+        fs::write(&log.file, &begun).unwrap();
+        assert_eq!(log.mark().unwrap(), Mark::default());
+        fs::write(&log.file, "").unwrap();
+        assert_eq!(log.mark().unwrap(), Mark::default());
+        fs::remove_file(&log.file).unwrap();
+        assert_eq!(log.mark().unwrap(), Mark::default());
     }
 
     #[test]

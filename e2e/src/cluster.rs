@@ -9,7 +9,11 @@ mod control_plane;
 mod directory;
 mod nodes;
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
@@ -19,7 +23,7 @@ pub use access::Kubeconfig;
 pub use nodes::{Kubelet, Taint};
 
 use self::{
-    control_plane::{ControlPlane, start_etcd},
+    control_plane::{ControlPlane, Etcd},
     directory::ClusterDirectory,
 };
 use crate::{
@@ -76,10 +80,32 @@ pub enum AdmissionPlugins {
     None,
 }
 
+/// What a cluster stored at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    data: PathBuf,
+}
+
+fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("failed to make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)
+                .with_context(|| format!("failed to write {}", target.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// A running cluster. Dropped, its processes are killed, and its folder stays
 /// for a look at the logs until the next cluster starts.
 pub struct LocalCluster {
     etcd: Process,
+    etcd_program: Etcd,
     apiserver: Mutex<Option<Process>>,
     controller_manager: Process,
     scheduler: Process,
@@ -114,8 +140,10 @@ impl LocalCluster {
         binaries: ControlPlaneBinaries,
         directory: ClusterDirectory,
     ) -> Result<Self> {
-        let (etcd, etcd_url) = start_etcd(&binaries, directory.path()).await?;
-        let control_plane = ControlPlane::prepare(options, &binaries, directory.path(), &etcd_url)?;
+        let etcd_program = Etcd::prepare(&binaries, directory.path())?;
+        let etcd = etcd_program.start().await?;
+        let control_plane =
+            ControlPlane::prepare(options, &binaries, directory.path(), &etcd_program.url())?;
         let apiserver = control_plane.apiserver.start()?;
         let admin = control_plane.admin.clone();
         let client = admin.client().await?;
@@ -125,6 +153,7 @@ impl LocalCluster {
         let scheduler = control_plane.scheduler.start()?;
         let cluster = Self {
             etcd,
+            etcd_program,
             apiserver: Mutex::new(Some(apiserver)),
             controller_manager,
             scheduler,
@@ -209,6 +238,29 @@ impl LocalCluster {
     /// Stops the API server and starts it again: all watches are cut.
     pub async fn restart_apiserver(&self) -> Result<()> {
         self.stop_apiserver().await?;
+        self.start_apiserver().await
+    }
+
+    /// Takes a snapshot of everything that the cluster stores; the API server is away meanwhile.
+    pub async fn snapshot(&mut self) -> Result<Snapshot> {
+        let data = self.directory.path().join("snapshot");
+        self.stop_apiserver().await?;
+        self.etcd.kill().await?;
+        copy_directory(&self.etcd_program.data, &data)?;
+        self.etcd = self.etcd_program.start().await?;
+        self.start_apiserver().await?;
+        Ok(Snapshot { data })
+    }
+
+    /// Puts back what the cluster stored then, as if nothing had been written since: versions of objects are given out a
+    /// second time. Who asks the API server is not restarted.
+    pub async fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.stop_apiserver().await?;
+        self.etcd.kill().await?;
+        let data = &self.etcd_program.data;
+        fs::remove_dir_all(data).context("failed to remove the state of etcd")?;
+        copy_directory(&snapshot.data, data)?;
+        self.etcd = self.etcd_program.start().await?;
         self.start_apiserver().await
     }
 

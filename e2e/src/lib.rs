@@ -14,6 +14,7 @@
 //! | [`calico_selectors`] | what Calico itself makes of selectors |
 //! | [`cert_manager`] | cert-manager's kinds, and its controllers as a process |
 //! | [`data_plane`] | Calico's Felix on a node of its own, pods with real interfaces, packets |
+//! | [`fault_proxy`] | what can go wrong between the operator and the API server |
 //! | [`flux`] | Flux's kustomize-controller, and a folder that it reads as if it were in Git |
 //! | [`http`] | questions to programs that serve on loopback |
 //! | [`install`] | applies manifests and waits until they are served |
@@ -48,6 +49,7 @@ pub mod cluster;
 pub mod data_plane;
 pub mod demo;
 pub mod earlier;
+pub mod fault_proxy;
 pub mod flux;
 pub mod governed;
 pub mod handover;

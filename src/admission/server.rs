@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 
 use super::answer::{Knowledge, answer, in_vain};
 use super::certificate::{Certificate, Unfit, name, provider};
-use crate::telemetry::{Metrics, ReviewLabels, ReviewResult};
+use crate::telemetry::{Metrics, ReviewLabels, ReviewResult, contained};
 
 /// Where reviews are asked for.
 pub const REVIEW_PATH: &str = "/review";
@@ -186,12 +186,12 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     let turn = reviewer.turns.clone().acquire_many_owned(turns).await;
     let turn = turn.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let read = tokio::task::spawn_blocking(move || {
-        let request = read(&body);
+        let request = contained(|| read(&body));
         drop((body, room));
         (request, turn)
     });
     let (request, turn) = read.await.map_err(|error| broken(&error))?;
-    let request = Arc::new(request?);
+    let request = Arc::new(request.map_err(|panicked| broken(&panicked))??);
     let knowledge = reviewer.knowledge.borrow().clone();
     let Some(knowledge) = knowledge else {
         let mut response = AdmissionResponse::from(&*request);
@@ -203,7 +203,7 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
     let stage = knowledge.stage;
     let judged = request.clone();
     let judging = tokio::task::spawn_blocking(move || {
-        let response = answer(&judged, &knowledge);
+        let response = contained(|| answer(&judged, &knowledge));
         drop(turn);
         response
     });
@@ -216,13 +216,9 @@ async fn reviewed(reviewer: &Reviewer, body: Body) -> Result<AdmissionResponse, 
         return Err((StatusCode::SERVICE_UNAVAILABLE, why));
     }
     match timeout(left, judging).await {
-        Ok(Ok(response)) => Ok(response),
-        // A defect of the evaluator, or too much for it.
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the evaluator failed, which is a defect");
-            Ok(in_vain(&request, stage))
-        }
-        Err(_) => Ok(in_vain(&request, stage)),
+        Ok(Ok(Ok(response))) => Ok(response),
+        // A defect of the evaluator, which is logged, or too much for it.
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Ok(in_vain(&request, stage)),
     }
 }
 
@@ -254,7 +250,7 @@ async fn taken_in(
     Ok((read, room))
 }
 
-fn broken(error: &tokio::task::JoinError) -> Failed {
+fn broken(error: &impl std::error::Error) -> Failed {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 

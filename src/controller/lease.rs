@@ -40,11 +40,27 @@ const NO_ANSWER: &str = "no answer in time";
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why an operator ends by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{holder} holds the Lease {NAME} now; this operator ends, and can start anew")]
-pub struct Deposed {
-    /// Who holds it.
-    pub holder: String,
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseLost {
+    /// Somebody else took over.
+    #[error("{holder} holds the Lease {NAME} now; this operator ends, and can start anew")]
+    Taken {
+        /// Who holds it.
+        holder: String,
+    },
+    /// What this operator remembers is of a history that is no more, and its watches wait for versions that come a second
+    /// time. Versions of one object only grow (KEP-5504, on how resource versions compare), but where etcd was restored
+    /// from a snapshot.
+    #[error(
+        "the cluster was put back to an earlier state: version {now} of the Lease {NAME} came after version {seen}; this \
+         operator ends, and can start anew with what is there"
+    )]
+    PutBack {
+        /// The newest version that was seen.
+        seen: u64,
+        /// The one that came after it.
+        now: u64,
+    },
 }
 
 /// Keeps the Lease, or waits for it.
@@ -60,6 +76,8 @@ pub struct Keeper {
     lease: Option<Lease>,
     /// When the last renewal was asked for that was granted.
     renewed: Option<Instant>,
+    /// The newest version of the Lease in an answer. Watches do not count: they may tell what is older.
+    newest: Option<u64>,
 }
 
 impl Keeper {
@@ -84,26 +102,22 @@ impl Keeper {
             sight: Sight::default(),
             lease: None,
             renewed: None,
+            newest: None,
         }
     }
 
     /// Takes the Lease as soon as it may, and keeps it.
     ///
     /// # Errors
-    /// When somebody else holds what this operator held.
-    pub async fn keep(&mut self) -> Result<Infallible, Deposed> {
+    /// When somebody else holds what this operator held, or the cluster was put back to an earlier state.
+    pub async fn keep(&mut self) -> Result<Infallible, LeaseLost> {
         let by_name = Config::default().fields(&format!("metadata.name={NAME}"));
         let mut events = pin!(follow(self.watched.clone(), by_name));
         loop {
             let done = match step(&self.me, &self.sight, self.renewed, Instant::now()) {
                 Step::Look => self.look().await,
                 Step::Create | Step::Hold => self.hold().await,
-                Step::End(holder) => {
-                    self.leadership.ends();
-                    self.metrics.leader.set(0);
-                    self.renewed = None;
-                    return Err(Deposed { holder });
-                }
+                Step::End(holder) => return Err(self.ends(LeaseLost::Taken { holder })),
                 Step::WaitUntil(at) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(at.into()) => {}
@@ -112,9 +126,13 @@ impl Keeper {
                     continue;
                 }
             };
-            if let Err(why) = done {
-                self.health.fails(PART, &why);
-                tokio::time::sleep(RETRY).await;
+            match done {
+                Ok(()) => {}
+                Err(Failed::ForGood(ended)) => return Err(self.ends(ended)),
+                Err(Failed::ForNow(why)) => {
+                    self.health.fails(PART, &why);
+                    tokio::time::sleep(RETRY).await;
+                }
             }
             if self.renewed.is_some() {
                 let leads = self.leadership.may_write();
@@ -145,7 +163,7 @@ impl Keeper {
                     // A renewal may have been under way.
                     Err(why) => {
                         let version = self.version();
-                        self.look().await?;
+                        self.look().await.map_err(|failed| failed.to_string())?;
                         if self.version() == version {
                             return Err(why);
                         }
@@ -158,6 +176,13 @@ impl Keeper {
             Ok(Err(why)) => tracing::warn!(why, "failed to give the Lease up; it will run out"),
             Err(_) => tracing::warn!("failed to give the Lease up in time; it will run out"),
         }
+    }
+
+    fn ends(&mut self, why: LeaseLost) -> LeaseLost {
+        self.leadership.ends();
+        self.metrics.leader.set(0);
+        self.renewed = None;
+        why
     }
 
     fn is_mine(&self, lease: &Lease) -> bool {
@@ -191,8 +216,10 @@ impl Keeper {
         self.lease = Some(lease);
     }
 
-    async fn look(&mut self) -> Result<(), String> {
-        if let Some(lease) = answered(self.leases.get_opt(NAME)).await? {
+    async fn look(&mut self) -> Result<(), Failed> {
+        let found = answered(self.leases.get_opt(NAME)).await;
+        if let Some(lease) = found.map_err(Failed::ForNow)? {
+            follows(&mut self.newest, &lease)?;
             self.see(lease);
         } else {
             self.sight = Sight::Absent;
@@ -203,7 +230,7 @@ impl Keeper {
     }
 
     /// Creates the Lease, takes it or renews it: each only if it still is as it was seen.
-    async fn hold(&mut self) -> Result<(), String> {
+    async fn hold(&mut self) -> Result<(), Failed> {
         let lease = match (&self.sight, &self.lease) {
             (Sight::Present(..), Some(lease)) => self.held(lease.clone()),
             _ => self.held(Lease::default()),
@@ -220,6 +247,7 @@ impl Keeper {
         let written = tokio::time::timeout(PATIENCE, written).await;
         match written {
             Ok(Ok(lease)) => {
+                follows(&mut self.newest, &lease)?;
                 let is_first = self.renewed.replace(asked).is_none();
                 self.leadership.holds_until(asked + WRITES_FOR);
                 self.see(lease);
@@ -235,9 +263,9 @@ impl Keeper {
             {
                 self.look().await
             }
-            Ok(Err(error)) => Err(failure(&error)),
+            Ok(Err(error)) => Err(Failed::ForNow(failure(&error))),
             // It may have been done all the same: the next try finds out.
-            Err(_) => Err(NO_ANSWER.to_owned()),
+            Err(_) => Err(Failed::ForNow(NO_ANSWER.to_owned())),
         }
     }
 
@@ -265,6 +293,29 @@ impl Keeper {
             ..PostParams::default()
         };
         self.leases.replace(NAME, &params, lease).await
+    }
+}
+
+/// Why something about the Lease was not done.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Failed {
+    /// It is tried again.
+    #[error("{0}")]
+    ForNow(String),
+    /// It is not.
+    #[error(transparent)]
+    ForGood(#[from] LeaseLost),
+}
+
+/// Takes note of a version of the Lease, which has to be newer than those before. What is no number cannot be compared.
+fn follows(newest: &mut Option<u64>, lease: &Lease) -> Result<(), LeaseLost> {
+    let version = lease.metadata.resource_version.as_ref();
+    let Some(now) = version.and_then(|version| version.parse().ok()) else {
+        return Ok(());
+    };
+    match newest.replace(now) {
+        Some(seen) if now < seen => Err(LeaseLost::PutBack { seen, now }),
+        _ => Ok(()),
     }
 }
 
@@ -300,5 +351,35 @@ async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, S
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(failure(&error)),
         Err(_) => Err(NO_ANSWER.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Lease {
+        let mut lease = Lease::default();
+        lease.metadata.resource_version = Some(text.to_owned());
+        lease
+    }
+
+    #[test]
+    fn a_version_that_is_older_than_the_last_one_ends_the_operator() {
+        let mut newest = None;
+        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
+        // Looked at twice.
+        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
+        assert_eq!(follows(&mut newest, &version("12")), Ok(()));
+        let put_back = Err(LeaseLost::PutBack { seen: 12, now: 9 });
+        assert_eq!(follows(&mut newest, &version("9")), put_back);
+    }
+
+    #[test]
+    fn versions_that_are_no_numbers_are_not_compared() {
+        let mut newest = None;
+        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
+        assert_eq!(follows(&mut newest, &version("a1")), Ok(()));
+        assert_eq!(newest, Some(7));
     }
 }

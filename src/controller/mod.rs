@@ -50,6 +50,6 @@ pub(crate) mod withheld;
 
 pub use clients::Clients;
 pub use kind::{Kind, ObjectKey, UnknownObject};
-pub use lease::{Deposed, Leadership, NAME as LEASE, NotLeading};
+pub use lease::{Leadership, LeaseLost, NAME as LEASE, NotLeading};
 pub use run::{Ended, Settings, run};
 pub use webhook::{CertificateKeeper, WebhookSettings};

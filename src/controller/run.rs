@@ -23,7 +23,7 @@ use super::context::{Context, Queue, Stored};
 use super::default_deny::keep_default_deny;
 use super::eviction::evict_misplaced;
 use super::guard::judge_others;
-use super::lease::{DEFAULT_NAMESPACE, Deposed, Keeper};
+use super::lease::{DEFAULT_NAMESPACE, Keeper, LeaseLost};
 use super::others::follow_others;
 use super::placement::follow_nodes;
 use super::platform::follow_platform;
@@ -59,9 +59,9 @@ pub enum Ended {
     /// Nothing can listen there.
     #[error("failed to serve metrics and health on {0} (--listen)")]
     Listening(SocketAddr, #[source] std::io::Error),
-    /// Another operator writes now.
+    /// Another operator writes now, or the cluster was put back to an earlier state.
     #[error(transparent)]
-    Deposed(#[from] Deposed),
+    LeaseLost(#[from] LeaseLost),
 }
 
 /// Follows all that reconciles depend on; ends only when something went wrong.

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub watch_synced: Family<KindLabels, Gauge<f64, AtomicU64>>,
     /// Whether this operator holds the Lease: 1, or 0.
     pub leader: Gauge,
+    /// When this operator started, in seconds since 1970: it changes in a series where a container starts again.
+    pub start: Gauge,
 }
 
 /// Labels of [`Metrics::writes`].
@@ -174,6 +176,7 @@ impl Default for Metrics {
             guard_reviews: Family::default(),
             watch_synced: Family::default(),
             leader: Gauge::default(),
+            start: Gauge::default(),
             registry: Registry::default(),
         };
         // A counter that appears with its first count hides that count from `increase()`.
@@ -186,6 +189,7 @@ impl Default for Metrics {
                 .get_or_create(&ResultLabels { result })
                 .inc_by(0);
         }
+        metrics.start.set(jiff::Timestamp::now().as_second());
         metrics.register(&mut registry);
         Self {
             registry,
@@ -288,6 +292,12 @@ impl Metrics {
             "leader",
             "Whether this operator holds the Lease, so that it writes",
             self.leader.clone(),
+        );
+        registry.register_with_unit(
+            "start_timestamp",
+            "When this operator started, since 1970",
+            Unit::Seconds,
+            self.start.clone(),
         );
     }
 }

@@ -4,6 +4,7 @@ mod events;
 mod health;
 mod logs;
 mod metrics;
+mod panics;
 mod server;
 
 pub use events::{Busy, Events, Note, Severity};
@@ -13,4 +14,5 @@ pub use metrics::{
     CrossingLabels, FindingLabels, GuardLabels, KindLabels, Metrics, ReasonLabels, RequestVerb,
     Result as ReconcileResult, ResultLabels, ReviewLabels, ReviewResult, WriteLabels,
 };
+pub use panics::{Panicked, contained, end_on_panic};
 pub use server::serve;

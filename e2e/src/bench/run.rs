@@ -109,7 +109,7 @@ pub async fn run(options: &Options, save: &Save) -> Result<Figures> {
     bench.platform_change().await?;
     step.finish();
     let step = progress.step("the bare client");
-    let figures = bench.floors(save).await?;
+    let figures = Box::pin(bench.floors(save)).await?;
     step.finish();
     save(&figures)?;
     Ok(figures)

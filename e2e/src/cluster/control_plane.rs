@@ -43,35 +43,57 @@ pub(super) struct ControlPlane {
     pub(super) audit_log: PathBuf,
 }
 
-/// Starts etcd and waits until it listens; returns its address too.
-pub(super) async fn start_etcd(
-    binaries: &ControlPlaneBinaries,
-    directory: &Path,
-) -> Result<(Process, String)> {
-    let (client_port, peer_port) = (free_port()?, free_port()?);
-    let client_url = format!("http://127.0.0.1:{client_port}");
-    let peer_url = format!("http://127.0.0.1:{peer_port}");
-    let etcd = Program::new(&binaries.etcd, directory.join("etcd.log"))
-        .argument("--name=default")
-        .argument(flag("data-dir", directory.join("etcd")))
-        .argument(format!("--listen-client-urls={client_url}"))
-        .argument(format!("--advertise-client-urls={client_url}"))
-        .argument(format!("--listen-peer-urls={peer_url}"))
-        .argument(format!("--initial-advertise-peer-urls={peer_url}"))
-        .argument(format!("--initial-cluster=default={peer_url}"))
-        // The state of a test need not survive a power failure.
-        .argument("--unsafe-no-fsync")
-        .argument("--log-level=warn")
-        .start()?;
-    let listening = eventually(ETCD_DEADLINE, "etcd to listen", async || {
-        if let Err(ended) = etcd.ensure_running() {
-            return Ok(Some(Err(ended)));
-        }
-        TcpStream::connect(("127.0.0.1", client_port)).await?;
-        Ok(Some(Ok(())))
-    });
-    listening.await??;
-    Ok((etcd, client_url))
+/// Etcd, ready to start, as often as need be with the same state.
+#[derive(Debug)]
+pub(super) struct Etcd {
+    program: Program,
+    port: u16,
+    /// Where its state is.
+    pub(super) data: PathBuf,
+}
+
+impl Etcd {
+    pub(super) fn prepare(binaries: &ControlPlaneBinaries, directory: &Path) -> Result<Self> {
+        let (port, peer_port) = (free_port()?, free_port()?);
+        let data = directory.join("etcd");
+        let client_url = format!("http://127.0.0.1:{port}");
+        let peer_url = format!("http://127.0.0.1:{peer_port}");
+        let program = Program::new(&binaries.etcd, directory.join("etcd.log"))
+            .argument("--name=default")
+            .argument(flag("data-dir", &data))
+            .argument(format!("--listen-client-urls={client_url}"))
+            .argument(format!("--advertise-client-urls={client_url}"))
+            .argument(format!("--listen-peer-urls={peer_url}"))
+            .argument(format!("--initial-advertise-peer-urls={peer_url}"))
+            .argument(format!("--initial-cluster=default={peer_url}"))
+            // The state of a test need not survive a power failure.
+            .argument("--unsafe-no-fsync")
+            .argument("--log-level=warn");
+        Ok(Self {
+            program,
+            port,
+            data,
+        })
+    }
+
+    /// Where it listens once it runs.
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it, and waits until it listens.
+    pub(super) async fn start(&self) -> Result<Process> {
+        let etcd = self.program.start()?;
+        let listening = eventually(ETCD_DEADLINE, "etcd to listen", async || {
+            if let Err(ended) = etcd.ensure_running() {
+                return Ok(Some(Err(ended)));
+            }
+            TcpStream::connect(("127.0.0.1", self.port)).await?;
+            Ok(Some(Ok(())))
+        });
+        listening.await??;
+        Ok(etcd)
+    }
 }
 
 impl ControlPlane {

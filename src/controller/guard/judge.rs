@@ -23,7 +23,7 @@ use crate::controller::status;
 use crate::domain::{Flavour, NamespaceName};
 use crate::policy::{Selector, example};
 use crate::review::{CALICOS_PREFIXES, Finding, Landscape, Object, Rule, Unread, judge, judge_for};
-use crate::telemetry::Health;
+use crate::telemetry::{Health, contained};
 
 /// Changes come in bursts.
 const GATHER: Duration = Duration::from_millis(100);
@@ -133,26 +133,29 @@ async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
     };
     let guard = context.guard.clone();
     let judging = tokio::task::spawn_blocking(move || {
-        let (landscape, same) = landscape(&inputs, known.as_ref());
-        let work = guard.lock().due(same);
-        let judged: Vec<_> = work
-            .into_iter()
-            .map(|work| {
-                let judged = judged(&work, &inputs, &landscape);
-                (work.key, work.taken_in, judged)
-            })
-            .collect();
-        (inputs, landscape, judged)
+        contained(|| {
+            let (landscape, same) = landscape(&inputs, known.as_ref());
+            let work = guard.lock().due(same);
+            let judged: Vec<_> = work
+                .into_iter()
+                .map(|work| {
+                    let judged = judged(&work, &inputs, &landscape);
+                    (work.key, work.taken_in, judged)
+                })
+                .collect();
+            (inputs, landscape, judged)
+        })
     });
-    match judging.await {
+    let judged = judging.await.map_err(|error| error.to_string());
+    match judged.and_then(|judged| judged.map_err(|panicked| panicked.to_string())) {
         Ok((inputs, landscape, judged)) => {
             context.guard.set_landscape(&landscape);
             context.wake_webhook();
             publish(context, &inputs, judged);
             Some((inputs, landscape))
         }
-        Err(error) => {
-            tracing::error!(%error, "failed to judge what others write");
+        Err(why) => {
+            tracing::error!(why, "failed to judge what others write");
             None
         }
     }
@@ -374,7 +377,7 @@ fn not_read(name: &str, unread: &Unread, concerned: Vec<String>, flavour: Flavou
 
 /// What is found in an object; None: the evaluator failed, which must not end the watch over all others.
 fn findings(name: &str, judging: impl FnOnce() -> Vec<Finding>) -> Option<Vec<Finding>> {
-    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(judging));
+    let found = contained(judging);
     if found.is_err() {
         tracing::error!(name, "the evaluator failed, which is a defect");
     }
