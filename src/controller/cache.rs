@@ -11,6 +11,7 @@ use super::calico_metadata;
 use super::compare::{Content, Digest, keys_held};
 use super::kind::{Kind, ObjectKey};
 use super::packed::Packed;
+use super::rendered::Target;
 use crate::api::names::{MANAGER, OWNER, PLATFORM};
 use crate::domain::{AzureKind, Flavour, PLATFORM_NAME};
 use crate::policy::LabelMap;
@@ -324,6 +325,17 @@ impl Objects {
             && known.observed.is_told_by_digest(key.kind)
         {
             known.observed.object = None;
+        }
+    }
+
+    /// Has an object again that was dropped since it was as declared: what declared it is forgotten, and from now on it says
+    /// itself what it was for.
+    pub fn unsettle(&mut self, target: &Target) {
+        if let Some(known) = self.entries.get_mut(&target.key)
+            && known.observed.digest == target.digest
+            && known.observed.object.is_none()
+        {
+            known.observed.object = Some(target.object.clone());
         }
     }
 

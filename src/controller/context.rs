@@ -481,13 +481,21 @@ impl Context {
         self.evictions.keep(zone, None);
         self.guard.forget(zone, &self.metrics);
         self.azure.forget(zone);
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.remove(zone);
-        let mut rendered = self
-            .rendered
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        rendered.remove(zone);
+        let memories = self.memories.lock();
+        memories
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(zone);
+        let rendered = self.rendered.write();
+        let rendered = rendered
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(zone);
+        // Declared again, a landing zone knows from its policies which namespaces it had.
+        let targets = rendered.iter().flat_map(|rendered| &rendered.targets);
+        let policies =
+            targets.filter(|it| it.key.kind.is_calico_policy() && it.key.namespace.is_none());
+        let mut objects = self.cache.write();
+        policies.for_each(|policy| objects.unsettle(policy));
+        drop(objects);
         let nothing = Stands {
             is_ready: true,
             is_contested: false,

@@ -50,6 +50,7 @@ pub async fn each(ground: &mut Ground, what: &str, all: &[Disturbance]) -> Resul
                 sum.happened += tally.happened;
             }
             Err(error) => {
+                eprintln!("{what}: {error:#}");
                 failures.push(format!("{error:#}"));
                 // Whatever became of this one, the next shall find an operator.
                 ground.recover().await?;

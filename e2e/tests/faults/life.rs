@@ -194,11 +194,14 @@ fn told(zone: &LandingZone) -> Value {
     let status = zone.status.clone().unwrap_or_default();
     let mut inventory = status.inventory.clone();
     inventory.sort();
+    // They are a map by type.
+    let mut conditions = status.conditions.clone();
+    conditions.sort_by(|one, other| one.type_.cmp(&other.type_));
     json!({
         "finalizers": zone.metadata.finalizers,
         "isGoing": zone.metadata.deletion_timestamp.is_some(),
         "isObserved": status.observed_generation == zone.metadata.generation,
-        "conditions": status.conditions.iter()
+        "conditions": conditions.iter()
             .map(|it| (&it.type_, &it.status, &it.reason, &it.message)).collect::<Vec<_>>(),
         "namespacesReady": status.namespaces_ready,
         "effective": status.effective,

@@ -136,6 +136,7 @@ fn main() -> ExitCode {
         unused_namespaces_are_deleted within LONG,
         namespaces_in_use_need_confirmation within LONG,
         a_released_namespace_outlives_deletion within LONG,
+        what_was_released_is_known_when_it_is_declared_again,
         what_waits_for_a_confirmation_is_kept_in_order within LONG,
         a_role_that_is_not_allowed_stalls_only_its_landing_zone,
         what_is_in_force_stays_when_an_edit_is_invalid,

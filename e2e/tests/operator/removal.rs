@@ -224,3 +224,26 @@ pub async fn a_released_namespace_outlives_deletion(fixture: &Fixture) -> Result
     shop.policy("boundary").read().await?;
     Ok(())
 }
+
+/// Deleted with Keep and declared again, a landing zone knows which namespaces it had released, as it would after a restart of
+/// the operator: they stay behind its boundary.
+pub async fn what_was_released_is_known_when_it_is_declared_again(fixture: &Fixture) -> Result<()> {
+    let shop = fixture.shop("again").await?;
+    let without_data = json!({
+        "namespaces": [{"name": shop.named("web"), "zone": "web"}],
+        "access": Value::Null, "network": Value::Null, "deletePolicy": "Delete",
+    });
+    shop.edit_and_converge(without_data.clone()).await?;
+    let boundary = shop.policy("boundary").content().await?;
+    ensure!(boundary.to_string().contains("again-data"), "{boundary}");
+    shop.edit(json!({"deletePolicy": "Keep"})).await?;
+    shop.close().await?;
+    shop.reopen(without_data).await?;
+    fixture.0.ready("again").await?;
+    let status = shop.status().await?;
+    let released: Vec<_> = status.released.iter().map(|it| &it.name).collect();
+    ensure!(released == ["again-data"], "{released:?}");
+    let now = shop.policy("boundary").content().await?;
+    ensure!(now == boundary, "it was {boundary}, is {now}");
+    Ok(())
+}
