@@ -165,6 +165,11 @@ pub struct ReleasedNamespace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub uid: Option<String>,
+    /// Labels and annotations that the declaration put on it, as labels/key and annotations/key: should it be declared again,
+    /// those go that are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(max = 400)))]
+    pub keys: Vec<String>,
 }
 
 /// Drift that was put back.

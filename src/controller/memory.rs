@@ -62,6 +62,8 @@ pub struct Memory {
     pub unsettled_since: Option<Instant>,
     /// Reconciles in a row that ended with an error.
     pub failures: u32,
+    /// How often in a row somebody else was faster to change the landing zone.
+    pub conflicts: u32,
     /// Whether a reconcile compared everything since the operator started.
     pub compared: bool,
     repairs: HashMap<ObjectKey, Repairs>,

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
-use super::apply::Failure;
+use super::apply::{Failure, WriteError};
 use super::azure::AzureTold;
 use super::cache::Observed;
 use super::context::{Context, Stored};
@@ -40,6 +40,9 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// When to look again while pods move off a node pool that is replaced: the next of a workload moves once the last one serves.
 const MOVES_ON: Duration = Duration::from_secs(10);
+/// The first and the longest wait after somebody else was faster to change something. The watch tells of the change and asks for
+/// a look by itself; where it is late, nobody gains by trying again and again.
+const AFTER_CONFLICT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// The first and the longest wait after errors.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -55,15 +58,25 @@ pub enum Error {
     /// The landing zone's metadata could not be written.
     #[error("failed to change the finalizer: {}", failure(.0))]
     Finalizer(#[source] kube::Error),
+    /// An object of a landing zone that goes could not be deleted yet.
+    #[error("{0} could not be deleted yet: {1}")]
+    NotYet(ObjectKey, #[source] WriteError),
+    /// It is not known whether the landing zone is still declared as it was seen.
+    #[error("failed to look whether it is still declared as it was: {}", failure(.0))]
+    Look(#[source] kube::Error),
+    /// It is not: the watch will tell.
+    #[error("the declaration has changed, which the watch has not told yet")]
+    Outdated,
     /// Something about the deletion could not be found out.
     #[error("failed to look whether the namespaces may be deleted: {}", failure(.0))]
     Deletion(#[source] kube::Error),
 }
 
 impl Error {
-    /// Whether the landing zone changed since it was looked at: looking again is enough.
+    /// Whether something changed since it was looked at, or the like: looking again is enough.
     fn is_conflict(&self) -> bool {
         match self {
+            Self::NotYet(..) | Self::Outdated => true,
             Self::Status(kube::Error::Api(status)) | Self::Finalizer(kube::Error::Api(status)) => {
                 status.is_conflict() || status.is_not_found()
             }
@@ -143,13 +156,17 @@ pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Act
         .metrics
         .reconcile_seconds
         .observe(started.elapsed().as_secs_f64());
-    result.or_else(|error| {
-        if error.is_conflict() {
-            Ok(soon())
-        } else {
-            Err(error)
+    match result {
+        Err(error) if error.is_conflict() => {
+            memory.conflicts = memory.conflicts.saturating_add(1);
+            let pause = paused(&name, memory.conflicts, AFTER_CONFLICT);
+            Ok(Action::requeue(pause))
         }
-    })
+        result => {
+            memory.conflicts = 0;
+            result
+        }
+    }
 }
 
 /// When to try again after an error.
@@ -167,16 +184,17 @@ pub fn try_again(stored: &Stored, error: &Error, context: &Context) -> Action {
 /// How long somebody waits after so many failures in a row. Whoever failed together does not come back together: the wait
 /// is up to a quarter shorter, by name.
 pub(super) fn backoff(who: &str, failures: u32) -> Duration {
+    paused(who, failures, BACKOFF)
+}
+
+/// The same from a first pause to a longest one.
+fn paused(who: &str, failures: u32, (first, last): (Duration, Duration)) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(10));
-    let longest = BACKOFF.0.saturating_mul(factor).min(BACKOFF.1);
+    let longest = first.saturating_mul(factor).min(last);
     let mut hasher = DefaultHasher::new();
     (who, failures).hash(&mut hasher);
     let [place, ..] = hasher.finish().to_be_bytes();
     longest.mul_f64(1.0 - 0.25 * f64::from(place) / f64::from(u8::MAX))
-}
-
-pub(super) fn soon() -> Action {
-    Action::requeue(Duration::from_millis(200))
 }
 
 impl Observation {
@@ -353,7 +371,7 @@ async fn tell(
     };
     let generation = observation.zone.metadata.generation;
     let mut status = status::after_apply(&outcome, base, generation, Timestamp::now());
-    status.released = released::in_status(&round.released, context);
+    status.released = released::in_status(&round.released, observation.status.as_ref(), context);
     status.inventory = inventory_after(observation, context, round);
     status.drift = memory.drift.clone().or_else(|| base?.drift.clone());
     let complete =
@@ -494,6 +512,14 @@ pub(super) fn next(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conflict_that_lasts_is_tried_less_and_less() {
+        let pause = |conflicts| paused("shop", conflicts, AFTER_CONFLICT);
+        assert!(pause(1) <= Duration::from_millis(200));
+        assert!(pause(4) >= 4 * pause(1));
+        assert!(pause(100) <= Duration::from_secs(10) && pause(100) > Duration::from_secs(7));
+    }
 
     #[test]
     fn whoever_failed_together_does_not_come_back_together() {

@@ -162,17 +162,41 @@ fn label<'a>(found: &'a Observed, label: &str) -> Option<&'a str> {
     found.labels.get(label).map(String::as_str)
 }
 
-/// The released namespaces as the status tells them.
-pub(super) fn in_status(released: &[Released], context: &Context) -> Vec<ReleasedNamespace> {
+/// The labels and annotations that the declaration put on each namespace that the status knows, declared or released.
+pub(super) fn recorded_keys(
+    status: Option<&LandingZoneStatus>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let declared = status.iter().flat_map(|status| &status.namespaces);
+    let declared = declared.map(|it| (&it.name, &it.keys));
+    let released = status.iter().flat_map(|status| &status.released);
+    let released = released.map(|it| (&it.name, &it.keys));
+    declared
+        .chain(released)
+        .map(|(name, keys)| (name.clone(), keys.iter().cloned().collect()))
+        .collect()
+}
+
+/// The released namespaces as the status tells them, after what it told before.
+pub(super) fn in_status(
+    released: &[Released],
+    before: Option<&LandingZoneStatus>,
+    context: &Context,
+) -> Vec<ReleasedNamespace> {
     let objects = context.cache.read();
-    let tell = |released: &Released| ReleasedNamespace {
+    let mut keys = recorded_keys(before);
+    let mut tell = |released: &Released| ReleasedNamespace {
+        keys: keys
+            .remove(released.name.as_str())
+            .into_iter()
+            .flatten()
+            .collect(),
         name: released.name.to_string(),
         zone: released.zone.to_string(),
         uid: objects
             .get(&ObjectKey::namespace(released.name.as_str()))
             .map(|found| found.uid.clone()),
     };
-    released.iter().map(tell).collect()
+    released.iter().map(&mut tell).collect()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::context::Context;
 use super::kind::{Kind, ObjectKey};
 use super::memory::Memory;
 use super::plan::Prune;
-use super::reconcile::{Error, Observation, soon};
+use super::reconcile::{Error, Observation};
 use super::released;
 use super::round::{Kept, keep_in_order};
 use super::standstill::{Said, only_conditions};
@@ -446,7 +446,7 @@ async fn finish(
             .await
         {
             if error.is_transient() {
-                return Ok(soon());
+                return Err(Error::NotYet(key, error));
             }
             let message = refused(&format!("{key} cannot be deleted: {error}"));
             let why = reason::DELETION_REFUSED;

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Api;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Behalf, Failure};
@@ -18,14 +19,14 @@ use super::memory::{Memory, WrittenStatus};
 use super::plan::{Basis, Change, Half, Plan, Write, plan};
 use super::pretenders::Pretenders;
 use super::reconcile::{Error, LOOK_AGAIN, Observation, next};
-use super::released::released;
+use super::released::{recorded_keys, released};
 use super::rendered::{Rendered, Source};
 use super::report::{remember, report};
 use super::status::{self, Conditions, Progress, Withheld};
 use super::tiers;
 use super::withheld::{Claimed, claimed};
 use crate::api::condition::reason;
-use crate::api::{LandingZoneStatus, Stage};
+use crate::api::{LandingZone, LandingZoneStatus, Stage};
 use crate::build::Released;
 use crate::domain::{self, PolicyApi, Resolved, TeamPolicies};
 
@@ -131,7 +132,7 @@ pub(super) fn prepare(
     let applied_before = !memory.compared && applied_before(observation, &rendered);
     let lost = lost_namespaces(context, memory, &rendered, applied_before);
     let left_alone = left_alone(&withheld, &released);
-    let recorded_keys = recorded_keys(observation);
+    let recorded_keys = recorded_keys(observation.status.as_ref());
     let exists = |zone: &str| context.exists(zone);
     let inherited = inheritance::due(
         &observation.name,
@@ -205,6 +206,11 @@ pub(super) async fn carry_out(
     let plans = std::iter::once(&plan).chain(azure.plan());
     let writes: Vec<_> = plans.flat_map(|plan| &plan.writes).collect();
     let (base, version) = record_inventory(observation, context, memory, &owned, &writes).await?;
+    let is_creation = |write: &&Write| matches!(write.change, Change::Create);
+    // A status that was just written on its version says the same.
+    if version == observation.resource_version && writes.iter().any(is_creation) {
+        is_still_declared(observation, context).await?;
+    }
     let blocked = tiers::ensure(context, flavour).await?;
     let behalf = Behalf {
         zone: &observation.name,
@@ -339,21 +345,6 @@ fn left_alone(withheld: &BTreeMap<String, Withheld>, released: &[Released]) -> B
     withheld.keys().cloned().chain(released).collect()
 }
 
-fn recorded_keys(observation: &Observation) -> BTreeMap<String, BTreeSet<String>> {
-    let namespaces = observation
-        .status
-        .iter()
-        .flat_map(|status| &status.namespaces);
-    namespaces
-        .map(|namespace| {
-            (
-                namespace.name.clone(),
-                namespace.keys.iter().cloned().collect(),
-            )
-        })
-        .collect()
-}
-
 /// Whether exactly this was in force when the operator started.
 fn applied_before(observation: &Observation, rendered: &Rendered) -> bool {
     let status = observation.status.as_ref();
@@ -376,6 +367,22 @@ fn owned_objects(
     let released = released.map(|it| ObjectKey::namespace(it.name.as_str()));
     let rendered = rendered.keys().into_iter();
     rendered.chain(taken_over).chain(released).collect()
+}
+
+/// Asks the API server itself whether a landing zone is still declared as it was seen. What is changed and deleted bears the version
+/// that it was decided on; what is created bears none, and would stay for ever where a watch is late to tell that the landing zone
+/// went, after it told that its objects did.
+async fn is_still_declared(observation: &Observation, context: &Context) -> Result<(), Error> {
+    let zones = Api::<LandingZone>::all(context.client.clone());
+    let now = zones.get_metadata_opt(&observation.name).await;
+    let now = now.map_err(Error::Look)?.map(|it| it.metadata);
+    let seen = &observation.zone.metadata;
+    let is_same = now.is_some_and(|it| it.uid == seen.uid && it.generation == seen.generation);
+    if is_same {
+        Ok(())
+    } else {
+        Err(Error::Outdated)
+    }
 }
 
 /// Records the names of what will be created, before it is: a crash in between orphans nothing.

@@ -7,7 +7,8 @@ use e2e::fault_proxy::{Fault, Moment, Refusal};
 
 use crate::Fixture;
 use crate::ground::Ground;
-use crate::journey::{Disturbance, Tally, learn, live, points};
+use crate::journey::{Disturbance, Fate, Tally, all_points, learn, live, points};
+use crate::life::Step;
 
 /// Whatever the answer, and whether or not the write took effect.
 pub async fn a_write_that_fails_once_is_made_up_for(fixture: &Fixture) -> Result<()> {
@@ -25,26 +26,29 @@ pub async fn a_write_that_fails_once_is_made_up_for(fixture: &Fixture) -> Result
         Fault::Late(Duration::from_secs(3)),
         Fault::CutAfter(20),
     ];
-    let mut all = Vec::new();
-    // Without the flag each fault meets one write, and together they meet writes all over.
-    let few = points(most, faults.len())?;
-    for (turn, fault) in faults.into_iter().enumerate() {
-        if few.len() == most {
-            all.extend(few.iter().map(|it| Disturbance::Answer(fault.clone(), *it)));
-        } else {
-            all.push(Disturbance::Answer(fault, few[turn % few.len()]));
-        }
-    }
-    each(&mut ground, "writes that fail", &all).await
+    let few = points(most, Step::ALL.len())?;
+    let answer = |(fault, number): (&Fault, &usize)| Disturbance::Answer(fault.clone(), *number);
+    let fates: Vec<Fate> = if all_points()? {
+        let all = faults
+            .iter()
+            .flat_map(|fault| few.iter().map(move |it| (fault, it)));
+        all.map(|it| vec![answer(it)]).collect()
+    } else {
+        // Each step has another fault at another write, and in two lives each fault has its turn.
+        let mut turns = faults.iter().cycle().zip(few.iter().cycle());
+        let mut fate = || turns.by_ref().take(Step::ALL.len()).map(answer).collect();
+        vec![fate(), fate()]
+    };
+    each(&mut ground, "writes that fail", &fates).await
 }
 
-/// Lets a landing zone live with each of these disturbances, and says how many points were tried.
-pub async fn each(ground: &mut Ground, what: &str, all: &[Disturbance]) -> Result<()> {
+/// Lets a landing zone live for each of these fates, and says how many points were tried.
+pub async fn each(ground: &mut Ground, what: &str, fates: &[Fate]) -> Result<()> {
     let begun = Instant::now();
     let mut sum = Tally::default();
     let mut failures = Vec::new();
-    for disturbance in all {
-        match live(ground, disturbance).await {
+    for fate in fates {
+        match live(ground, fate).await {
             Ok(tally) => {
                 sum.tried += tally.tried;
                 sum.happened += tally.happened;
@@ -58,8 +62,8 @@ pub async fn each(ground: &mut Ground, what: &str, all: &[Disturbance]) -> Resul
         }
     }
     eprintln!(
-        "{what}: {} lives, {} steps, disturbed in {} of them, {:.0?}",
-        all.len(),
+        "{what}: {} lives, {} points, of which {} were reached, {:.0?}",
+        fates.len(),
         sum.tried,
         sum.happened,
         begun.elapsed()

@@ -50,6 +50,33 @@ pub enum Disturbance {
     Ended(End, usize),
 }
 
+impl Disturbance {
+    /// The same within the writes or events that a step has: None where it is past them and all points are tried, since that
+    /// one is no point of this step; else one of those that there are.
+    fn within(&self, outcome: &Outcome) -> Result<Option<Self>> {
+        let all = all_points()?;
+        let within =
+            |number: usize, count: usize| (!all || number < count).then(|| number % count.max(1));
+        let (writes, events) = (outcome.writes, outcome.events);
+        Ok(match self {
+            Self::Crash(moment, number) => {
+                within(*number, writes).map(|number| Self::Crash(*moment, number))
+            }
+            Self::Answer(fault, number) => {
+                within(*number, writes).map(|number| Self::Answer(fault.clone(), number))
+            }
+            Self::Stale(Some(number)) => {
+                within(*number, writes).map(|number| Self::Stale(Some(number)))
+            }
+            Self::Unseen(number) => within(*number, events).map(Self::Unseen),
+            Self::Ended(how, number) => {
+                within(*number, events).map(|number| Self::Ended(*how, number))
+            }
+            Self::Held | Self::Stale(None) => Some(self.clone()),
+        })
+    }
+}
+
 impl fmt::Display for Disturbance {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{self:?}")
@@ -125,27 +152,38 @@ fn is_told(call: &Call) -> bool {
     !call.is_of("leases")
 }
 
-/// Lets a landing zone live with that disturbance in each step.
-pub async fn live(ground: &mut Ground, disturbance: &Disturbance) -> Result<Tally> {
+/// What happens in the steps of a life, one after the other and from the beginning again.
+pub type Fate = Vec<Disturbance>;
+
+/// Lets a landing zone live with one of these disturbances in each step.
+pub async fn live(ground: &mut Ground, fate: &Fate) -> Result<Tally> {
     let expected = learn(ground).await?;
     let (name, client) = (ground.next_name(), ground.client());
     given(&client, &name).await?;
     let mut tally = Tally::default();
-    for step in Step::ALL {
+    for (step, disturbance) in Step::ALL.into_iter().zip(fate.iter().cycle()) {
         let outcome = &expected[&step];
         let before = Marks::of(&client, &name).await?;
-        tally.tried += 1;
-        let happened = go(ground, &name, step, outcome, disturbance).await;
-        let happened = happened.with_context(|| format!("{disturbance} in {step:?} of {name}"))?;
-        tally.happened += usize::from(happened);
+        let disturbance = disturbance.within(outcome)?;
+        let where_it_is = || match &disturbance {
+            Some(disturbance) => format!("{disturbance} in {step:?} of {name}"),
+            None => format!("{step:?} of {name}"),
+        };
+        if let Some(disturbance) = &disturbance {
+            tally.tried += 1;
+            let happened = go(ground, &name, step, outcome, disturbance).await;
+            tally.happened += usize::from(happened.with_context(where_it_is)?);
+        } else {
+            step.act(&client, &name).await?;
+            let reached = reached(ground, &name, outcome).await;
+            reached.with_context(where_it_is)?;
+        }
         let now = Marks::of(&client, &name).await?;
         let goes: &[&str] = match step {
             Step::Deletion => &["web", "data", "old"],
             _ => &[],
         };
-        before
-            .ensure_kept(&now, goes)
-            .with_context(|| format!("{disturbance} in {step:?} of {name}"))?;
+        before.ensure_kept(&now, goes).with_context(where_it_is)?;
         if step == Step::Convergence {
             team_objects(&client, &format!("{name}-web")).await?;
         }
@@ -306,12 +344,16 @@ async fn reached(ground: &Ground, name: &str, outcome: &Outcome) -> Result<()> {
 }
 
 async fn is_reached(ground: &Ground, name: &str, outcome: &Outcome) -> Result<()> {
-    let now = view(&ground.client(), name).await?;
-    let keys: BTreeSet<&String> = now.keys().chain(outcome.view.keys()).collect();
+    same(&outcome.view, &view(&ground.client(), name).await?)
+}
+
+/// Fails where two lives have led to different places.
+pub fn same(expected: &View, found: &View) -> Result<()> {
+    let keys: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     let differences: Vec<String> = keys
         .into_iter()
-        .filter(|key| now.get(*key) != outcome.view.get(*key))
-        .map(|key| difference(key, outcome.view.get(key), now.get(key)))
+        .filter(|key| found.get(*key) != expected.get(*key))
+        .map(|key| difference(key, expected.get(key), found.get(key)))
         .collect();
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
     Ok(())
@@ -333,16 +375,19 @@ fn difference(key: &str, expected: Option<&Value>, found: Option<&Value>) -> Str
     fields.collect::<Vec<_>>().join("\n")
 }
 
-/// Which of so many points are tried: all of them with `FAULT_POINTS=all`, else about so many, the first and the last
-/// included.
-pub fn points(all: usize, few: usize) -> Result<Vec<usize>> {
+/// Whether every point is tried, as `FAULT_POINTS=all` asks for.
+pub fn all_points() -> Result<bool> {
     match std::env::var("FAULT_POINTS").as_deref() {
-        Ok("all") => return Ok((0..all).collect()),
+        Ok("all") => Ok(true),
         Ok(other) => bail!("FAULT_POINTS is {other:?}; it can be \"all\""),
-        Err(_) => {}
+        Err(_) => Ok(false),
     }
-    let few = few.min(all);
-    Ok((0..few)
-        .map(|it| it * (all - 1) / (few - 1).max(1))
-        .collect())
+}
+
+/// Which of so many points are tried: all of them, or so many that lie far apart.
+pub fn points(all: usize, few: usize) -> Result<Vec<usize>> {
+    if all_points()? {
+        return Ok((0..all).collect());
+    }
+    Ok((0..few).map(|it| (2 * it + 1) * all / (2 * few)).collect())
 }

@@ -12,9 +12,9 @@ pub async fn an_old_view_of_the_cluster_does_no_harm(fixture: &Fixture) -> Resul
     let mut ground = fixture.ground.lock().await;
     let expected = learn(&mut ground).await?;
     let most = expected.values().map(|it| it.writes).max().unwrap_or(0);
-    let mut all = vec![Disturbance::Held, Disturbance::Stale(None)];
-    let in_part = points(most, 2)?.into_iter();
-    all.extend(in_part.map(|number| Disturbance::Stale(Some(number))));
+    let mut all = vec![vec![Disturbance::Held], vec![Disturbance::Stale(None)]];
+    let in_part = points(most, 1)?.into_iter();
+    all.extend(in_part.map(|number| vec![Disturbance::Stale(Some(number))]));
     each(&mut ground, "old views", &all).await
 }
 
@@ -23,7 +23,8 @@ pub async fn an_event_that_nobody_saw_is_made_up_for(fixture: &Fixture) -> Resul
     let mut ground = fixture.ground.lock().await;
     let expected = learn(&mut ground).await?;
     let most = expected.values().map(|it| it.events).max().unwrap_or(0);
-    let unseen = points(most, 4)?.into_iter().map(Disturbance::Unseen);
+    let unseen = points(most, 2)?.into_iter();
+    let unseen = unseen.map(|number| vec![Disturbance::Unseen(number)]);
     each(
         &mut ground,
         "events that nobody saw",
@@ -37,9 +38,9 @@ pub async fn watches_that_end_lose_nothing(fixture: &Fixture) -> Result<()> {
     let expected = learn(&mut ground).await?;
     let most = expected.values().map(|it| it.events).max().unwrap_or(0);
     let mut all = Vec::new();
-    for number in points(most, 2)? {
-        all.push(Disturbance::Ended(End::Cut, number));
-        all.push(Disturbance::Ended(End::Gone, number));
+    for number in points(most, 1)? {
+        all.push(vec![Disturbance::Ended(End::Cut, number)]);
+        all.push(vec![Disturbance::Ended(End::Gone, number)]);
     }
     each(&mut ground, "watches that end", &all).await
 }

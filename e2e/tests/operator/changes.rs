@@ -115,6 +115,22 @@ pub async fn a_label_that_somebody_else_holds_stays(fixture: &Fixture) -> Result
     .await
 }
 
+/// What it got from a former declaration goes, though it was not declared for a while.
+pub async fn a_namespace_that_comes_back_is_as_it_is_declared(fixture: &Fixture) -> Result<()> {
+    let shop = fixture.shop("comes-back").await?;
+    let data = shop.namespace("data");
+    ensure!(data.at("/metadata/labels/costCenter").await? == "4711");
+    let web = json!({"name": shop.named("web"), "zone": "web"});
+    let without_data = json!({"namespaces": [web], "access": Value::Null, "network": Value::Null});
+    shop.edit_and_converge(without_data).await?;
+    ensure!(data.at("/metadata/labels/costCenter").await? == "4711");
+    let both = json!([web, {"name": shop.named("data"), "zone": "data"}]);
+    shop.edit_and_converge(json!({"namespaces": both, "labels": Value::Null}))
+        .await?;
+    ensure!(data.at("/metadata/labels/costCenter").await?.is_null());
+    Ok(())
+}
+
 fn client(shop: &Shop<'_>) -> Client {
     shop.governed().client()
 }

@@ -112,6 +112,7 @@ fn main() -> ExitCode {
         a_fight_over_a_binding_never_slows_down,
         what_leaves_the_declaration_leaves_the_cluster,
         a_label_that_somebody_else_holds_stays,
+        a_namespace_that_comes_back_is_as_it_is_declared,
         a_finalizer_keeps_no_access,
         a_namespace_that_leaves_is_released,
         a_released_namespace_may_be_claimed,

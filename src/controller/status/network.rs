@@ -128,7 +128,8 @@ pub(super) fn policies_are_in_place(outcome: &Outcome<'_>) -> bool {
         .all(|key| done.contains(key))
 }
 
-/// Whether all that this landing zone declares is open. Nothing is said where nothing was ever declared.
+/// Whether all that this landing zone declares is open. Nothing is said where nothing is declared; but where something was,
+/// that is only so once the policies are as it says.
 pub(super) fn crossings_open(
     conditions: &mut Conditions,
     crossings: &[CrossingStatus],
@@ -136,7 +137,8 @@ pub(super) fn crossings_open(
 ) {
     let own = |crossing: &&CrossingStatus| crossing.state != CrossingState::DeclaredThere;
     let own: Vec<_> = crossings.iter().filter(own).collect();
-    if own.is_empty() && !conditions.has(condition::CROSSINGS_OPEN) {
+    if own.is_empty() && (policies_are_in_place || !conditions.has(condition::CROSSINGS_OPEN)) {
+        conditions.remove(condition::CROSSINGS_OPEN);
         return;
     }
     if !policies_are_in_place {
@@ -191,4 +193,30 @@ fn observed(outcome: &Outcome<'_>) -> String {
     }
     let unseen = sentence(outcome.unobserved.iter().cloned());
     format!("{logged}; not observed, since others' policies decide there: {unseen}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(crossings: &[CrossingStatus], policies_are_in_place: bool) -> Option<String> {
+        let mut conditions = Conditions::of(None, Some(1), jiff::Timestamp::UNIX_EPOCH);
+        conditions.set(
+            condition::CROSSINGS_OPEN,
+            "True",
+            reason::AS_DECLARED,
+            "one",
+        );
+        crossings_open(&mut conditions, crossings, policies_are_in_place);
+        let said = conditions.get(condition::CROSSINGS_OPEN);
+        said.map(|it| it.status.clone())
+    }
+
+    /// What a landing zone says does not depend on what it declared before.
+    #[test]
+    fn whoever_declares_no_crossing_any_more_says_nothing_of_crossings() {
+        assert_eq!(told(&[], true), None);
+        // They close with the policies.
+        assert_eq!(told(&[], false).as_deref(), Some("False"));
+    }
 }
