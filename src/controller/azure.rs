@@ -524,7 +524,7 @@ pub(super) async fn carry_out(
         &BTreeSet::new(),
         &plan,
     );
-    remember(context, memory, &applied);
+    remember(context, Some(&observation.name), memory, &applied);
     for key in released {
         memory.in_force.remove(&key);
     }

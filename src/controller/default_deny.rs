@@ -166,7 +166,7 @@ impl Keeper {
         let applied = self
             .apply(context, flavour, &plan, targets.as_deref(), &recorded)
             .await?;
-        remember(context, &mut self.memory, &applied);
+        remember(context, None, &mut self.memory, &applied);
         tell_platform_repairs(context, &mut self.memory, &applied.repaired).await;
         let round = Round {
             platform,

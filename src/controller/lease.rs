@@ -76,7 +76,7 @@ pub struct Keeper {
     lease: Option<Lease>,
     /// When the last renewal was asked for that was granted.
     renewed: Option<Instant>,
-    /// The newest version of the Lease in an answer. Watches do not count: they may tell what is older.
+    /// The newest version of the Lease that was seen. What a watch tells may be older, and is asked for again then.
     newest: Option<u64>,
 }
 
@@ -201,7 +201,16 @@ impl Keeper {
             Some(Ok(event)) if self.renewed.is_none() => {
                 self.health.is_well(PART);
                 match event {
-                    Event::InitApply(lease) | Event::Apply(lease) => self.see(lease),
+                    // Told late, or the cluster was put back: the API server itself says which.
+                    Event::InitApply(lease) | Event::Apply(lease)
+                        if follows(&mut self.newest.clone(), &lease).is_err() =>
+                    {
+                        self.sight = Sight::Unseen;
+                    }
+                    Event::InitApply(lease) | Event::Apply(lease) => {
+                        self.newest = version(&lease).max(self.newest);
+                        self.see(lease);
+                    }
                     Event::Delete(_) => self.sight = Sight::Absent,
                     // A Lease that vanished while nobody looked shows when somebody tries to take it.
                     Event::Init | Event::InitDone => {}
@@ -307,10 +316,13 @@ enum Failed {
     ForGood(#[from] LeaseLost),
 }
 
+fn version(lease: &Lease) -> Option<u64> {
+    lease.metadata.resource_version.as_ref()?.parse().ok()
+}
+
 /// Takes note of a version of the Lease, which has to be newer than those before. What is no number cannot be compared.
 fn follows(newest: &mut Option<u64>, lease: &Lease) -> Result<(), LeaseLost> {
-    let version = lease.metadata.resource_version.as_ref();
-    let Some(now) = version.and_then(|version| version.parse().ok()) else {
+    let Some(now) = version(lease) else {
         return Ok(());
     };
     match newest.replace(now) {
@@ -358,7 +370,7 @@ async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, S
 mod tests {
     use super::*;
 
-    fn version(text: &str) -> Lease {
+    fn of_version(text: &str) -> Lease {
         let mut lease = Lease::default();
         lease.metadata.resource_version = Some(text.to_owned());
         lease
@@ -367,19 +379,19 @@ mod tests {
     #[test]
     fn a_version_that_is_older_than_the_last_one_ends_the_operator() {
         let mut newest = None;
-        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
+        assert_eq!(follows(&mut newest, &of_version("7")), Ok(()));
         // Looked at twice.
-        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
-        assert_eq!(follows(&mut newest, &version("12")), Ok(()));
+        assert_eq!(follows(&mut newest, &of_version("7")), Ok(()));
+        assert_eq!(follows(&mut newest, &of_version("12")), Ok(()));
         let put_back = Err(LeaseLost::PutBack { seen: 12, now: 9 });
-        assert_eq!(follows(&mut newest, &version("9")), put_back);
+        assert_eq!(follows(&mut newest, &of_version("9")), put_back);
     }
 
     #[test]
     fn versions_that_are_no_numbers_are_not_compared() {
         let mut newest = None;
-        assert_eq!(follows(&mut newest, &version("7")), Ok(()));
-        assert_eq!(follows(&mut newest, &version("a1")), Ok(()));
+        assert_eq!(follows(&mut newest, &of_version("7")), Ok(()));
+        assert_eq!(follows(&mut newest, &of_version("a1")), Ok(()));
         assert_eq!(newest, Some(7));
     }
 }

@@ -41,8 +41,8 @@ pub(super) const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// When to look again while pods move off a node pool that is replaced: the next of a workload moves once the last one serves.
 const MOVES_ON: Duration = Duration::from_secs(10);
 /// The first and the longest wait after somebody else was faster to change something. The watch tells of the change and asks for
-/// a look by itself; where it is late, nobody gains by trying again and again.
-const AFTER_CONFLICT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// a look by itself, unless only labels differ; where it is late, nobody gains by trying again and again.
+const AFTER_CONFLICT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// The first and the longest wait after errors.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -518,7 +518,7 @@ mod tests {
         let pause = |conflicts| paused("shop", conflicts, AFTER_CONFLICT);
         assert!(pause(1) <= Duration::from_millis(200));
         assert!(pause(4) >= 4 * pause(1));
-        assert!(pause(100) <= Duration::from_secs(10) && pause(100) > Duration::from_secs(7));
+        assert!(pause(100) <= Duration::from_secs(2) && pause(100) >= Duration::from_millis(1500));
     }
 
     #[test]

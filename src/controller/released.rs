@@ -163,7 +163,7 @@ fn label<'a>(found: &'a Observed, label: &str) -> Option<&'a str> {
 }
 
 /// The labels and annotations that the declaration put on each namespace that the status knows, declared or released.
-pub(super) fn recorded_keys(
+pub(crate) fn recorded_keys(
     status: Option<&LandingZoneStatus>,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let declared = status.iter().flat_map(|status| &status.namespaces);

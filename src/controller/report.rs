@@ -33,11 +33,20 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// Last words that are under way at once.
 const IN_FLIGHT: usize = 32;
 
-/// Remembers what is in force now.
-pub(super) fn remember(context: &Context, memory: &mut Memory, applied: &Applied) {
+/// Remembers what is in force now, of a landing zone or of the platform.
+pub(super) fn remember(
+    context: &Context,
+    zone: Option<&str>,
+    memory: &mut Memory,
+    applied: &Applied,
+) {
     let mut objects = context.cache.write();
+    // A landing zone that went meanwhile is forgotten, and its objects say themselves what they are for.
+    let is_known = zone.is_none_or(|zone| context.rendered(zone).is_some());
     for (key, digest) in &applied.done {
-        objects.settle(key, *digest);
+        if is_known {
+            objects.settle(key, *digest);
+        }
         memory.in_force.insert(key.clone(), *digest);
         if key.kind == Kind::Namespace
             && let Some(found) = objects.get(key)

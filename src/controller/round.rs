@@ -206,7 +206,8 @@ pub(super) async fn carry_out(
     let plans = std::iter::once(&plan).chain(azure.plan());
     let writes: Vec<_> = plans.flat_map(|plan| &plan.writes).collect();
     let (base, version) = record_inventory(observation, context, memory, &owned, &writes).await?;
-    let is_creation = |write: &&Write| matches!(write.change, Change::Create);
+    let is_creation =
+        |write: &&Write| matches!(write.change, Change::Create | Change::Replace { .. });
     // A status that was just written on its version says the same.
     if version == observation.resource_version && writes.iter().any(is_creation) {
         is_still_declared(observation, context).await?;
@@ -222,7 +223,7 @@ pub(super) async fn carry_out(
     context.guard.governs(&rendered.zone, &crossings);
     azure::lets_out(observation, context, zone, &crossings.openings);
     report(observation, context, memory, &applied, &lost, &plan);
-    remember(context, memory, &applied);
+    remember(context, Some(&observation.name), memory, &applied);
     let azure = azure::carry_out(observation, context, memory, azure, behalf, &rendered).await;
     Ok(Round {
         rendered,

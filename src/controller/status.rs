@@ -20,6 +20,7 @@ use super::kind::ObjectKey;
 use super::memory::Fight;
 use super::placement::{Looked, Shown};
 use super::plan::Plan;
+use super::released::recorded_keys;
 use super::rendered::Rendered;
 use crate::api::condition::{self, reason};
 use crate::api::names::{APPLICATION_CODE, MANAGED_BY, OWNER, POD_SECURITY_PREFIX, ZONE};
@@ -114,7 +115,7 @@ pub fn after_apply(
     now: Timestamp,
 ) -> LandingZoneStatus {
     let mut conditions = Conditions::of(old, generation, now);
-    let namespaces = namespaces(outcome);
+    let namespaces = namespaces(outcome, old);
     let ready = namespaces
         .iter()
         .filter(|namespace| namespace.state == NamespaceState::Ready)
@@ -174,8 +175,9 @@ pub fn effective(zone: &domain::LandingZone, flavour: domain::Flavour) -> Effect
     }
 }
 
-fn namespaces(outcome: &Outcome<'_>) -> Vec<NamespaceStatus> {
+fn namespaces(outcome: &Outcome<'_>, before: Option<&LandingZoneStatus>) -> Vec<NamespaceStatus> {
     let done = done(outcome);
+    let recorded = recorded_keys(before);
     outcome
         .zone
         .namespaces
@@ -189,17 +191,18 @@ fn namespaces(outcome: &Outcome<'_>) -> Vec<NamespaceStatus> {
                 state,
                 message: message.map(shortened),
                 uid: outcome.uids.get(name).cloned(),
-                keys: declared_keys(outcome.rendered, name),
+                // While it is withheld, what a former declaration put on it is still there.
+                keys: declared_keys(outcome.rendered, name)
+                    .or_else(|| Some(recorded.get(name)?.iter().cloned().collect()))
+                    .unwrap_or_default(),
             }
         })
         .collect()
 }
 
 /// The labels and annotations of a namespace that a declaration may also leave out.
-fn declared_keys(rendered: &Rendered, namespace: &str) -> Vec<String> {
-    let Some(target) = rendered.get(&ObjectKey::namespace(namespace)) else {
-        return Vec::new();
-    };
+fn declared_keys(rendered: &Rendered, namespace: &str) -> Option<Vec<String>> {
+    let target = rendered.get(&ObjectKey::namespace(namespace))?;
     let object = target.object.unpack();
     let keys = |map: &'static str| {
         let found = object.pointer(&format!("/metadata/{map}"));
@@ -213,7 +216,7 @@ fn declared_keys(rendered: &Rendered, namespace: &str) -> Vec<String> {
         })
         .map(move |(key, _)| format!("{map}/{key}"))
     };
-    keys("labels").chain(keys("annotations")).collect()
+    Some(keys("labels").chain(keys("annotations")).collect())
 }
 
 /// What is as declared. An object that somebody keeps changing and that is put back at once counts:

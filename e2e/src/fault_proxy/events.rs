@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::Call;
 
 type Predicate = Box<dyn Fn(&Call, &Value) -> bool + Send + Sync>;
+type Held = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 /// How a watch ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub enum End {
 #[derive(Default)]
 pub(super) struct Watches {
     hidden: Mutex<Option<Predicate>>,
-    held: watch::Sender<bool>,
+    /// Which watches are held back.
+    held: watch::Sender<Option<Held>>,
     /// How often they were ended, and how the last time.
     ended: watch::Sender<(u64, Option<End>)>,
 }
@@ -39,9 +41,9 @@ impl Watches {
         *self.hidden() = Some(Box::new(events));
     }
 
-    /// Holds events back, or lets them go on.
-    pub fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+    /// Holds the events of these watches back, and no others'.
+    pub fn hold(&self, watches: impl Fn(&Call) -> bool + Send + Sync + 'static) {
+        self.held.send_replace(Some(Arc::new(watches)));
     }
 
     /// Ends all that run.
@@ -53,7 +55,7 @@ impl Watches {
     /// Everything is told again.
     pub fn clear(&self) {
         *self.hidden() = None;
-        self.hold(false);
+        self.held.send_replace(None);
     }
 
     fn hidden(&self) -> std::sync::MutexGuard<'_, Option<Predicate>> {
@@ -82,7 +84,7 @@ impl fmt::Debug for Watches {
         formatter
             .debug_struct("Watches")
             .field("hides", &self.hidden().is_some())
-            .field("held", &*self.held.borrow())
+            .field("holds", &self.held.borrow().is_some())
             .field("ended", &*self.ended.borrow())
             .finish_non_exhaustive()
     }
@@ -95,7 +97,7 @@ struct Watching<B> {
     answer: B,
     /// What came of an event that is not whole yet.
     begun: BytesMut,
-    held: watch::Receiver<bool>,
+    held: watch::Receiver<Option<Held>>,
     ended: watch::Receiver<(u64, Option<End>)>,
     is_over: bool,
 }
@@ -140,10 +142,12 @@ where
                 if self.watches.hides(&self.call, &line) {
                     continue;
                 }
+                let call = &self.call;
+                let goes_on = |held: &Option<Held>| !held.as_ref().is_some_and(|of| of(call));
                 let ended = tokio::select! {
                     biased;
                     ended = self.ended.changed() => Some(ended.is_ok()),
-                    _ = self.held.wait_for(|held| !held) => None,
+                    _ = self.held.wait_for(goes_on) => None,
                 };
                 return match ended {
                     Some(is_asked_for) => self.end(is_asked_for),
@@ -235,11 +239,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_held_comes_later_and_what_is_ended_does_not() {
         let watches = Arc::new(Watches::default());
-        watches.hold(true);
+        watches.hold(|_| true);
         let answer = Full::new(Bytes::from(["a", "b", "c"].map(event).concat()));
         let mut told = Box::pin(events(Arc::clone(&watches), call(), answer));
         assert!(told.next().now_or_never().is_none());
-        watches.hold(false);
+        watches.hold(|_| false);
         assert_eq!(text(told.next().await), event("a"));
         watches.end(End::Gone);
         assert!(text(told.next().await).contains("410"));

@@ -125,9 +125,9 @@ impl FaultProxy {
         self.state.watches.hide(events);
     }
 
-    /// Holds back all events, of all watches, until [`Self::clear`]: what was seen so far grows old.
-    pub fn hold_events(&self) {
-        self.state.watches.hold(true);
+    /// Holds back the events of these watches, and no others', until [`Self::clear`]: what was seen so far grows old.
+    pub fn hold_events(&self, watches: impl Fn(&Call) -> bool + Send + Sync + 'static) {
+        self.state.watches.hold(watches);
     }
 
     /// Ends all watches that run.

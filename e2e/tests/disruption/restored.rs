@@ -12,6 +12,13 @@ use serde_json::{Value, json};
 /// told nothing: so it ends, and starts anew with what is there.
 pub async fn a_cluster_put_back_to_an_hour_ago_loses_nothing((): &()) -> Result<()> {
     let mut governed = Governed::start(Calico::Storage, OperatorOptions::default()).await?;
+    // One that waits must not take over with what it remembers, either.
+    let waiting = OperatorOptions {
+        name: Some("waiting".to_owned()),
+        ..OperatorOptions::default()
+    };
+    let waiting = OperatorProcess::start(&governed.cluster, waiting).await?;
+    waiting.wait_until_ready(CONVERGED).await?;
     let right = workspace::root().join("config/namespace-deletion");
     install::apply_manifests(&governed.client(), &right).await?;
     let delete = json!({"deletePolicy": "Delete"});
@@ -46,11 +53,15 @@ pub async fn a_cluster_put_back_to_an_hour_ago_loses_nothing((): &()) -> Result<
 
     // It finds out by itself. In a cluster the kubelet starts it again.
     eventually(CONVERGED, "the operator to find out", async || {
-        Ok(governed.operator.process().ensure_running().err().map(drop))
+        let both = [&governed.operator, &waiting];
+        let ended = |it: &OperatorProcess| it.process().ensure_running().is_err();
+        Ok(both.into_iter().all(ended).then_some(()))
     })
     .await?;
-    let log = governed.operator.logs()?;
-    ensure!(log.contains("put back to an earlier state"), "{log}");
+    for operator in [&governed.operator, &waiting] {
+        let log = operator.logs()?;
+        ensure!(log.contains("put back to an earlier state"), "{log}");
+    }
     governed.operator =
         OperatorProcess::start(&governed.cluster, OperatorOptions::default()).await?;
     governed.operator.wait_until_ready(CONVERGED).await?;

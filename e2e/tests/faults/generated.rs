@@ -35,7 +35,7 @@ const SEED_OF: &str = "GENERATED_SEED";
 const SEED: Seed = *b"declarations that nobody thinks!";
 /// How long a declaration may take to be in force; namespaces that go take Kubernetes' controller longer.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How many requests a change of one landing zone may take, whatever fails in between: it has some 25 objects.
+/// How many writes a change of one landing zone may take, whatever fails in between: it has some 25 objects.
 const BOUND: usize = 150;
 /// How often what fails is made smaller.
 const SHRINKS: usize = 24;
@@ -278,7 +278,7 @@ pub async fn whatever_is_declared_comes_true_by_any_way(fixture: &Fixture) -> Re
     }
     eprintln!(
         "declarations that nobody thought of: {lives} lives of {} declarations, {} in force, {} refused by the API server, \
-         {} by the operator; {} disturbances; at most {} requests for one; {:.0?}",
+         {} by the operator; {} disturbances; at most {} writes for one; {:.0?}",
         sum.declared,
         sum.in_force,
         sum.refused,
@@ -490,10 +490,12 @@ async fn declare(
     if matches!(between, Between::Crash(_)) {
         // Only where it comes to that many writes.
         let done = settles(ground, name).await;
-        if done.is_err() || ground.proxy.stands_still() {
+        if ground.proxy.stands_still() {
             ground.kill().await?;
             ground.proxy.clear();
             ground.start_operator()?;
+        } else {
+            done?;
         }
         ground.proxy.clear();
     }
@@ -504,7 +506,7 @@ async fn declare(
     );
     ground.proxy.clear();
     let requests = ground.proxy.take_writes().len();
-    ensure!(requests <= BOUND, "{requests} requests");
+    ensure!(requests <= BOUND, "{requests} writes");
     Ok((got, requests))
 }
 

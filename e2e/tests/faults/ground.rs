@@ -20,6 +20,8 @@ use crate::journey::Expected;
 
 /// Nothing is asked for during this time: whoever had something to do would have done it.
 const QUIET: Duration = Duration::from_millis(700);
+/// After a failure something is tried again within a second, and then within two.
+const LONGER: Duration = Duration::from_millis(1200);
 
 /// The cluster, the proxy and the operator that runs now.
 pub struct Ground {
@@ -69,6 +71,11 @@ impl Ground {
 
     pub fn client(&self) -> Client {
         self.cluster.client()
+    }
+
+    /// Runs the real kubectl as administrator.
+    pub async fn kubectl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        self.cluster.kubectl(arguments).await.map(drop)
     }
 
     /// A name that no landing zone had before; all are equally long.
@@ -125,9 +132,18 @@ impl Ground {
 
     /// Waits until the operator writes nothing more.
     pub async fn is_quiet(&self) -> Result<()> {
+        self.writes_nothing_for(QUIET).await
+    }
+
+    /// The same, for longer than it waits after its first failures.
+    pub async fn stays_quiet(&self) -> Result<()> {
+        self.writes_nothing_for(LONGER).await
+    }
+
+    async fn writes_nothing_for(&self, moment: Duration) -> Result<()> {
         eventually(CONVERGED, "the operator to be quiet", async || {
             drop(self.proxy.take_writes());
-            tokio::time::sleep(QUIET).await;
+            tokio::time::sleep(moment).await;
             let writes = self.proxy.take_writes();
             anyhow::ensure!(writes.is_empty(), "it writes: {writes:?}");
             Ok(Some(()))

@@ -42,7 +42,7 @@ pub enum Disturbance {
     /// The operator dies at its n-th write (None: after all of them), and the next one is shown the cluster as it was before
     /// the step, until it does nothing more.
     Stale(Option<usize>),
-    /// Events come only once the operator does nothing more.
+    /// Events but those of the landing zone come only once the operator does nothing more.
     Held,
     /// The n-th event is left out, and the watches need new lists after a while.
     Unseen(usize),
@@ -222,8 +222,14 @@ async fn go(
         Disturbance::Held => {
             ground.is_quiet().await?;
             // Of the declaration itself it has to know.
+            ground.proxy.hold_events(|call| !call.is_of("landingzones"));
             step.act(&client, name).await?;
-            ground.proxy.hold_events();
+            let mut has_written = false;
+            eventually(PATIENCE, "the first write", async || {
+                has_written |= !ground.proxy.take_writes().is_empty();
+                Ok(has_written.then_some(()))
+            })
+            .await?;
             ground.is_quiet().await?;
             true
         }
@@ -259,8 +265,8 @@ async fn go(
     };
     ground.proxy.clear();
     reached(ground, name, outcome).await?;
-    // It stays so.
-    ground.is_quiet().await?;
+    // It stays so, for longer than anything is tried again after a failure.
+    ground.stays_quiet().await?;
     is_reached(ground, name, outcome).await?;
     Ok(happened)
 }
@@ -320,7 +326,7 @@ async fn stale(
     }
     ground.kill().await?;
     ground.proxy.clear();
-    ground.proxy.hold_events();
+    ground.proxy.hold_events(|_| true);
     let old = ground
         .proxy
         .inject(Rule::new(Fault::Stale).of(Call::is_list));

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         an_operator_that_dies_at_a_write_goes_on_where_it_was within DEADLINE,
         a_write_that_fails_once_is_made_up_for within DEADLINE,
         an_old_view_of_the_cluster_does_no_harm within DEADLINE,
+        nothing_is_created_for_a_landing_zone_that_is_gone within DEADLINE,
         an_event_that_nobody_saw_is_made_up_for within DEADLINE,
         watches_that_end_lose_nothing within DEADLINE,
         whatever_is_declared_comes_true_by_any_way within DEADLINE,

@@ -13,7 +13,7 @@ use crate::controller::cache::Objects;
 use crate::controller::claims::Claims;
 use crate::controller::crossings::neighbour_of;
 use crate::controller::pretenders::Pretenders;
-use crate::controller::released::Former;
+use crate::controller::released::{Former, recorded_keys};
 use crate::controller::rendered::{self, Rendered, Source, Targets};
 use crate::controller::withheld::Contest;
 use crate::controller::{Kind, ObjectKey, status};
@@ -257,10 +257,7 @@ impl World {
         let is_seen = self.around.is_real
             && status.observed_generation == stored.metadata.generation
             && status.observed_generation.is_some();
-        let recorded = status.namespaces.iter();
-        let recorded_keys = recorded
-            .map(|it| (it.name.clone(), it.keys.iter().cloned().collect()))
-            .collect();
+        let recorded_keys = recorded_keys(Some(&status));
         Ok(Ok(Declared {
             name: name.to_owned(),
             is_suspended: zone.suspend,

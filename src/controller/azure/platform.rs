@@ -253,7 +253,7 @@ async fn carry_out(
     } = leave(context, "", leaving, behalf.flavour).await;
     applied.pruned.extend(pruned);
     applied.failed.extend(failed);
-    remember(context, memory, &applied);
+    remember(context, None, memory, &applied);
     tell_platform_repairs(context, memory, &applied.repaired).await;
     let states: Vec<(ObjectKey, Option<Arc<AzureState>>)> = {
         let objects = context.cache.read();

@@ -139,7 +139,8 @@ async fn look(context: &Context, known: Option<Known>) -> Option<Known> {
             let judged: Vec<_> = work
                 .into_iter()
                 .map(|work| {
-                    let judged = judged(&work, &inputs, &landscape);
+                    let judged = contained(|| judged(&work, &inputs, &landscape));
+                    let judged = judged.unwrap_or_else(|_| undecided(&work, &inputs));
                     (work.key, work.taken_in, judged)
                 })
                 .collect();
@@ -283,6 +284,13 @@ fn is_declared(context: &Context, key: &Key, owner: Option<&str>, flavour: Flavo
     let key = ObjectKey::of_served(Kind::NetworkPolicy, namespace.as_deref(), name, flavour);
     let rendered = owner.and_then(|owner| context.rendered(owner));
     rendered.is_some_and(|rendered| rendered.get(&key).is_some())
+}
+
+/// What somebody wrote and the evaluator does not live through has to be taken for open, by everybody.
+fn undecided(work: &Work, inputs: &Inputs) -> Judged {
+    let name = told(&work.key, inputs.flavour);
+    let found = not_judged(&name, FAILED.to_owned(), inputs.flavour);
+    Judged(vec![(everybody(inputs), vec![found])])
 }
 
 fn judged(work: &Work, inputs: &Inputs, landscape: &Landscape) -> Judged {

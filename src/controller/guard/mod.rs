@@ -17,7 +17,7 @@ mod room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::others::{Key, Source, key};
@@ -27,7 +27,7 @@ use crate::api::names::OWNER;
 use crate::cluster::{ClusterFacts, Watched};
 use crate::domain::{Flavour, LandingZone, Resolved};
 use crate::review::{Landscape, judged_part};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, contained};
 
 pub(super) use found::{Found, in_status, news};
 pub(super) use judge::judge_others;
@@ -250,12 +250,19 @@ impl State {
             return self.remove(&key);
         }
         let resource = source.resource(flavour);
-        let object = judged_part(&resource.api_version, &resource.kind, &object.shown());
-        self.put(key, &object)
+        let (version, kind) = (&resource.api_version, &resource.kind);
+        let read = contained(|| judged_part(version, kind, &object.shown()));
+        let Ok(object) = read else {
+            // It is kept by name only, and told as what cannot be judged.
+            let metadata = json!({"name": key.2, "namespace": key.1});
+            let bare = json!({"apiVersion": version, "kind": kind, "metadata": metadata});
+            return self.put(key, &bare, 0);
+        };
+        self.put(key, &object, LARGEST)
     }
 
-    /// Returns whether that is news.
-    fn put(&mut self, key: Key, object: &Value) -> bool {
+    /// Keeps an object whole up to that size. Returns whether that is news.
+    fn put(&mut self, key: Key, object: &Value, largest: usize) -> bool {
         let packed = Packed::from(object);
         let size = packed.size();
         if let Some(known) = self.written.get(&key)
@@ -266,7 +273,7 @@ impl State {
         }
         self.remove(&key);
         let kept = self.kept_in(key.1.as_deref());
-        let is_whole = size <= LARGEST && kept + size <= LARGEST_NAMESPACE;
+        let is_whole = size <= largest && kept + size <= LARGEST_NAMESPACE;
         let kept = if is_whole {
             if let Some(namespace) = &key.1 {
                 *self.kept.entry(namespace.clone()).or_default() += size;
