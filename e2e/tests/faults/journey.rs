@@ -90,7 +90,7 @@ pub struct Tally {
     pub happened: usize,
 }
 
-/// What would have gone wrong in a life that nothing disturbs: nothing. Learned once.
+/// What each step comes to in a life that nothing disturbs. Learned once.
 pub async fn learn(ground: &mut Ground) -> Result<Expected> {
     if let Some(expected) = &ground.expected {
         return Ok(expected.clone());

@@ -1,5 +1,7 @@
 //! What the operator sees is old, or not all there is.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use e2e::fault_proxy::End;
 use e2e::governed::CONVERGED;
@@ -7,7 +9,6 @@ use e2e::{eventually, holds_for};
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::Api;
 use kube::api::DeleteParams;
-use std::time::Duration;
 
 use crate::Fixture;
 use crate::answers::each;
